@@ -1,0 +1,1 @@
+"""Voice backends: pure vendor protocols and one shared WebSocket shell."""

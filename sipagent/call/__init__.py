@@ -1,0 +1,1 @@
+"""A call's story: admission, state, session, record."""

@@ -1,0 +1,115 @@
+"""One vocabulary of errors: what went wrong, what to tell the SIP peer, and which rule it was."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ReasonCode(StrEnum):
+    """Names the rule that refused a call. Stable: it stands in logs, metrics, records and Reason headers."""
+
+    TRUNK_UNKNOWN = "trunk_unknown"
+    NUMBER_UNKNOWN = "number_unknown"
+    TRUNK_CALL_LIMIT = "trunk_call_limit"
+    SERVER_CALL_LIMIT = "server_call_limit"
+    TRUNK_RATE_LIMIT = "trunk_rate_limit"
+    DRAINING = "draining"
+    NO_COMMON_CODEC = "no_common_codec"
+    BAD_OFFER = "bad_offer"
+    NO_RTP_PORT = "no_rtp_port"
+    NO_WORKER = "no_worker"
+    BACKEND_UNREACHABLE = "backend_unreachable"
+    BACKEND_REFUSED = "backend_refused"
+    BACKEND_NOT_READY = "backend_not_ready"
+    INTERNAL_ERROR = "internal_error"
+
+
+class EndReason(StrEnum):
+    """Why an answered (or ringing) call ended. Exactly one stands in each call record."""
+
+    CALLER_HUNG_UP = "caller_hung_up"
+    CALLER_CANCELLED = "caller_cancelled"
+    AGENT_HUNG_UP = "agent_hung_up"
+    REFUSED = "refused"
+    BACKEND_LOST = "backend_lost"
+    MAX_DURATION = "max_duration"
+    MEDIA_TIMEOUT = "media_timeout"
+    DRAIN_DEADLINE = "drain_deadline"
+    WORKER_LOST = "worker_lost"
+    SIGNALLING_FAILED = "signalling_failed"
+    SERVER_CRASHED = "server_crashed"
+    INTERNAL_ERROR = "internal_error"
+
+
+class SipAgentError(Exception):
+    """Base of all declared errors. `sip_status` is the answer a SIP peer gets if a call fails on it."""
+
+    sip_status: int = 500
+    reason_code: ReasonCode = ReasonCode.INTERNAL_ERROR
+
+
+class ConfigError(SipAgentError):
+    """The configuration can't be used. `problems` holds every problem found, each as one printable line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class SdpError(SipAgentError):
+    """An SDP body that can't be read or used."""
+
+    sip_status = 488
+    reason_code = ReasonCode.BAD_OFFER
+
+
+class NoCommonCodec(SdpError):
+    """Offer and trunk share no codec."""
+
+    reason_code = ReasonCode.NO_COMMON_CODEC
+
+
+class BackendError(SipAgentError):
+    """The voice backend can't serve this call. `code` is the vendor's own word for it, if it gave one."""
+
+    sip_status = 503
+    reason_code = ReasonCode.BACKEND_UNREACHABLE
+
+    def __init__(self, message: str, *, code: str = "", fatal: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.fatal = fatal
+
+
+class BackendUnreachable(BackendError):
+    """No connection: refused, DNS, TLS, timeout, or an HTTP status that may pass (5xx, 429)."""
+
+
+class BackendRefused(BackendError):
+    """The backend answered and will not serve us (key, quota, model, request shape). Retrying won't help."""
+
+    reason_code = ReasonCode.BACKEND_REFUSED
+
+
+class BackendNotReady(BackendError):
+    """Connected, but the session wasn't configured within its deadline."""
+
+    reason_code = ReasonCode.BACKEND_NOT_READY
+
+
+class NoRtpPort(SipAgentError):
+    """Every RTP port pair is in use or in quarantine."""
+
+    sip_status = 503
+    reason_code = ReasonCode.NO_RTP_PORT
+
+
+class NoWorker(SipAgentError):
+    """No media worker is alive to take the call."""
+
+    sip_status = 503
+    reason_code = ReasonCode.NO_WORKER
+
+
+class RecordingError(SipAgentError):
+    """A recording can't be written or repaired."""

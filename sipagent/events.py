@@ -1,0 +1,175 @@
+"""The events of a call, one vocabulary for all: workers report them, log, record and metrics consume them.
+
+Frozen, past tense. `at` is CLOCK_MONOTONIC in seconds, which all processes of one host share.
+They travel between processes as they are (see `worker.ipc`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Role = Literal["caller", "agent"]
+
+
+class CallEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Something that happened in one call."""
+
+    call_id: str
+    at: float
+
+
+# --- seen by the control process ------------------------------------------------------------------
+
+
+class CallReceived(CallEvent, frozen=True, kw_only=True):
+    direction: Literal["inbound", "outbound"]
+    source: str
+    trunk: str | None
+    from_number: str
+    to_number: str
+    sip_call_id: str
+
+
+class CallAdmitted(CallEvent, frozen=True, kw_only=True):
+    agent: str
+    route: str
+
+
+class CallRefused(CallEvent, frozen=True, kw_only=True):
+    sip_status: int
+    reason_code: str
+    detail: str
+
+
+class CallAnswered(CallEvent, frozen=True, kw_only=True):
+    codec: str
+
+
+class CallEnded(CallEvent, frozen=True, kw_only=True):
+    end_reason: str
+    sip_status: int
+    detail: str = ""
+
+
+class TrunkStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Registration state of a trunk; `expires_s` is 0 unless registered."""
+
+    at: float
+    trunk: str
+    registered: bool
+    sip_status: int
+    detail: str
+    expires_s: int = 0
+
+
+# --- reported by a leg in a worker ----------------------------------------------------------------
+
+
+class LegReady(CallEvent, frozen=True, kw_only=True):
+    """The backend is configured: the call may be answered. `pipeline` prints the audio path."""
+
+    pipeline: str
+    connect_ms: float
+    ready_ms: float
+
+
+class LegFailed(CallEvent, frozen=True, kw_only=True):
+    """The leg never became ready."""
+
+    sip_status: int
+    reason_code: str
+    detail: str
+
+
+class MediaStarted(CallEvent, frozen=True, kw_only=True):
+    """The first valid RTP packet came in, and its source is locked."""
+
+    source: str
+
+
+class SpeechStarted(CallEvent, frozen=True, kw_only=True):
+    """The caller began to speak, as the backend heard it. `audio_ms` is on the backend's input clock."""
+
+    item_id: str
+    audio_ms: int | None = None
+
+
+class SpeechStopped(CallEvent, frozen=True, kw_only=True):
+    item_id: str
+    audio_ms: int | None = None
+
+
+class AgentSpeechStarted(CallEvent, frozen=True, kw_only=True):
+    """The first audio of an item went out on the wire."""
+
+    item_id: str
+
+
+class AgentSpeechEnded(CallEvent, frozen=True, kw_only=True):
+    """The last audio of an item went out, or was flushed. `played_ms` is what the caller was sent of it."""
+
+    item_id: str
+    played_ms: int
+    flushed_ms: int
+    interrupted: bool
+    starvations: dict[str, int] = {}
+
+
+class Transcript(CallEvent, frozen=True, kw_only=True):
+    """What one side said in one item, final. `heard_ms` tells how much of an interrupted item was heard."""
+
+    role: Role
+    item_id: str
+    text: str
+    interrupted: bool = False
+    heard_ms: int | None = None
+
+
+class DigitReceived(CallEvent, frozen=True, kw_only=True):
+    digit: str
+    duration_ms: int
+    method: Literal["rfc4733", "info", "inband"] = "rfc4733"
+
+
+class UsageReported(CallEvent, frozen=True, kw_only=True):
+    """Usage of one response or transcription, as the backend reported it. Consumers add it up."""
+
+    source: Literal["response", "transcription"]
+    usage: dict[str, Any]
+
+
+class BackendProblem(CallEvent, frozen=True, kw_only=True):
+    """The backend reported an error that did not end the call."""
+
+    code: str
+    message: str
+
+
+class LegEnded(CallEvent, frozen=True, kw_only=True):
+    """Always the last event of a leg, and sent exactly once. `rtp` is `rtp.stats.RtpReport.as_dict()`."""
+
+    reason: str
+    detail: str = ""
+    rtp: dict[str, Any] = {}
+    audio: dict[str, Any] = {}
+    recording: str | None = None
+    recording_truncated: bool = False
+
+
+LegEvent = (
+    LegReady
+    | LegFailed
+    | MediaStarted
+    | SpeechStarted
+    | SpeechStopped
+    | AgentSpeechStarted
+    | AgentSpeechEnded
+    | Transcript
+    | DigitReceived
+    | UsageReported
+    | BackendProblem
+    | LegEnded
+)
+Event = CallReceived | CallAdmitted | CallRefused | CallAnswered | CallEnded | LegEvent

@@ -1,0 +1,1 @@
+"""The audio path of a leg and its recording."""

@@ -1,0 +1,1 @@
+"""SIP: signalling through pjsua2, SDP, messages. Knows nothing about audio."""

@@ -1,0 +1,1 @@
+"""Media workers: processes that own legs."""
