@@ -76,12 +76,6 @@ class UsageCounted(BackendEvent, frozen=True, kw_only=True):
     usage: dict[str, Any]
 
 
-class FunctionCalled(BackendEvent, frozen=True, kw_only=True):
-    call_id: str
-    name: str
-    arguments: str
-
-
 class ProblemReported(BackendEvent, frozen=True, kw_only=True):
     """An error event that doesn't end the session."""
 

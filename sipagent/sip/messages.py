@@ -1,0 +1,113 @@
+"""What passes between the SIP agent and a call: plain values, no pjsua2, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+Transport = Literal["udp", "tcp", "tls"]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMedia:
+    """Where we receive RTP: the address that SDP will say, and what we're ready to speak, best first."""
+
+    address: str
+    rtp_port: int
+    rtcp_port: int
+    codecs: tuple[str, ...]
+    ptime_ms: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class NegotiatedMedia:
+    """The outcome of one offer and answer, seen from our side (`direction` is ours)."""
+
+    codec: str
+    payload_type: int
+    dtmf_payload_type: int | None
+    ptime_ms: int
+    direction: Direction
+    remote_rtp: tuple[str, int]
+    remote_rtcp: tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingInvite:
+    """An INVITE as it came in. `headers` keeps order and duplicates; `offer` is None for a late offer."""
+
+    sip_call_id: str
+    source_ip: str
+    source_port: int
+    transport: Transport
+    request_uri: str
+    from_uri: str
+    to_uri: str
+    headers: tuple[tuple[str, str], ...] = ()
+    offer: str | None = None
+
+    @property
+    def from_number(self) -> str:
+        return user_part(self.from_uri)
+
+    @property
+    def to_number(self) -> str:
+        """The called number: the request URI's user part, as the trunk addressed it to us."""
+        return user_part(self.request_uri)
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, by its long name, any case."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), None)
+
+
+def user_part(uri: str) -> str:
+    """`sip:+1555;ext=2@host` or `tel:+1555` or `"A" <sip:+1555@host>` -> `+1555`; empty if there is none."""
+    inner = uri.partition("<")[2].partition(">")[0] if "<" in uri else uri
+    scheme, _, rest = inner.partition(":")
+    user = rest.partition("@")[0] if "@" in rest else (rest if scheme.lower() == "tel" else "")
+    return user.partition(";")[0].partition(":")[0]
+
+
+# --- events of one SIP call, in the order in which a call sees them -----------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CallProgress:
+    """A provisional answer to our INVITE (outbound only)."""
+
+    sip_status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaNegotiated:
+    """After the first offer/answer is complete, and again after every re-INVITE."""
+
+    media: NegotiatedMedia
+
+
+@dataclass(frozen=True, slots=True)
+class CallConfirmed:
+    """ACK received (inbound) or sent (outbound): the call stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class InfoDigit:
+    """A DTMF digit by SIP INFO."""
+
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallDisconnected:
+    """The last event of a call. `by_remote` tells who ended it; `sip_status` is 200 after a BYE."""
+
+    sip_status: int
+    reason: str
+    by_remote: bool
+
+
+SipEvent = CallProgress | MediaNegotiated | CallConfirmed | InfoDigit | CallDisconnected
