@@ -1,0 +1,56 @@
+"""Configuration: a frozen value, checked whole before anything starts.
+
+`load` reads `sipagent.yaml` with `trunks/*.yaml` and `agents/*.yaml` beside it; `check` also looks whether
+the secrets and files it refers to are there. Both raise one `ConfigError` that holds every problem found.
+"""
+
+from sipagent.config.agent import (
+    AgentConfig,
+    BackendConfig,
+    EchoConfig,
+    OpenAIRealtimeConfig,
+    SemanticVadConfig,
+    ServerVadConfig,
+    TranscriptionConfig,
+    TurnDetectionConfig,
+)
+from sipagent.config.loading import check, load
+from sipagent.config.server import (
+    Config,
+    HttpConfig,
+    LimitsConfig,
+    LoggingConfig,
+    MediaConfig,
+    RtpConfig,
+    SipConfig,
+    StorageConfig,
+    TlsConfig,
+)
+from sipagent.config.trunk import RegistrationConfig, TrunkConfig
+from sipagent.config.values import HostPort, Secret
+
+__all__ = [
+    "AgentConfig",
+    "BackendConfig",
+    "Config",
+    "EchoConfig",
+    "HostPort",
+    "HttpConfig",
+    "LimitsConfig",
+    "LoggingConfig",
+    "MediaConfig",
+    "OpenAIRealtimeConfig",
+    "RegistrationConfig",
+    "RtpConfig",
+    "Secret",
+    "SemanticVadConfig",
+    "ServerVadConfig",
+    "SipConfig",
+    "StorageConfig",
+    "TlsConfig",
+    "TranscriptionConfig",
+    "TrunkConfig",
+    "TurnDetectionConfig",
+    "check",
+    "load",
+]

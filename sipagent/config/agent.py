@@ -1,0 +1,107 @@
+"""What stands in a file of `agents/`. An `AgentConfig` travels to media workers as plain JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Discriminator, Field, PositiveInt, Tag, model_validator
+
+from sipagent.config.values import ConfigPath, Secret, Section
+
+
+def _websocket_url(url: str) -> str:
+    if not url.startswith(("ws://", "wss://")):
+        raise ValueError("must begin with wss:// (or ws:// for a server on a private network)")
+    return url
+
+
+def _text_or_secret(value: object) -> str:
+    return "secret" if isinstance(value, (dict, Secret)) else "text"
+
+
+HeaderValue = Annotated[
+    Annotated[str, Tag("text")] | Annotated[Secret, Tag("secret")], Discriminator(_text_or_secret)
+]
+
+
+class OpenAIRealtimeConfig(Section):
+    """A server that speaks the OpenAI Realtime protocol: OpenAI itself, Azure, or a compatible one.
+
+    The key goes into `api_key_header`, after `Bearer ` if that is Authorization. `audio` is what we send and
+    receive: `auto` is the law of the call, undecoded. `extra_session` is merged into `session.update` last.
+    """
+
+    kind: Literal["openai_realtime"] = "openai_realtime"
+    url: Annotated[str, AfterValidator(_websocket_url)] = "wss://api.openai.com/v1/realtime"
+    model: str = "gpt-realtime-2.1"
+    api_key: Secret | None = None
+    api_key_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "Authorization"
+    headers: Mapping[str, HeaderValue] = {}
+    audio: Literal["auto", "pcmu", "pcma", "pcm24"] = "auto"
+    ready_deadline_ms: Annotated[int, Field(ge=100, le=30000)] = 3000
+    extra_session: Mapping[str, Any] = {}
+
+
+class EchoConfig(Section):
+    """Plays the caller's audio back, to test a trunk without any model."""
+
+    kind: Literal["echo"] = "echo"
+
+
+BackendConfig = Annotated[OpenAIRealtimeConfig | EchoConfig, Field(discriminator="kind")]
+
+
+class ServerVadConfig(Section):
+    """The server ends a turn by silence."""
+
+    kind: Literal["server_vad"] = "server_vad"
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    prefix_padding_ms: Annotated[int, Field(ge=0, le=5000)] = 300
+    silence_duration_ms: Annotated[int, Field(ge=0, le=10000)] = 500
+    interrupt_response: bool = True
+
+
+class SemanticVadConfig(Section):
+    """The server ends a turn by what was said."""
+
+    kind: Literal["semantic_vad"] = "semantic_vad"
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    interrupt_response: bool = True
+
+
+TurnDetectionConfig = Annotated[ServerVadConfig | SemanticVadConfig, Field(discriminator="kind")]
+
+
+class TranscriptionConfig(Section):
+    """Transcribes the caller. `language` is an ISO 639-1 code; null lets the model find out."""
+
+    model: str = "gpt-transcribe"
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None = None
+
+
+class AgentConfig(Section):
+    """Who answers a call: what it is told, how it sounds, and which backend speaks for it.
+
+    `instructions_file` is gone after loading: its text is in `instructions`. `greeting` null lets the caller
+    speak first. `turn_detection` null is not offered: without it nobody would ever answer.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    backend: BackendConfig
+    instructions: str = ""
+    instructions_file: ConfigPath | None = None
+    greeting: str | None = None
+    voice: str = "marin"
+    turn_detection: TurnDetectionConfig = ServerVadConfig()
+    transcription: TranscriptionConfig | None = TranscriptionConfig()
+    noise_reduction: Literal["near_field", "far_field"] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] = "inf"
+    max_call_duration_s: PositiveInt | None = None
+    record: bool = True
+
+    @model_validator(mode="after")
+    def _one_instruction(self) -> Self:
+        if self.instructions and self.instructions_file is not None:
+            raise ValueError("write either instructions or instructions_file")
+        return self

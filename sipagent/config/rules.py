@@ -1,0 +1,176 @@
+"""What must hold between sections and files: each rule yields the problems it finds."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from sipagent.config.agent import AgentConfig, OpenAIRealtimeConfig
+from sipagent.config.document import Problem
+from sipagent.config.server import ServerConfig
+from sipagent.config.trunk import TrunkConfig
+from sipagent.config.validation import Loaded, near_match
+from sipagent.config.values import HostPort, Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """All files of a configuration, the invalid ones with `section` None."""
+
+    server: Loaded[ServerConfig]
+    trunks: tuple[Loaded[TrunkConfig], ...]
+    agents: tuple[Loaded[AgentConfig], ...]
+
+    def __iter__(self) -> Iterator[Loaded[Any]]:
+        yield self.server
+        yield from self.trunks
+        yield from self.agents
+
+
+Rule = Callable[[Files], Iterator[Problem]]
+
+
+def problems(files: Files) -> Iterator[Problem]:
+    """Every rule over everything that is valid by itself."""
+    for rule in RULES:
+        yield from rule(files)
+
+
+def _something_to_do(files: Files) -> Iterator[Problem]:
+    for folder, found in (("trunks", files.trunks), ("agents", files.agents)):
+        if not found:
+            yield files.server.document.problem((), f"there is no {folder}/*.yaml beside this file")
+
+
+def _names_are_unique(files: Files) -> Iterator[Problem]:
+    for loaded in (files.trunks, files.agents):
+        times = Counter(each.name for each in loaded)
+        for each in loaded:
+            others = [o.document.path.name for o in loaded if o.name == each.name and o is not each]
+            if times[each.name] > 1:
+                message = f"'{each.name}' is also the name of {', '.join(others)}"
+                yield each.document.problem(("name",), message)
+
+
+def _numbers_reach_agents(files: Files) -> Iterator[Problem]:
+    known = {agent.name for agent in files.agents}
+    for trunk in files.trunks:
+        for number, agent in (trunk.section.numbers if trunk.section else {}).items():
+            if agent not in known:
+                message = f"there is no agent '{agent}'{near_match(agent, known)}"
+                yield trunk.document.problem(("numbers", number), message)
+
+
+def _peers_are_distinct(files: Files) -> Iterator[Problem]:
+    """One source address must mean one trunk."""
+    peers = [
+        (trunk, index, network)
+        for trunk in files.trunks
+        for index, network in enumerate(trunk.section.allowed_addresses if trunk.section else ())
+    ]
+    for (one, _, network), (other, index, wider) in combinations(peers, 2):
+        if one is not other and network.version == wider.version and network.overlaps(wider):
+            message = f"{wider} overlaps {network} of trunk '{one.name}'"
+            yield other.document.problem(("allowed_addresses", index), message)
+
+
+def _transports_have_listeners(files: Files) -> Iterator[Problem]:
+    if (server := files.server.section) is None:
+        return
+    for trunk in files.trunks:
+        if trunk.section and server.sip.listener(trunk.section.transport) is None:
+            message = f"sip.listen_{trunk.section.transport} is not set in {files.server.document.path.name}"
+            yield trunk.document.problem(("transport",), message)
+
+
+def _listeners_are_distinct(files: Files) -> Iterator[Problem]:
+    if (server := files.server.section) is None:
+        return
+    tcp: dict[tuple[str, str], HostPort | None] = {
+        ("sip", "listen_tcp"): server.sip.listen_tcp,
+        ("sip", "listen_tls"): server.sip.listen_tls,
+        ("http", "listen"): server.http.listen,
+    }
+    for (first, one), (second, other) in combinations(tcp.items(), 2):
+        if one and other and _collide(one, other):
+            yield files.server.document.problem(second, f"{other} is taken by {'.'.join(first)}")
+
+
+def _collide(one: HostPort, other: HostPort) -> bool:
+    any_host = {"0.0.0.0", "::"}
+    return one.port == other.port and (one.host == other.host or bool({one.host, other.host} & any_host))
+
+
+def _ports_carry_calls(files: Files) -> Iterator[Problem]:
+    if (server := files.server.section) is None:
+        return
+    rtp, calls = server.rtp, server.limits.max_calls
+    if rtp.port_pairs < calls:
+        message = (
+            f"{rtp.first_port}-{rtp.last_port} is {rtp.port_pairs} pairs of ports, too few for"
+            f" limits.max_calls {calls}: last_port must be at least {rtp.first_port + 2 * calls - 1}"
+        )
+        yield files.server.document.problem(("rtp", "last_port"), message)
+    sip_port = server.sip.listen_udp.port if server.sip.listen_udp else 0
+    if rtp.first_port <= sip_port <= rtp.last_port:
+        message = f"port {sip_port} is inside rtp.first_port to rtp.last_port"
+        yield files.server.document.problem(("sip", "listen_udp"), message)
+
+
+def _trunk_limits_fit(files: Files) -> Iterator[Problem]:
+    if (server := files.server.section) is None:
+        return
+    for trunk in files.trunks:
+        calls = trunk.section.max_calls if trunk.section else None
+        if calls is not None and calls > server.limits.max_calls:
+            message = f"{calls} is above limits.max_calls {server.limits.max_calls} of the server"
+            yield trunk.document.problem(("max_calls",), message)
+
+
+def _agents_know_their_task(files: Files) -> Iterator[Problem]:
+    for agent in files.agents:
+        section = agent.section
+        if section and isinstance(section.backend, OpenAIRealtimeConfig) and not section.instructions:
+            message = "write instructions or instructions_file: the model needs a task"
+            yield agent.document.problem((), message)
+
+
+RULES: tuple[Rule, ...] = (
+    _something_to_do,
+    _names_are_unique,
+    _numbers_reach_agents,
+    _peers_are_distinct,
+    _transports_have_listeners,
+    _listeners_are_distinct,
+    _ports_carry_calls,
+    _trunk_limits_fit,
+    _agents_know_their_task,
+)
+
+
+def unusable_references(files: Files) -> Iterator[Problem]:
+    """Secrets and TLS files that the configuration refers to and that can't be used now."""
+    for each in files:
+        for location, secret in _secrets(each.section):
+            if message := secret.problem():
+                yield each.document.problem(location, message)
+    tls = files.server.section.sip.tls if files.server.section else None
+    for key in ("certificate_file", "key_file", "ca_file"):
+        file: Path | None = getattr(tls, key, None)
+        if file is not None and not (file.is_file() and os.access(file, os.R_OK)):
+            yield files.server.document.problem(("sip", "tls", key), f"{file} can't be read")
+
+
+def _secrets(value: Any, location: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Secret]]:
+    if isinstance(value, Secret):
+        yield location, value
+    elif isinstance(value, (BaseModel, dict)):
+        for key, item in value.items() if isinstance(value, dict) else value:
+            yield from _secrets(item, (*location, key))

@@ -1,0 +1,142 @@
+"""What stands in `sipagent.yaml`, and the whole configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from sipagent.config.agent import AgentConfig
+from sipagent.config.trunk import TrunkConfig
+from sipagent.config.values import ConfigPath, HostPort, IpLiteral, Listen, PublicAddress, Section
+
+Port = Annotated[int, Field(ge=1024, le=65535)]
+
+
+class TlsConfig(Section):
+    """Our certificate, and whether peers must show a valid one (`ca_file` null: the system's authorities)."""
+
+    certificate_file: ConfigPath
+    key_file: ConfigPath
+    ca_file: ConfigPath | None = None
+    verify_peer: bool = True
+
+
+class SipConfig(Section):
+    """Where we listen for SIP. A null listener is off; a trunk needs the listener of its transport."""
+
+    listen_udp: Listen | None = HostPort("0.0.0.0", 5060)
+    listen_tcp: Listen | None = HostPort("0.0.0.0", 5060)
+    listen_tls: Listen | None = None
+    tls: TlsConfig | None = None
+    user_agent: str = "sipagent"
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.listen_udp is None and self.listen_tcp is None and self.listen_tls is None:
+            raise ValueError("at least one of listen_udp, listen_tcp and listen_tls is needed")
+        if self.listen_tls is not None and self.tls is None:
+            raise ValueError("listen_tls needs a tls section with certificate_file and key_file")
+        return self
+
+    def listener(self, transport: Literal["udp", "tcp", "tls"]) -> HostPort | None:
+        return {"udp": self.listen_udp, "tcp": self.listen_tcp, "tls": self.listen_tls}[transport]
+
+
+class RtpConfig(Section):
+    """RTP sockets and the jitter buffer. A call takes an even port and the odd one after it."""
+
+    bind_address: IpLiteral = "0.0.0.0"
+    first_port: Port = 20000
+    last_port: Port = 29999
+    quarantine_s: Annotated[float, Field(ge=0)] = 3.0
+    jitter_min_ms: Annotated[int, Field(ge=0, le=1000)] = 0
+    jitter_max_ms: Annotated[int, Field(ge=20, le=1000)] = 200
+    dscp: Annotated[int, Field(ge=0, le=63)] = 46
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.first_port % 2:
+            raise ValueError("first_port must be even: RTP takes the even port of a pair, RTCP the odd one")
+        if self.last_port <= self.first_port:
+            raise ValueError("last_port must be above first_port")
+        if self.jitter_min_ms > self.jitter_max_ms:
+            raise ValueError("jitter_min_ms must not be above jitter_max_ms")
+        return self
+
+    @property
+    def port_pairs(self) -> int:
+        return (self.last_port - self.first_port + 1) // 2
+
+
+class MediaConfig(Section):
+    """Media workers: a number, or `auto` for one per core."""
+
+    workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
+
+
+class LimitsConfig(Section):
+    """What the server takes in all; a trunk or an agent may allow less."""
+
+    max_calls: PositiveInt = 100
+    max_calls_per_second: PositiveFloat = 20.0
+    max_call_duration_s: PositiveInt = 3600
+    drain_deadline_s: PositiveInt = 60
+
+
+class HttpConfig(Section):
+    """The control API, health and metrics."""
+
+    listen: Listen = HostPort("127.0.0.1", 8080)
+
+
+class StorageConfig(Section):
+    """Where recordings, transcripts and the spool of call records lie."""
+
+    directory: ConfigPath = Path("/var/lib/sipagent")
+
+    @property
+    def recordings(self) -> Path:
+        return self.directory / "recordings"
+
+    @property
+    def transcripts(self) -> Path:
+        return self.directory / "transcripts"
+
+    @property
+    def spool(self) -> Path:
+        return self.directory / "spool"
+
+
+class LoggingConfig(Section):
+    """What is logged, and how. Phone numbers are masked unless `full_numbers`."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+    full_numbers: bool = False
+
+
+class ServerConfig(Section):
+    """The contents of `sipagent.yaml`."""
+
+    sip: SipConfig = SipConfig()
+    rtp: RtpConfig = RtpConfig()
+    media: MediaConfig = MediaConfig()
+    limits: LimitsConfig = LimitsConfig()
+    http: HttpConfig = HttpConfig()
+    storage: StorageConfig = StorageConfig()
+    logging: LoggingConfig = LoggingConfig()
+    public_address: PublicAddress = "auto"
+
+
+class Config(ServerConfig):
+    """The whole configuration. `numbers` of every trunk name agents that are in `agents`."""
+
+    trunks: Mapping[str, TrunkConfig] = {}
+    agents: Mapping[str, AgentConfig] = {}
+
+    def public_address_of(self, trunk: TrunkConfig) -> str:
+        """What SDP says to this trunk: an IP address, or `auto` for the address of the route to the peer."""
+        return trunk.public_address or self.public_address

@@ -1,0 +1,83 @@
+"""What stands in a file of `trunks/`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+
+from sipagent.config.values import IpLiteral, Network, Secret, Section
+
+#: The number of a trunk that stands for every number not named beside it.
+ANY_NUMBER = "*"
+
+_SIP_URI = re.compile(r"sips?:(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(;[\w=;.-]+)?")
+
+
+def _server_uri(value: str) -> str:
+    if not _SIP_URI.fullmatch(value):
+        raise ValueError("must be 'sip:host' or 'sip:host:port'")
+    return value
+
+
+def _unique(codecs: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(codecs)) < len(codecs):
+        raise ValueError("names a codec twice")
+    return codecs
+
+
+ServerUri = Annotated[str, AfterValidator(_server_uri)]
+Codecs = Annotated[tuple[Literal["PCMU", "PCMA"], ...], Field(min_length=1), AfterValidator(_unique)]
+
+
+class RegistrationConfig(Section):
+    """Where and as whom we register. `username` is the user of our address of record."""
+
+    registrar: ServerUri
+    username: Annotated[str, Field(min_length=1)]
+    expires_s: Annotated[int, Field(ge=60, le=86400)] = 300
+    outbound_proxy: ServerUri | None = None
+
+    @property
+    def host(self) -> str:
+        """The registrar's host, an IPv6 address without its brackets."""
+        match = _SIP_URI.fullmatch(self.registrar)
+        assert match is not None
+        return match[1].strip("[]")
+
+
+class TrunkConfig(Section):
+    """One SIP peer: a provider we register with, or known addresses that send us calls."""
+
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    allowed_addresses: tuple[Network, ...] = ()
+    registration: RegistrationConfig | None = None
+    auth_username: str | None = None
+    auth_password: Secret | None = None
+    auth_realm: str = "*"
+    transport: Literal["udp", "tcp", "tls"] = "udp"
+    codecs: Codecs = ("PCMU", "PCMA")
+    ptime_ms: Literal[10, 20, 30, 40, 60] = 20
+    public_address: IpLiteral | None = None
+    numbers: Mapping[str, str] = {}
+    max_calls: PositiveInt | None = None
+    max_calls_per_second: PositiveFloat | None = None
+    ringing_timeout_s: PositiveInt = 60
+    record: bool | None = None
+
+    @model_validator(mode="after")
+    def _known_peer(self) -> Self:
+        if not self.allowed_addresses and self.registration is None:
+            raise ValueError("needs allowed_addresses or registration: otherwise nobody may call over it")
+        if self.auth_password is not None and not self.digest_username:
+            raise ValueError("auth_password needs auth_username")
+        return self
+
+    @property
+    def digest_username(self) -> str | None:
+        """Who we are in digest authentication: `auth_username`, else the registered user."""
+        if self.auth_username is None and self.registration is not None:
+            return self.registration.username
+        return self.auth_username

@@ -1,0 +1,138 @@
+"""The value types that configuration is made of."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    model_validator,
+)
+
+from sipagent.errors import ConfigError
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and every key must be known. Errors never repeat the input."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """An address to listen on. Prints, and is written, as `host:port` or `[v6]:port`."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, value: object) -> HostPort:
+        if isinstance(value, HostPort):
+            return value
+        host, colon, port = str(value).rpartition(":")
+        if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError("must be 'address:port', such as '0.0.0.0:5060' or '[::]:5060'")
+        bracketed = host.startswith("[") and host.endswith("]")
+        literal = _ip_literal(host[1:-1] if bracketed else host)
+        if ":" in literal and not bracketed:
+            raise ValueError(f"an IPv6 address stands in brackets: '[{literal}]:{port}'")
+        return cls(literal, int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+Listen = Annotated[HostPort, PlainValidator(HostPort.parse), PlainSerializer(str, return_type=str)]
+
+
+class Secret(Section):
+    """Where a secret is to be found: `{env: NAME}` or `{file: path}`. It never holds the secret itself."""
+
+    env: str | None = None
+    file: ConfigPath | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_literal(cls, value: Any) -> Any:
+        if isinstance(value, (dict, Secret)):
+            return value
+        raise ValueError("secrets don't stand in configuration: write {env: NAME} or {file: path}")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("write either {env: NAME} or {file: path}")
+        return self
+
+    def resolve(self) -> str:
+        """The secret itself. Raises `ConfigError` where `problem` has something to say."""
+        if problem := self.problem():
+            raise ConfigError([problem])
+        return self._read()
+
+    def problem(self) -> str | None:
+        """Why the secret can't be used now, in words that don't give it away."""
+        try:
+            if self.file is not None and self.file.stat().st_mode & stat.S_IROTH:
+                return f"{self.file} is readable by everyone on this machine: chmod o-r it"
+            return None if self._read() else f"{self} is empty"
+        except KeyError:
+            return f"environment variable {self.env} is not set"
+        except (OSError, UnicodeDecodeError) as error:
+            return f"{self.file} can't be read: {getattr(error, 'strerror', None) or 'it is not text'}"
+
+    def _read(self) -> str:
+        if self.file is not None:
+            return self.file.read_text().strip()
+        return os.environ[self.env or ""].strip()
+
+    def __str__(self) -> str:
+        return f"environment variable {self.env}" if self.env else str(self.file)
+
+
+def _ip_literal(value: str) -> str:
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError(f"'{value}' is not an IP address") from None
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    text = str(value)
+    try:
+        loose = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"'{text}' is neither an IP address nor a block such as 203.0.113.0/24") from None
+    if loose.network_address != ip_address(text.partition("/")[0]):
+        raise ValueError(f"'{text}' names a host inside a block: write {loose} or the address alone")
+    return loose
+
+
+def _public_address(value: object) -> str:
+    return "auto" if value in (None, "auto") else _ip_literal(str(value))
+
+
+def _beside_its_file(path: Path, info: ValidationInfo) -> Path:
+    """Relative paths start at the file they stand in; the loader passes its directory as context."""
+    directory: Path | None = (info.context or {}).get("directory")
+    return path if directory is None else (directory / path).resolve()
+
+
+ConfigPath = Annotated[Path, AfterValidator(_beside_its_file)]
+_AS_TEXT = PlainSerializer(str, return_type=str)
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), _AS_TEXT]
+PublicAddress = Annotated[str, BeforeValidator(_public_address)]
+IpLiteral = Annotated[str, AfterValidator(_ip_literal)]
+
+Secret.model_rebuild()
