@@ -9,7 +9,8 @@ ones (no VAD events, no truncate), which simply never emit some events and ignor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -115,14 +116,55 @@ class Backend(Protocol):
     def interrupt(self, item_id: str | None, content_index: int, heard_ms: int) -> None:
         """Barge-in: cancel what is being generated; tell the model how much of `item_id` was heard.
 
-        `item_id` is None when nothing of the agent was being played.
+        `item_id` is the item at the head of playout, partly heard or (`heard_ms` 0) not yet; items that came
+        before it count as heard, later ones as unheard. None when playout held nothing of the agent.
+        Call it after every flush of playout: audio that is still under way for it is then dropped here.
         """
 
     def send_digit(self, digit: str) -> None:
         """Tell the model which key the caller pressed."""
 
     def counters(self) -> dict[str, int]:
-        """Audio dropped on the way to the backend (`dropped_ms`), messages ignored, late deltas dropped, ..."""
+        """What was dropped or ignored: `dropped_ms` of caller audio, late deltas, unknown events, ..."""
 
     async def close(self) -> None:
         """End the session. Idempotent; no events after it returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a WebSocket backend lives. `headers` carry the key, so they don't print."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    ready_deadline_ms: int
+
+
+class WireProtocol(Protocol):
+    """A vendor's protocol without I/O: messages in, events out, messages to send. Never raises on input."""
+
+    input_format: AudioFormat
+    output_format: AudioFormat
+
+    def configure(self) -> None:
+        """Ask for the session we want, if that hasn't been asked yet."""
+
+    def receive_message(self, data: bytes | str) -> None:
+        """One WebSocket message from the backend."""
+
+    def next_event(self) -> BackendEvent | None:
+        """The next event due, oldest first. `BackendLost` before `SessionReady` means we were turned away."""
+
+    def messages_to_send(self) -> list[bytes]:
+        """Control messages due, as JSON text. Returns each once."""
+
+    def audio_message(self, audio: bytes) -> bytes:
+        """The JSON text that carries `audio` in `input_format`."""
+
+    def greet(self) -> None: ...
+
+    def interrupt(self, item_id: str | None, content_index: int, heard_ms: int) -> None: ...
+
+    def send_digit(self, digit: str) -> None: ...
+
+    def counters(self) -> dict[str, int]: ...

@@ -1,0 +1,19 @@
+"""The backend an agent's configuration asks for."""
+
+from __future__ import annotations
+
+from sipagent.backends.base import Backend
+from sipagent.backends.echo import EchoBackend
+from sipagent.backends.openai_realtime import OpenAIRealtime
+from sipagent.backends.openai_session import endpoint
+from sipagent.backends.websocket import WebSocketBackend
+from sipagent.config import AgentConfig, EchoConfig
+from sipagent.formats import AudioFormat
+
+
+def create_backend(agent: AgentConfig, law: AudioFormat) -> Backend:
+    """One backend for one call whose phone side speaks `law`. Raises `ConfigError` when a secret is gone."""
+    config = agent.backend
+    if isinstance(config, EchoConfig):
+        return EchoBackend(law)
+    return WebSocketBackend(OpenAIRealtime(agent, config, law), endpoint(config))

@@ -1,0 +1,207 @@
+"""The OpenAI Realtime protocol (GA), as a leg needs it. Does no I/O and never asks for the time.
+
+What the model says is followed in `openai_speech`; here is the session: its set-up, the caller's turns,
+interruptions, requests for a response, and errors.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import Any
+
+import msgspec
+
+from sipagent.backends import openai_errors as errors
+from sipagent.backends.base import (
+    BackendEvent,
+    BackendLost,
+    CallerSpeechStarted,
+    CallerSpeechStopped,
+    ProblemReported,
+    SessionReady,
+    TranscriptFinished,
+    UsageCounted,
+)
+from sipagent.backends.openai_requests import ResponseRequests
+from sipagent.backends.openai_session import audio_format, format_mismatch, session
+from sipagent.backends.openai_speech import AgentSpeech
+from sipagent.backends.openai_wire import Fault, Outbox, ServerEvent, append_message, decode_event
+from sipagent.config import AgentConfig, OpenAIRealtimeConfig
+from sipagent.formats import AudioFormat
+
+
+class OpenAIRealtime:
+    """One session. Feed it `receive_message`, then drain `next_event` and `messages_to_send`."""
+
+    audio_message = staticmethod(append_message)
+
+    def __init__(self, agent: AgentConfig, config: OpenAIRealtimeConfig, law: AudioFormat) -> None:
+        self.input_format = self.output_format = audio_format(config, law)
+        self._session = session(agent, config, self.input_format)
+        self._greeting = agent.greeting
+        self._server_interrupts = agent.turn_detection.interrupt_response
+        self._speech = AgentSpeech(self.output_format.bytes_per_ms)
+        self._outbox = Outbox()
+        self._requests = ResponseRequests(self._outbox)
+        self._events: deque[BackendEvent] = deque()
+        self._counts: Counter[str] = Counter()
+        self._configured = self._ready = self._lost = False
+        self._caller_speaks = False
+
+    def configure(self) -> None:
+        if not self._configured:
+            self._configured = True
+            self._outbox.send("session.update", session=self._session)
+
+    def receive_message(self, data: bytes | str) -> None:
+        if self._lost:
+            return
+        try:
+            event = decode_event(data)
+        except msgspec.DecodeError as error:
+            self._counts["malformed"] += 1
+            if self._counts["malformed"] == 1:  # a server that goes wrong does so by the thousand
+                self._events.append(ProblemReported(code="malformed_message", message=str(error)))
+            return
+        if self._speech.handles(event):
+            self._follow_response(event)
+        else:
+            self._dispatch(event)
+
+    def next_event(self) -> BackendEvent | None:
+        return self._events.popleft() if self._events else None
+
+    def messages_to_send(self) -> list[bytes]:
+        return self._outbox.drain()
+
+    def greet(self) -> None:
+        if self._greeting:
+            self._requests.request(instructions=f"Say exactly: {self._greeting}")
+
+    def interrupt(self, item_id: str | None, content_index: int, heard_ms: int) -> None:
+        active = self._speech.active_response
+        if active is not None and not (self._server_interrupts and self._caller_speaks):
+            self._outbox.send("response.cancel", **({"response_id": active} if active else {}))
+        for truncation in self._speech.take_back(item_id, content_index, heard_ms):
+            self._outbox.send(
+                "conversation.item.truncate",
+                item_id=truncation.item_id,
+                content_index=truncation.content_index,
+                audio_end_ms=truncation.audio_end_ms,
+            )
+
+    def send_digit(self, digit: str) -> None:
+        """Digits exist in the protocol only where OpenAI does the SIP; here a user's message stands in."""
+        text = f"[The caller pressed the key {digit}]"
+        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+        self._outbox.send("conversation.item.create", item=item)
+        self._requests.request()
+
+    def counters(self) -> dict[str, int]:
+        return {
+            "late_deltas": self._speech.late_deltas,
+            "malformed_messages": self._counts["malformed"] + self._speech.bad_audio,
+            "unknown_events": self._counts["unknown"],
+            "races": self._counts["races"],
+        }
+
+    def _dispatch(self, event: ServerEvent) -> None:
+        match event.type:
+            case "session.created" | "conversation.created":
+                self.configure()
+            case "session.updated":
+                self._session_updated(event.session or {})
+            case "input_audio_buffer.speech_started":
+                self._caller_speaks = True
+                audio_ms = event.audio_start_ms
+                self._events.append(CallerSpeechStarted(item_id=event.item_id or "", audio_ms=audio_ms))
+            case "input_audio_buffer.speech_stopped":
+                self._caller_speaks = False
+                audio_ms = event.audio_end_ms
+                self._events.append(CallerSpeechStopped(item_id=event.item_id or "", audio_ms=audio_ms))
+            case "conversation.item.input_audio_transcription.completed":
+                self._caller_transcribed(event)
+            case "conversation.item.input_audio_transcription.failed":
+                self._report(event.error or Fault(code="transcription_failed"))
+            case "error":
+                self._error(event.error or Fault())
+            case _ if event.type not in _OF_NO_USE:
+                self._counts["unknown"] += 1
+
+    def _session_updated(self, granted: dict[str, Any]) -> None:
+        if self._ready:
+            return
+        if mismatch := format_mismatch(self._session, granted):
+            self._lose(Fault(code="audio_format_refused", message=mismatch), fatal=True)
+            return
+        self._ready = True
+        expires_at = granted.get("expires_at")
+        self._events.append(
+            SessionReady(
+                session_id=str(granted.get("id") or ""),
+                expires_at=float(expires_at) if isinstance(expires_at, (int, float)) else None,
+            )
+        )
+
+    def _caller_transcribed(self, event: ServerEvent) -> None:
+        item_id = event.item_id or ""
+        self._events.append(TranscriptFinished(role="caller", item_id=item_id, text=event.transcript or ""))
+        if event.usage:
+            self._events.append(UsageCounted(source="transcription", usage=event.usage))
+
+    def _follow_response(self, event: ServerEvent) -> None:
+        self._events.extend(self._speech.receive(event))
+        if event.type == "response.created":
+            self._requests.created()
+        elif event.type == "response.done":
+            details = event.response.status_details if event.response else None
+            if details is not None and details.error is not None:
+                self._error(details.error)
+            self._requests.done()
+
+    def _error(self, fault: Fault) -> None:
+        if errors.is_fatal(fault) or errors.is_expired(fault):
+            self._lose(fault, fatal=errors.is_fatal(fault))
+        elif not self._ready:
+            # Nothing but session.update is under way, so that is what failed.
+            self._lose(fault, fatal=not errors.is_passing(fault))
+        elif fault.code == errors.RESPONSE_ACTIVE:
+            self._counts["races"] += 1
+            self._requests.collided()
+        elif errors.is_race(fault):
+            self._counts["races"] += 1
+        else:
+            if errors.is_about(fault, errors.RESPONSE_CREATE):
+                self._requests.rejected()
+            self._report(fault)
+
+    def _report(self, fault: Fault) -> None:
+        self._events.append(ProblemReported(code=fault.name, message=str(fault)))
+
+    def _lose(self, fault: Fault, *, fatal: bool) -> None:
+        self._lost = True
+        self._events.append(BackendLost(code=fault.name, message=str(fault), fatal=fatal))
+
+
+#: Events of the protocol that tell a leg nothing. Whatever else comes is counted as unknown.
+_OF_NO_USE = frozenset(
+    {
+        "conversation.item.added",
+        "conversation.item.created",
+        "conversation.item.deleted",
+        "conversation.item.done",
+        "conversation.item.input_audio_transcription.delta",
+        "conversation.item.input_audio_transcription.segment",
+        "conversation.item.retrieved",
+        "conversation.item.truncated",
+        "input_audio_buffer.cleared",
+        "input_audio_buffer.committed",
+        "input_audio_buffer.timeout_triggered",
+        "rate_limits.updated",
+        "response.content_part.added",
+        "response.content_part.done",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "response.output_item.added",
+    }
+)

@@ -1,0 +1,109 @@
+"""OpenAI Realtime messages: the server's, as far as we read them, and ours.
+
+Sources: GA types of the `openai` package 3.52.0 (`openai/types/realtime`), with the delta names of the beta
+shape accepted besides, since compatible servers still speak it.
+"""
+
+from __future__ import annotations
+
+import binascii
+from typing import Any
+
+import msgspec
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """The `error` of an error event, a failed transcription or a failed response."""
+
+    type: str | None = None
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+    event_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.code or self.type or "unknown_error"
+
+    def __str__(self) -> str:
+        return f"{self.message or self.name}" + (f" ({self.param})" if self.param else "")
+
+
+class StatusDetails(msgspec.Struct, frozen=True):
+    reason: str | None = None
+    error: Fault | None = None
+
+
+class Response(msgspec.Struct, frozen=True):
+    id: str | None = None
+    status: str | None = None
+    status_details: StatusDetails | None = None
+    usage: dict[str, Any] | None = None
+
+
+class ContentPart(msgspec.Struct, frozen=True):
+    transcript: str | None = None
+
+
+class Item(msgspec.Struct, frozen=True):
+    id: str | None = None
+    content: list[ContentPart] | None = None
+
+
+class ServerEvent(msgspec.Struct, frozen=True):
+    """Every field we use of any server event: one decoding pass, other fields are skipped unread.
+
+    `delta` stays base64 until someone needs it, for text comes under the same name.
+    """
+
+    type: str
+    response_id: str | None = None
+    item_id: str | None = None
+    content_index: int | None = None
+    delta: str | None = None
+    transcript: str | None = None
+    audio_start_ms: int | None = None
+    audio_end_ms: int | None = None
+    item: Item | None = None
+    response: Response | None = None
+    session: dict[str, Any] | None = None
+    usage: dict[str, Any] | None = None
+    error: Fault | None = None
+
+
+_decoder = msgspec.json.Decoder(ServerEvent, strict=False)
+_encoder = msgspec.json.Encoder()
+
+_APPEND_HEAD = b'{"type":"input_audio_buffer.append","audio":"'
+_APPEND_TAIL = b'"}'
+
+
+def decode_event(data: bytes | str) -> ServerEvent:
+    """Raises `msgspec.DecodeError`, or its subclass `ValidationError` when a field has an unexpected type."""
+    return _decoder.decode(data)
+
+
+def decode_audio(delta: str) -> bytes:
+    """Raises `binascii.Error` (a ValueError) for bad base64."""
+    return binascii.a2b_base64(delta)
+
+
+def append_message(audio: bytes) -> bytes:
+    """`input_audio_buffer.append`, put together by hand: it is sent 50 times a second in every call."""
+    return _APPEND_HEAD + binascii.b2a_base64(audio, newline=False) + _APPEND_TAIL
+
+
+class Outbox:
+    """Client messages to send. Each has an `event_id`, `<kind>_<n>`, which an error about it will echo."""
+
+    def __init__(self) -> None:
+        self._messages: list[bytes] = []
+        self._built = 0
+
+    def send(self, kind: str, **fields: Any) -> None:
+        self._built += 1
+        self._messages.append(_encoder.encode({"type": kind, "event_id": f"{kind}_{self._built}", **fields}))
+
+    def drain(self) -> list[bytes]:
+        messages, self._messages = self._messages, []
+        return messages

@@ -1,0 +1,256 @@
+"""The shell of every backend that is reached over a WebSocket: moves messages, knows no vendor."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.frames import CloseCode
+
+from sipagent.backends.base import (
+    BackendEvent,
+    BackendLost,
+    Endpoint,
+    EventHandler,
+    SessionReady,
+    WireProtocol,
+)
+from sipagent.backends.send_queue import SendQueue
+from sipagent.errors import BackendError, BackendNotReady, BackendRefused, BackendUnreachable
+
+#: A peer that stops answering is noticed within the sum of these two, 2.8 s: a call hears no more than 3 s of
+#: silence. 1.8 s outlasts a few retransmissions on a bad path. websockets' own keepalive isn't used, because
+#: its ping waits, without a limit, for a stalled socket to take the bytes.
+PING_INTERVAL_S = 1.0
+PONG_TIMEOUT_S = 1.8
+#: If this process itself was held up, the pong may have arrived and not been read yet.
+READ_GRACE_S = 0.05
+#: For the closing handshake, and for all of `close`.
+CLOSE_TIMEOUT_S = 0.5
+CLOSE_DEADLINE_S = 1.0
+#: Servers are meant to speak first. One that doesn't gets our session.update after this long.
+HELLO_TIMEOUT_S = 1.0
+#: Bytes that may wait behind `SendQueue` unsent, in the process and again in the kernel: about a third of a
+#: second of G.711. Bytes in flight are not limited by it.
+UNSENT_BYTES = 4096
+MAX_MESSAGE_BYTES = 16 * 2**20
+
+#: 4xx answers that say "later" rather than "no".
+_PASSING_STATUS = frozenset({408, 425, 429})
+#: Close codes that say "no": bad data, policy, and the application's own range (4000 is OpenAI's for a
+#: request of the wrong shape).
+_REFUSING_CLOSES = frozenset({1003, 1007, 1008, *range(4000, 5000)})
+
+
+class WebSocketBackend:
+    """One session of a `WireProtocol`. Two tasks move messages, a third watches that the peer is alive."""
+
+    def __init__(self, protocol: WireProtocol, endpoint: Endpoint) -> None:
+        self.input_format = protocol.input_format
+        self.output_format = protocol.output_format
+        self._protocol = protocol
+        self._endpoint = endpoint
+        self._queue = SendQueue()
+        self._something_to_send = asyncio.Event()
+        self._connection: ClientConnection | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._on_event: EventHandler = _unheard
+        self._over = False
+
+    async def open(self, on_event: EventHandler) -> None:
+        try:
+            async with asyncio.timeout(self._endpoint.ready_deadline_ms / 1000):
+                self._connection = connection = await _connect(self._endpoint)
+                events = await _configure(self._protocol, connection)
+        except TimeoutError:
+            await self.close()
+            if self._connection is None:
+                raise BackendUnreachable("no connection within the deadline", code="timeout") from None
+            raise BackendNotReady("not ready within the deadline", code="timeout") from None
+        except (BackendError, asyncio.CancelledError):
+            await self.close()
+            raise
+        self._on_event = on_event
+        for event in events:
+            on_event(event)
+        for work in (self._receive, self._send, self._watch):
+            task = asyncio.create_task(work(connection))
+            task.add_done_callback(self._task_ended)
+            self._tasks.append(task)
+
+    def greet(self) -> None:
+        self._protocol.greet()
+        self._post()
+
+    def send_audio(self, audio: bytes) -> None:
+        duration_ms = len(audio) / self.input_format.bytes_per_ms
+        self._queue.put_audio(self._protocol.audio_message(audio), duration_ms)
+        self._something_to_send.set()
+
+    def interrupt(self, item_id: str | None, content_index: int, heard_ms: int) -> None:
+        self._protocol.interrupt(item_id, content_index, heard_ms)
+        self._post()
+
+    def send_digit(self, digit: str) -> None:
+        self._protocol.send_digit(digit)
+        self._post()
+
+    def counters(self) -> dict[str, int]:
+        return {"dropped_ms": self._queue.dropped_ms, **self._protocol.counters()}
+
+    async def close(self) -> None:
+        self._over = True
+        self._on_event = _unheard
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._connection is not None:
+            try:
+                async with asyncio.timeout(CLOSE_DEADLINE_S):
+                    await self._connection.close()
+            except TimeoutError:
+                self._connection.transport.abort()
+
+    async def _receive(self, connection: ClientConnection) -> None:
+        try:
+            while not self._over:
+                self._protocol.receive_message(await connection.recv(decode=False))
+                self._hand_over()
+        except ConnectionClosed as closed:
+            code, reason = _close_of(closed)
+            self._lose(str(code), reason or "the connection was closed")
+        await connection.close()
+
+    async def _send(self, connection: ClientConnection) -> None:
+        try:
+            while True:
+                await self._something_to_send.wait()
+                self._something_to_send.clear()
+                while (message := self._queue.pop()) is not None:
+                    await connection.send(message, text=True)
+        except ConnectionClosed:
+            return  # `_receive` tells
+
+    async def _watch(self, connection: ClientConnection) -> None:
+        try:
+            while True:
+                await asyncio.sleep(PING_INTERVAL_S)
+                if not await _answers_ping(connection):
+                    break
+        except ConnectionClosed:
+            return  # `_receive` tells
+        self._lose("ping_timeout", f"no answer to a ping for {PONG_TIMEOUT_S} s")
+        connection.transport.abort()
+
+    def _hand_over(self) -> None:
+        while (event := self._protocol.next_event()) is not None:
+            if isinstance(event, BackendLost):
+                self._over = True
+            self._on_event(event)
+        self._post()
+
+    def _post(self) -> None:
+        for message in self._protocol.messages_to_send():
+            self._queue.put_control(message)
+            self._something_to_send.set()
+
+    def _lose(self, code: str, message: str) -> None:
+        if not self._over:
+            self._over = True
+            self._on_event(BackendLost(code=code, message=message, fatal=False))
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        """A task that dies of a defect must not leave a call deaf."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            task.get_loop().call_exception_handler({"message": "backend task failed", "exception": error})
+            self._lose("internal_error", repr(error))
+            if self._connection is not None:
+                self._connection.transport.abort()
+
+
+async def _connect(endpoint: Endpoint) -> ClientConnection:
+    try:
+        connection = await connect(
+            endpoint.url,
+            additional_headers=endpoint.headers,
+            compression=None,
+            open_timeout=None,  # the deadline of `open` counts
+            ping_interval=None,
+            close_timeout=CLOSE_TIMEOUT_S,
+            max_size=MAX_MESSAGE_BYTES,
+            write_limit=UNSENT_BYTES,
+        )
+    except InvalidStatus as error:
+        raise _refusal(error) from error
+    except (OSError, EOFError, InvalidHandshake, InvalidURI) as error:
+        raise BackendUnreachable(f"can't connect: {error}", code=type(error).__name__) from error
+    sock = connection.transport.get_extra_info("socket")
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    return connection
+
+
+async def _configure(protocol: WireProtocol, connection: ClientConnection) -> list[BackendEvent]:
+    """Returns the events so far, `SessionReady` the last of them. Raises a `BackendError` if turned away."""
+    try:
+        try:
+            async with asyncio.timeout(HELLO_TIMEOUT_S):
+                protocol.receive_message(await connection.recv(decode=False))
+        except TimeoutError:
+            protocol.configure()
+        events: list[BackendEvent] = []
+        while True:
+            while (event := protocol.next_event()) is not None:
+                events.append(event)
+                if isinstance(event, SessionReady):
+                    return events
+                if isinstance(event, BackendLost):
+                    error = BackendRefused if event.fatal else BackendUnreachable
+                    raise error(event.message, code=event.code, fatal=event.fatal)
+            for message in protocol.messages_to_send():
+                await connection.send(message, text=True)
+            protocol.receive_message(await connection.recv(decode=False))
+    except ConnectionClosed as closed:
+        raise _closed_early(closed) from closed
+
+
+async def _answers_ping(connection: ClientConnection) -> bool:
+    clock = asyncio.get_running_loop()
+    deadline = clock.time() + PONG_TIMEOUT_S
+    try:
+        async with asyncio.timeout_at(deadline):
+            pong = asyncio.ensure_future(await connection.ping())
+    except TimeoutError:
+        return False
+    await asyncio.wait([pong], timeout=deadline - clock.time())
+    if not pong.done():
+        await asyncio.sleep(READ_GRACE_S)
+    return pong.done()
+
+
+def _refusal(error: InvalidStatus) -> BackendError:
+    status = error.response.status_code
+    body = bytes(error.response.body or b"").decode(errors="replace")[:200]
+    message = f"HTTP {status} {body}".strip()
+    if 400 <= status < 500 and status not in _PASSING_STATUS:
+        return BackendRefused(message, code=str(status), fatal=True)
+    return BackendUnreachable(message, code=str(status))
+
+
+def _close_of(closed: ConnectionClosed) -> tuple[int, str]:
+    if closed.rcvd is not None:
+        return closed.rcvd.code, closed.rcvd.reason
+    return CloseCode.ABNORMAL_CLOSURE, "" if closed.sent is None else closed.sent.reason
+
+
+def _closed_early(closed: ConnectionClosed) -> BackendError:
+    code, reason = _close_of(closed)
+    message = f"closed before it was ready: {code} {reason}".strip()
+    if code in _REFUSING_CLOSES:
+        return BackendRefused(message, code=str(code), fatal=True)
+    return BackendUnreachable(message, code=str(code))
+
+
+def _unheard(event: BackendEvent) -> None:
+    """Before `open` and after `close` nobody listens."""
