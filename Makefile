@@ -1,0 +1,89 @@
+# Every target sets up what it needs, and a second run skips what is there. Start with: make help
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STEP := scripts/step $(VENV).log
+
+# The first interpreter that is new enough; override with PYTHON=...
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell \
+	$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $p)))
+
+# --- Debian packages ---------------------------------------------------------
+
+DEMO_PACKAGES := espeak-ng sox
+BUILD_PACKAGES := build-essential ca-certificates debian-archive-keyring dpkg-dev libssl-dev
+TEST_PACKAGES := baresip-core conntrack faketime iproute2 iptables kamailio kamailio-tls-modules nftables openssl \
+	procps sip-tester
+
+.PHONY: demo-packages test-packages
+demo-packages:
+	@scripts/install-packages $(DEMO_PACKAGES)
+test-packages:
+	@scripts/install-packages $(DEMO_PACKAGES) $(TEST_PACKAGES)
+
+# --- the virtual environment -------------------------------------------------
+
+$(BIN)/python:
+	@python='$(PYTHON)'; \
+	test -n "$$python" || { echo 'Python 3.11 or newer is needed: apt-get install python3, or set PYTHON=' >&2; exit 1; }; \
+	"$$python" -c 'import ensurepip' 2>/dev/null || scripts/install-packages python3-venv; \
+	$(STEP) "creating $(VENV) with $$("$$python" --version)" "$$python" -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
+	@$(STEP) 'installing the Python packages' $(BIN)/pip install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.runtime
+	@$(STEP) 'installing the development tools' $(BIN)/pip install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+PYTHON_H = $(shell $(BIN)/python -c 'import os, sysconfig; print(os.path.join(sysconfig.get_path("include"), "Python.h"))')
+
+$(VENV)/.pjsua2: pjsua2/build.py pjsua2/config_site.h pjsua2/source_filter.i | $(VENV)/.runtime
+	@$(BIN)/python pjsua2/build.py --cached \
+	|| scripts/install-packages $(BUILD_PACKAGES) $$(test -e $(PYTHON_H) || echo python3-dev)
+	@$(BIN)/python pjsua2/build.py
+	@touch $@
+
+# --- what people call --------------------------------------------------------
+
+.PHONY: help demo run check test pjsua2 upgrade clean
+
+help: ## show this list
+	@sed -En 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+
+demo: demo-packages $(VENV)/.runtime $(VENV)/.pjsua2 ## hold a conversation over SIP and RTP on this machine, no account needed
+	@exec $(BIN)/sipagent demo $(ARGS)
+
+run: $(VENV)/.runtime $(VENV)/.pjsua2 ## start the server with config/sipagent.yaml
+	@exec $(BIN)/sipagent run -c config/sipagent.yaml $(ARGS)
+
+check: $(VENV)/.dev $(VENV)/.pjsua2 ## format, lint, types, layers, unit tests: in seconds
+	@echo 'ruff format'; $(BIN)/ruff format --check --quiet .
+	@echo 'ruff check'; $(BIN)/ruff check --quiet .
+	@echo 'mypy --strict'; $(BIN)/mypy --no-error-summary
+	@echo 'import-linter'; $(BIN)/lint-imports --no-logo > $(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
+	@echo 'unit tests'; $(BIN)/pytest -q -m 'not e2e' $(ARGS)
+
+test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## the whole suite, calls over real SIP and RTP included
+	@$(BIN)/pytest $(ARGS)
+
+pjsua2: $(VENV)/.runtime ## build the pjsua2 wheel anew, from the newest source
+	@scripts/install-packages $(BUILD_PACKAGES) $$(test -e $(PYTHON_H) || echo python3-dev)
+	@$(BIN)/python pjsua2/build.py --rebuild
+	@touch $(VENV)/.pjsua2
+
+upgrade: $(VENV)/.dev ## move constraints.txt to the newest versions that pyproject.toml allows
+	@$(STEP) 'upgrading the Python packages' $(BIN)/pip install --upgrade --upgrade-strategy eager -e '.[dev]'
+	@{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable | grep -v '^pjsua2'; } > constraints.new
+	@mv constraints.new constraints.txt
+
+clean: ## remove the virtual environment and caches (the wheel cache, records and recordings stay)
+	@rm -rf $(VENV) $(VENV).log build dist *.egg-info
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -prune -exec rm -rf {} +
