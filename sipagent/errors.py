@@ -13,6 +13,7 @@ class ReasonCode(StrEnum):
     TRUNK_CALL_LIMIT = "trunk_call_limit"
     SERVER_CALL_LIMIT = "server_call_limit"
     TRUNK_RATE_LIMIT = "trunk_rate_limit"
+    SERVER_RATE_LIMIT = "server_rate_limit"
     DRAINING = "draining"
     NO_COMMON_CODEC = "no_common_codec"
     BAD_OFFER = "bad_offer"

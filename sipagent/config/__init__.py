@@ -26,10 +26,11 @@ from sipagent.config.server import (
     StorageConfig,
     TlsConfig,
 )
-from sipagent.config.trunk import RegistrationConfig, TrunkConfig
-from sipagent.config.values import HostPort, Secret
+from sipagent.config.trunk import ANY_NUMBER, RegistrationConfig, TrunkConfig
+from sipagent.config.values import HostPort, Secret, plain_ip
 
 __all__ = [
+    "ANY_NUMBER",
     "AgentConfig",
     "BackendConfig",
     "Config",
@@ -53,4 +54,5 @@ __all__ = [
     "TurnDetectionConfig",
     "check",
     "load",
+    "plain_ip",
 ]

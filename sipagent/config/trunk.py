@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
-from sipagent.config.values import IpLiteral, Network, Secret, Section
+from sipagent.config.values import IpLiteral, Network, Secret, Section, plain_ip
 
 #: The number of a trunk that stands for every number not named beside it.
 ANY_NUMBER = "*"
@@ -74,6 +74,11 @@ class TrunkConfig(Section):
         if self.auth_password is not None and not self.digest_username:
             raise ValueError("auth_password needs auth_username")
         return self
+
+    def allows(self, source_ip: str) -> bool:
+        """Is the source in `allowed_addresses`?"""
+        address = plain_ip(source_ip)
+        return any(address in network for network in self.allowed_addresses)
 
     @property
     def digest_username(self) -> str | None:

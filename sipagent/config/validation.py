@@ -74,6 +74,8 @@ def _message(error: ErrorDetails, document: Document, model: type[BaseModel]) ->
             return "unknown key" + near_match(str(location[-1]), _known_keys(model, location[:-1]))
         case "string_type" if document.is_unquoted(location):
             return "must be text: put it in quotes"
+        case "model_type" | "dict_type" | "mapping_type":
+            return "must hold 'key: value' lines"
         case "union_tag_not_found":
             return "kind is missing"
         case "union_tag_invalid":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -99,6 +99,13 @@ class Secret(Section):
 
     def __str__(self) -> str:
         return f"environment variable {self.env}" if self.env else str(self.file)
+
+
+def plain_ip(text: str) -> IPv4Address | IPv6Address:
+    """The address a peer has: an IPv4 peer of an IPv6 socket is itself, not `::ffff:a.b.c.d`."""
+    address = ip_address(text)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
 
 
 def _ip_literal(value: str) -> str:
