@@ -169,7 +169,7 @@ def test_malformed_entry_raises_and_leaves_the_old_list() -> None:
 port = start()
 pj.setSourceFilter("127.0.0.2")
 refused = []
-for bad in ("300.1.1.1", "127.0.0.1/33", "127.0.0.1/", "::/129", "trunk.example", "1.2.3/24", "127.0.0.1/8 x"):
+for bad in ("300.1.1.1", "127.0.0.1/33", "127.0.0.1/", "::/129", "trunk.net", "1.2.3/24", "127.0.0.1/8 x"):
     try:
         pj.setSourceFilter(bad)
     except ValueError:
