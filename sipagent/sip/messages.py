@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from sipagent.errors import ReasonCode
+
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Transport = Literal["udp", "tcp", "tls"]
 
@@ -60,6 +62,15 @@ class IncomingInvite:
         """The first value of a header, by its long name, any case."""
         wanted = name.lower()
         return next((value for key, value in self.headers if key.lower() == wanted), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedInvite:
+    """An INVITE that pjsip refused by itself, before there was a call: no known codec, no free call slot."""
+
+    invite: IncomingInvite
+    sip_status: int
+    reason_code: ReasonCode
 
 
 def user_part(uri: str) -> str:

@@ -1,0 +1,184 @@
+"""The SIP side of the server: listeners, trunks and calls. It knows nothing about audio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable
+
+from sipagent.config import Config
+from sipagent.events import TrunkStateChanged
+from sipagent.sip import pjsua
+from sipagent.sip.accounts import Account
+from sipagent.sip.call import SipCall
+from sipagent.sip.invite import parse_invite, rejected_invite, split_address
+from sipagent.sip.messages import LocalMedia, RejectedInvite
+from sipagent.sip.pjsua import PjCall, PjError, Stack
+from sipagent.sip.settings import STRANGERS, over, settings_for
+from sipagent.sip.sources import Network, Sources
+
+logger = logging.getLogger("sipagent.sip")
+
+POLL_INTERVAL_S = 0.004
+RESOLVE_INTERVAL_S = 60.0
+HANG_UP_WAIT_S = 1.0
+
+
+class SipAgent:
+    """Owns pjsua2; one per process. Everything happens in the event loop that `start` ran in.
+
+    `on_invite` gets every call that comes in, soon after its INVITE and not from within pjsua2: it may do
+    anything with the call. `on_rejected` is told of INVITEs that pjsip refused by itself.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        on_invite: Callable[[SipCall], None],
+        on_trunk: Callable[[TrunkStateChanged], None],
+        on_rejected: Callable[[RejectedInvite], None] = lambda rejected: None,
+    ) -> None:
+        self.max_calls = pjsua.max_calls()
+        self._config = config
+        self._on_invite = on_invite
+        self._on_trunk = on_trunk
+        self._on_rejected = on_rejected
+        self._sources = Sources(config.trunks)
+        self._stack: Stack | None = None
+        self._strangers: Account | None = None
+        self._accounts: dict[str, Account] = {}
+        self._calls: set[SipCall] = set()
+        self._finished: list[SipCall] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Listen, and begin to register. Raises `PjError` when a listener can't be opened, `ConfigError`."""
+        await self._sources.refresh()
+        self._stack = Stack(self)
+        self._stack.start(self._config.sip)
+        self._strangers = Account(STRANGERS, self._incoming)
+        self._filter_sources()
+        for name, trunk in self._config.trunks.items():
+            settings = settings_for(trunk, self._config.sip.listener(trunk.transport))
+            account = self._accounts[name] = Account(settings, self._incoming)
+            if settings.registrar:
+                account.keep_registered(name, self._on_trunk)
+        self._tasks = [asyncio.create_task(self._poll(self._stack)), asyncio.create_task(self._resolve())]
+
+    async def stop(self) -> None:
+        """End what calls are left, unregister, and give the sockets back. A second call does nothing."""
+        if self._stack is None:
+            return
+        for call in list(self._calls):
+            call.hang_up(sip_status=503)
+        registrations = [account.registration for account in self._accounts.values() if account.registration]
+        await asyncio.gather(*(registration.stop() for registration in registrations), self._calls_ended())
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for call in [*self._calls, *self._finished]:
+            call.release()
+        self._calls.clear()
+        self._finished.clear()
+        self._accounts.clear()
+        self._strangers = None
+        stack, self._stack = self._stack, None
+        stack.stop()
+
+    def place_call(
+        self,
+        trunk: str,
+        to_uri: str,
+        local: LocalMedia,
+        *,
+        from_uri: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> SipCall:
+        """Call `to_uri` over a trunk. What becomes of it comes as events. Raises `PjError` for a bad URI."""
+        call = SipCall(None, self._ended)
+        self._began(call)
+        try:
+            uri = over(to_uri, self._config.trunks[trunk].transport)
+            call.place(self._accounts[trunk].pj, uri, local, from_uri, headers)
+        except PjError:
+            self._ended(call)
+            raise
+        return call
+
+    def sources(self, trunk: str) -> frozenset[Network]:
+        """The networks that a trunk's requests may come from, as known now."""
+        return self._sources.of(trunk)
+
+    @property
+    def calls(self) -> int:
+        """Calls that pjsua2 still holds."""
+        return len(self._calls)
+
+    # --- what pjsua2 reports (see `handlers.StackHandler`) ------------------------------------------
+
+    def select_account(self, source: str) -> int | None:
+        trunk = self._sources.trunk_at(split_address(source)[0])
+        return None if trunk is None else self._accounts[trunk].pj.index
+
+    def on_rejected(self, sip_status: int, source: str, message: str) -> None:
+        rejected = rejected_invite(parse_invite(message, *split_address(source)), sip_status)
+        logger.warning("INVITE refused: %d %s src=%s", sip_status, rejected.reason_code, source)
+        asyncio.get_running_loop().call_soon(self._on_rejected, rejected)
+
+    def on_connection_lost(self, transport: str) -> None:
+        for name, account in self._accounts.items():
+            if account.registration and self._config.trunks[name].transport == transport.lower():
+                asyncio.get_running_loop().call_soon(account.registration.start)
+
+    def on_callback_failed(self) -> None:
+        """Nothing hangs on these: pjsua2 goes on as if it had not asked."""
+
+    # ------------------------------------------------------------------------------------------------
+
+    def _incoming(self, account: Account, call_id: int, source: str, message: str) -> None:
+        call = SipCall(parse_invite(message, *split_address(source)), self._ended)
+        call.attach(PjCall(account.pj, call, call_id))
+        self._began(call)
+        asyncio.get_running_loop().call_soon(self._on_invite, call)
+
+    def _began(self, call: SipCall) -> None:
+        self._calls.add(call)
+        self._idle.clear()
+
+    def _ended(self, call: SipCall) -> None:
+        self._calls.discard(call)
+        self._finished.append(call)
+        if not self._calls:
+            self._idle.set()
+
+    async def _calls_ended(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), HANG_UP_WAIT_S)
+
+    async def _poll(self, stack: Stack) -> None:
+        while True:
+            try:
+                stack.poll()
+            except PjError:
+                logger.exception("pjsua2 failed to handle its events")
+            while self._finished:
+                self._finished.pop().release()
+            await asyncio.sleep(POLL_INTERVAL_S)
+
+    async def _resolve(self) -> None:
+        while True:
+            await asyncio.sleep(RESOLVE_INTERVAL_S)
+            await self._sources.refresh()
+            self._filter_sources()
+
+    def _filter_sources(self) -> None:
+        if pjsua.IS_TUNED:
+            pjsua.set_source_filter(map(str, self._sources.all()))
+        else:
+            logger.warning(
+                "this pjsua2 carries %d calls and answers every source: build the tuned wheel", self.max_calls
+            )

@@ -1,0 +1,87 @@
+"""The text of an INVITE as a value, pure. pjsip has parsed it before: what comes here is well-formed."""
+
+from __future__ import annotations
+
+import re
+from email import message_from_string
+from email.message import Message
+
+from sipagent.errors import ReasonCode, SdpError
+from sipagent.formats import CODECS
+from sipagent.sip import sdp
+from sipagent.sip.messages import IncomingInvite, RejectedInvite, Transport
+
+_COMPACT = {
+    "b": "Referred-By", "c": "Content-Type", "e": "Content-Encoding", "f": "From", "i": "Call-ID",
+    "k": "Supported", "l": "Content-Length", "m": "Contact", "o": "Event", "r": "Refer-To", "s": "Subject",
+    "t": "To", "u": "Allow-Events", "v": "Via", "x": "Session-Expires", "y": "Identity",
+}  # fmt: skip
+_BLANK_LINE = re.compile(r"\r?\n\r?\n")
+_FOLD = re.compile(r"\r?\n[ \t]+")
+_VIA = re.compile(r"SIP\s*/\s*2\.0\s*/\s*(\w+)", re.IGNORECASE)
+_TRANSPORTS: dict[str, Transport] = {"UDP": "udp", "TCP": "tcp", "TLS": "tls"}
+
+
+def parse_invite(message: str, source_ip: str, source_port: int) -> IncomingInvite:
+    """Read the text of an INVITE that came from `source_ip`."""
+    head, body = [*_BLANK_LINE.split(message, maxsplit=1), ""][:2]
+    request_line, *lines = _FOLD.sub(" ", head).splitlines()
+    headers = tuple(_header(line) for line in lines if ":" in line)
+    first = {name.lower(): value for name, value in reversed(headers)}
+    return IncomingInvite(
+        sip_call_id=first.get("call-id", ""),
+        source_ip=source_ip,
+        source_port=source_port,
+        transport=_transport(first.get("via", "")),
+        request_uri=[*request_line.split(), "", ""][1],
+        from_uri=first.get("from", ""),
+        to_uri=first.get("to", ""),
+        headers=headers,
+        offer=_offer(first.get("content-type", ""), body),
+    )
+
+
+def rejected_invite(invite: IncomingInvite, sip_status: int) -> RejectedInvite:
+    """Name the rule by which pjsip refused an INVITE; it tells the status alone."""
+    return RejectedInvite(invite, sip_status, _rejection(invite, sip_status))
+
+
+def _rejection(invite: IncomingInvite, sip_status: int) -> ReasonCode:
+    if sip_status == 486:
+        return ReasonCode.SERVER_CALL_LIMIT
+    if sip_status >= 500:
+        return ReasonCode.INTERNAL_ERROR
+    try:
+        offered = sdp.parse(invite.offer or "").codecs
+    except SdpError:
+        return ReasonCode.BAD_OFFER
+    return (
+        ReasonCode.NO_COMMON_CODEC if offered and CODECS.keys().isdisjoint(offered) else ReasonCode.BAD_OFFER
+    )
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """`192.0.2.1:5060` or `[2001:db8::1]:5060`, as pjsip prints it -> host and port."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    name = name.strip()
+    return _COMPACT.get(name.lower(), name), value.strip()
+
+
+def _transport(via: str) -> Transport:
+    match = _VIA.match(via)
+    return _TRANSPORTS.get(match[1].upper(), "udp") if match else "udp"
+
+
+def _offer(content_type: str, body: str) -> str | None:
+    """The SDP in the body, also where it is one part of several (SIPREC, ISUP); None for a late offer."""
+    if not body.strip():
+        return None
+    whole: Message = message_from_string(f"Content-Type: {content_type}\n\n{body}")
+    parts = (part for part in whole.walk() if part.get_content_type() == "application/sdp")
+    part = next(parts, None)
+    return None if part is None else str(part.get_payload())

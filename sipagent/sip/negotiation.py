@@ -1,0 +1,144 @@
+"""Offer and answer (RFC 3264) for one G.711 stream, pure: what we say in SDP, and what it then means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from sipagent.errors import NoCommonCodec, SdpError
+from sipagent.sip.messages import Direction, LocalMedia, NegotiatedMedia
+from sipagent.sip.sdp import STATIC_CODECS, Codec, MediaDescription, SessionDescription
+
+TELEPHONE_EVENT = Codec("telephone-event", 8000)
+OFFERED_TELEPHONE_EVENT_TYPE = 101
+SHORTEST_PTIME_MS, LONGEST_PTIME_MS = 10, 60
+
+_ANSWER_TO: dict[Direction, Direction] = {
+    "sendrecv": "sendrecv",
+    "sendonly": "recvonly",
+    "recvonly": "sendonly",
+    "inactive": "inactive",
+}
+_WITHOUT_SENDING: dict[Direction, Direction] = {"sendrecv": "recvonly", "sendonly": "inactive"}
+
+
+def negotiate(offer: SessionDescription, local: LocalMedia) -> NegotiatedMedia:
+    """What an answer to this offer comes to. Raises `NoCommonCodec`, `SdpError`."""
+    media = _audio(offer)
+    payload_type = _payload_type(media, local.codecs)
+    address = _remote_address(media.address, local.address)
+    rtcp_address, rtcp_port = media.rtcp or (None, min(media.port + 1, 65535))
+    return NegotiatedMedia(
+        codec=media.codecs[payload_type].name,
+        payload_type=payload_type,
+        dtmf_payload_type=next((pt for pt, codec in media.codecs.items() if codec == TELEPHONE_EVENT), None),
+        ptime_ms=_ptime_ms(media, local.ptime_ms),
+        direction=_direction(media, address),
+        remote_rtp=(str(address), media.port),
+        remote_rtcp=(str(_remote_address(rtcp_address or media.address, local.address)), rtcp_port),
+    )
+
+
+def answer(
+    offer: SessionDescription, local: LocalMedia, *, session_id: int, version: int
+) -> tuple[str, NegotiatedMedia]:
+    """Our answer, one line per offered media line in its order, and what it comes to.
+
+    Everything but the one audio stream is rejected with port 0. Raises `NoCommonCodec`, `SdpError`.
+    """
+    agreed = negotiate(offer, local)
+    payload_types = {agreed.payload_type: Codec(agreed.codec, 8000)}
+    if agreed.dtmf_payload_type is not None:
+        payload_types[agreed.dtmf_payload_type] = TELEPHONE_EVENT
+    lines = list(_session_lines(local, session_id, version))
+    for media in offer.media:
+        if media is offer.audio:
+            lines += _audio_lines(local, payload_types, agreed.ptime_ms, agreed.direction)
+        else:
+            lines.append(f"m={media.kind} 0 {media.proto} {' '.join(media.formats)}")
+    return _text(lines), agreed
+
+
+def offer(local: LocalMedia, *, session_id: int, version: int) -> str:
+    """Our offer: every codec of `local` in its order, and telephone-event."""
+    static = {codec.name: payload_type for payload_type, codec in STATIC_CODECS.items()}
+    payload_types = {static[name]: Codec(name, 8000) for name in local.codecs}
+    payload_types[OFFERED_TELEPHONE_EVENT_TYPE] = TELEPHONE_EVENT
+    lines = list(_session_lines(local, session_id, version))
+    return _text(lines + list(_audio_lines(local, payload_types, local.ptime_ms, "sendrecv")))
+
+
+def _audio(offer: SessionDescription) -> MediaDescription:
+    if offer.audio is not None:
+        return offer.audio
+    if any(media.is_secure_audio for media in offer.media):
+        raise SdpError("SRTP not yet offered")
+    raise SdpError("no RTP/AVP audio in the offer")
+
+
+def _payload_type(media: MediaDescription, preference: tuple[str, ...]) -> int:
+    for wanted in (Codec(name, 8000) for name in preference):
+        for payload_type, codec in media.codecs.items():
+            if codec == wanted:
+                return payload_type
+    names = ", ".join(codec.name for codec in media.codecs.values()) or "none that is known"
+    raise NoCommonCodec(f"offered: {names}; ours: {', '.join(preference)}")
+
+
+def _ptime_ms(media: MediaDescription, ours_ms: int) -> int:
+    """The offer's packet time where it is sane, else ours, within the offer's limit and in steps of 10 ms."""
+    wanted_ms = media.ptime_ms or ours_ms
+    if not SHORTEST_PTIME_MS <= wanted_ms <= LONGEST_PTIME_MS:
+        wanted_ms = ours_ms
+    longest_ms = max(media.maxptime_ms or LONGEST_PTIME_MS, SHORTEST_PTIME_MS)
+    return min(wanted_ms, longest_ms) // 10 * 10
+
+
+def _direction(media: MediaDescription, address: IPv4Address | IPv6Address) -> Direction:
+    """Ours. A peer at 0.0.0.0 is on hold the old way (RFC 3264 section 8.4): nothing can be sent to it."""
+    ours = _ANSWER_TO[media.direction]
+    return _WITHOUT_SENDING.get(ours, ours) if address.is_unspecified else ours
+
+
+def _remote_address(text: str | None, our_address: str) -> IPv4Address | IPv6Address:
+    """The address to send RTP to. One that only makes sense on our own machine or network is refused."""
+    if text is None:
+        raise SdpError("SDP without a connection address")
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise SdpError("SDP connection address that is not an IP address") from None
+    if address.version != ip_address(our_address).version:
+        raise SdpError(f"SDP offers IPv{address.version}, we don't")
+    if address.is_multicast or str(address) == "255.255.255.255":
+        raise SdpError("SDP with a multicast or broadcast address")
+    if address.is_loopback and not ip_address(our_address).is_loopback:
+        raise SdpError("SDP with a loopback address")
+    return address
+
+
+def _session_lines(local: LocalMedia, session_id: int, version: int) -> Iterator[str]:
+    connection = f"IN IP{ip_address(local.address).version} {local.address}"
+    yield "v=0"
+    yield f"o=- {session_id} {version} {connection}"
+    yield "s=-"
+    yield f"c={connection}"
+    yield "t=0 0"
+
+
+def _audio_lines(
+    local: LocalMedia, payload_types: dict[int, Codec], ptime_ms: int, direction: Direction
+) -> Iterator[str]:
+    yield f"m=audio {local.rtp_port} RTP/AVP {' '.join(map(str, payload_types))}"
+    for payload_type, codec in payload_types.items():
+        yield f"a=rtpmap:{payload_type} {codec.name}/{codec.clock_rate}"
+        if codec == TELEPHONE_EVENT:
+            yield f"a=fmtp:{payload_type} 0-15"
+    yield f"a=ptime:{ptime_ms}"
+    if local.rtcp_port != local.rtp_port + 1:
+        yield f"a=rtcp:{local.rtcp_port}"
+    yield f"a={direction}"
+
+
+def _text(lines: list[str]) -> str:
+    return "\r\n".join(lines) + "\r\n"

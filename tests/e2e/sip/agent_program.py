@@ -1,0 +1,102 @@
+"""A process with nothing but a `SipAgent`: it rings, answers with a fixed port, and prints what happens as JSON lines.
+
+    python agent_program.py '{"config": {...}, "answer": true, "hang_up": false}'
+
+With `answer` false it rings for ever; with `refuse` it answers 503; with `hang_up` it ends a call as soon as it
+stands; with `call` it places a call over the first trunk. SIGTERM stops it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from typing import Any
+
+import msgspec
+import uvloop
+
+from sipagent.config import Config
+from sipagent.errors import ReasonCode, SdpError
+from sipagent.events import TrunkStateChanged
+from sipagent.sip.agent import SipAgent
+from sipagent.sip.call import SipCall
+from sipagent.sip.messages import CallConfirmed, CallDisconnected, LocalMedia, RejectedInvite
+
+LOCAL = LocalMedia("127.0.0.1", 40000, 40001, ("PCMU", "PCMA"))
+
+
+def say(event: str, **fields: Any) -> None:
+    print(json.dumps({"event": event, **fields}, default=str), flush=True)
+
+
+class Program:
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        self.config = Config.model_validate(options["config"])
+        self.agent = SipAgent(
+            self.config, on_invite=self.on_invite, on_trunk=self.on_trunk, on_rejected=self.on_rejected
+        )
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        stopped = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+        await self.agent.start()
+        say("started", max_calls=self.agent.max_calls)
+        if "call" in self.options:
+            call = self.agent.place_call(next(iter(self.config.trunks)), self.options["call"], LOCAL)
+            self.spawn(self.report(call))
+        await stopped.wait()
+        await self.agent.stop()
+        await self.agent.stop()
+        say("stopped", calls=self.agent.calls)
+
+    def on_invite(self, call: SipCall) -> None:
+        self.spawn(self.serve(call))
+
+    def on_trunk(self, change: TrunkStateChanged) -> None:
+        say("trunk", **msgspec.structs.asdict(change))
+
+    def on_rejected(self, rejected: RejectedInvite) -> None:
+        say("rejected", status=rejected.sip_status, reason_code=rejected.reason_code)
+
+    def spawn(self, coroutine: Any) -> None:
+        task = asyncio.create_task(coroutine)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def serve(self, call: SipCall) -> None:
+        assert call.invite is not None
+        say("invite", call=call.sip_call_id, **msgspec.to_builtins(call.invite))
+        if self.options.get("refuse"):
+            call.refuse(503, reason_code=ReasonCode.TRUNK_CALL_LIMIT, retry_after_s=7)
+        else:
+            call.ring()
+        if self.options.get("answer", True) and not self.options.get("refuse"):
+            self.answer(call)
+        await self.report(call)
+
+    def answer(self, call: SipCall) -> None:
+        try:
+            agreed = call.answer(LOCAL)
+        except SdpError as error:
+            call.refuse(error.sip_status, reason_code=error.reason_code)
+        else:
+            say("answered", call=call.sip_call_id, agreed=msgspec.to_builtins(agreed))
+
+    async def report(self, call: SipCall) -> None:
+        while True:
+            event = await call.next_event()
+            say(type(event).__name__, call=call.sip_call_id, **msgspec.to_builtins(event))
+            if isinstance(event, CallConfirmed) and self.options.get("hang_up"):
+                call.hang_up(reason_code="agent_hung_up")
+            if isinstance(event, CallDisconnected):
+                return
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.DEBUG if "--debug" in sys.argv else logging.INFO, stream=sys.stderr)
+    uvloop.run(Program(json.loads(sys.argv[1])).run())
