@@ -1,0 +1,120 @@
+"""Logs: one line per happening, with the call it belongs to, and without secrets or whole phone numbers.
+
+    log = logs.get_logger(__name__)
+    with logs.call(call_id):
+        log.info("call admitted", trunk=trunk.name)
+
+Lines of libraries that use `logging` (uvicorn, websockets) come out in the same form.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, TextIO, cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from sipagent.config import LoggingConfig
+
+REDACTED = "[redacted]"
+
+_SECRET_KEY = re.compile(r"(?i)authorization|api[-_]?key|passw(or)?d|secret|token$|crypto")
+_SECRET_TEXT: Sequence[tuple[re.Pattern[str], str]] = (
+    (re.compile(r"(?i)((?:proxy-)?authorization['\"]?\s*[:=]\s*)[^\r\n]+"), rf"\1{REDACTED}"),
+    (re.compile(r"(?i)(a=crypto:)[^\r\n]+"), rf"\1{REDACTED}"),
+    (re.compile(r"(?i)\b(bearer )[^\s'\",]+"), rf"\1{REDACTED}"),
+    (re.compile(r"(?i)((?:x-)?api[-_]key['\"]?\s*[:=]\s*['\"]?)[^\s'\"&,]+"), rf"\1{REDACTED}"),
+    (re.compile(r"\b([ser]k[-_])[A-Za-z0-9_-]{8,}"), rf"\1{REDACTED}"),
+)
+# Seven digits or more by themselves: not part of a word, an address, a date or a longer identifier.
+_NUMBER = re.compile(r"(?<![\w.-])(\+?\d{2})\d{3,}(\d{2})(?![\w.-])")
+_NOT_NUMBERS = frozenset({"call_id", "sip_call_id", "timestamp"})
+
+
+def configure(config: LoggingConfig, stream: TextIO | None = None) -> None:
+    """Set logging up for this process, on stderr unless told otherwise."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+        *([] if config.full_numbers else [mask_numbers]),
+    ]
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if config.format == "json"
+        else structlog.dev.ConsoleRenderer(colors=(stream or sys.stderr).isatty())
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=shared,
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=config.level.upper(), force=True)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(config.level),
+        cache_logger_on_first_use=True,
+    )
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """A logger, named by its module."""
+    return cast(FilteringBoundLogger, structlog.get_logger(name))
+
+
+def call(call_id: str) -> AbstractContextManager[None]:
+    """Every line logged inside carries the call's id, also in tasks that start inside."""
+    return structlog.contextvars.bound_contextvars(call_id=call_id)
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Take out what authenticates anybody: credentials, keys and SRTP key material."""
+    return {key: REDACTED if _is_secret(key, value) else _redacted(value) for key, value in event.items()}
+
+
+def mask_numbers(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Leave of every phone number its first and last digits. Short extensions stay."""
+    return {key: value if key in _NOT_NUMBERS else _in_texts(_mask, value) for key, value in event.items()}
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: REDACTED if _is_secret(key, item) else _redacted(item) for key, item in value.items()}
+    return _in_texts(_without_secrets, value)
+
+
+def _is_secret(key: object, value: object) -> bool:
+    return isinstance(value, (str, bytes)) and _SECRET_KEY.search(str(key)) is not None
+
+
+def _without_secrets(text: str) -> str:
+    for pattern, replacement in _SECRET_TEXT:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _mask(text: str) -> str:
+    return _NUMBER.sub(r"\1***\2", text)
+
+
+def _in_texts(change: Callable[[str], str], value: Any) -> Any:
+    """`value` with `change` applied to every text in it."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: _in_texts(change, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_in_texts(change, item) for item in value]
+    return value
