@@ -1,0 +1,13 @@
+"""RTP for one call: a library without I/O, without a clock, and without knowledge of SIP or voice models.
+
+    inbound    udp -> session -> receiver: packet, latch, dtmf, jitter, timeline, plc -> law bytes
+    outbound   playout -> session -> sender: dtmf, packet -> udp, when pacer says so
+    RTCP       session -> reporter: rtcp, stats
+    audio      g711 (laws), resample (rates), taps and wav (recordings)
+    I/O        ports (the pool of bound pairs), udp (the asyncio shell); everything else is pure
+
+A leg needs `session.RtpSession` (bytes in, frames and events out, bytes to send), `playout.Playout` (the only
+place where agent audio waits) and `pacer.Pacer`. Vocabulary: params (what was negotiated), events (what
+happened), address, seq (numbers that wrap). Time is always an argument, in monotonic seconds; audio is
+little-endian s16 unless named by its law.
+"""

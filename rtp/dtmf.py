@@ -1,0 +1,138 @@
+"""DTMF as named telephone events: receiver and sender (RFC 4733, 2)."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from struct import Struct
+from typing import NamedTuple
+
+from rtp.events import DigitReceived
+from rtp.seq import timestamp_delta
+
+DIGITS = "0123456789*#ABCD"
+FLASH_EVENT = 16
+END_REPEATS = 3
+"""The last packet is sent three times (RFC 4733, 2.5.1.4)."""
+LOST_END_S = 0.25
+"""Without a packet for this long an event is over, although no end packet came."""
+MAX_DURATION = 0xFFFF
+"""An event longer than this goes on in a new segment (RFC 4733, 2.5.1.3)."""
+DEFAULT_VOLUME = 10
+"""Power in -dBm0."""
+
+_PAYLOAD = Struct("!BBH")
+_END = 0x80
+
+
+@dataclass(slots=True)
+class _Press:
+    event: int
+    timestamp: int
+    duration: int
+    heard_at: float
+    earlier: int = 0
+    """Duration of the segments before this one."""
+
+
+class DigitReceiver:
+    """Turns event packets into digits: each press once and in order, whichever of its packets arrive."""
+
+    def __init__(self, clock_hz: int = 8000) -> None:
+        self._clock_hz = clock_hz
+        self._press: _Press | None = None
+        self._last_over: int | None = None
+
+    def receive(self, payload: bytes, timestamp: int, now: float) -> list[DigitReceived]:
+        """The digits that this packet completes. Malformed payloads and other events say nothing."""
+        if len(payload) < _PAYLOAD.size:
+            return []
+        event, flags, duration = _PAYLOAD.unpack_from(payload)
+        if event > FLASH_EVENT or self._is_old(timestamp):
+            return []
+        over = self._follow(event, timestamp, duration, now)
+        if flags & _END:
+            over += self._finish()
+        return over
+
+    def expire(self, now: float) -> list[DigitReceived]:
+        """The digit whose end packets were all lost, once next_timer() is reached."""
+        due = self.next_timer()
+        return self._finish() if due is not None and now >= due else []
+
+    def restart(self) -> list[DigitReceived]:
+        """The stream's timestamps begin anew: the current press is over."""
+        over = self._finish()
+        self._last_over = None
+        return over
+
+    def next_timer(self) -> float | None:
+        """When the current press is over unless another packet comes."""
+        return None if self._press is None else self._press.heard_at + LOST_END_S
+
+    def _is_old(self, timestamp: int) -> bool:
+        if self._press is not None:
+            return timestamp_delta(timestamp, self._press.timestamp) < 0
+        return self._last_over is not None and timestamp_delta(timestamp, self._last_over) <= 0
+
+    def _follow(self, event: int, timestamp: int, duration: int, now: float) -> list[DigitReceived]:
+        press = self._press
+        if press and press.event == event and press.timestamp == timestamp:
+            press.duration = max(press.duration, duration)
+            press.heard_at = now
+            return []
+        earlier = 0
+        over: list[DigitReceived] = []
+        if press and press.event == event and timestamp_delta(timestamp, press.timestamp) == MAX_DURATION:
+            earlier = press.earlier + MAX_DURATION
+        else:
+            over = self._finish()
+        self._press = _Press(event, timestamp, duration, now, earlier)
+        return over
+
+    def _finish(self) -> list[DigitReceived]:
+        press, self._press = self._press, None
+        if press is None:
+            return []
+        self._last_over = press.timestamp
+        digit = "flash" if press.event == FLASH_EVENT else DIGITS[press.event]
+        return [DigitReceived(digit, (press.earlier + press.duration) * 1000 // self._clock_hz)]
+
+
+class EventPacket(NamedTuple):
+    """One packet of a press, for one frame's slot. All of a press bear the timestamp of its first."""
+
+    payload: bytes
+    first: bool
+
+
+class DigitSender:
+    """The presses waiting to be sent: one packet for each frame's slot, in place of its audio."""
+
+    def __init__(self, clock_hz: int = 8000) -> None:
+        self._clock_hz = clock_hz
+        self._packets: deque[EventPacket] = deque()
+
+    def press(self, digit: str, duration_ms: int, slot_ms: int) -> None:
+        """Queue a press, with packets every `slot_ms`. Raises ValueError if it is not one of DIGITS."""
+        if len(digit) != 1 or digit.upper() not in DIGITS:
+            raise ValueError(f"{digit!r} is not a DTMF digit")
+        self._packets.extend(_packets(DIGITS.index(digit.upper()), duration_ms, slot_ms, self._clock_hz))
+
+    @property
+    def busy(self) -> bool:
+        """Whether the next slot belongs to a digit."""
+        return bool(self._packets)
+
+    def next_packet(self) -> EventPacket:
+        """The packet for this slot. Raises IndexError if not busy."""
+        return self._packets.popleft()
+
+
+def _packets(event: int, duration_ms: int, slot_ms: int, clock_hz: int) -> Iterator[EventPacket]:
+    total = min(duration_ms * clock_hz // 1000, MAX_DURATION)
+    slot = slot_ms * clock_hz // 1000
+    for index, duration in enumerate(range(slot, total, slot)):
+        yield EventPacket(_PAYLOAD.pack(event, DEFAULT_VOLUME, duration), index == 0)
+    for repeat in range(END_REPEATS):
+        first = total <= slot and repeat == 0
+        yield EventPacket(_PAYLOAD.pack(event, _END | DEFAULT_VOLUME, total), first)

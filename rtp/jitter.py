@@ -1,0 +1,205 @@
+"""The jitter buffer: puts packets in order and reports what is missing, so that the timeline never shrinks.
+
+A voice model needs no playout clock, so a packet in order is handed over at once. Only a gap waits, at most
+for the current depth, and then becomes a `Hole` of the missing length. The depth follows the measured jitter.
+When nothing arrives at all (DTX, hold, an outage), silence is handed out at the pace of the clock, because
+the model's turn detection has to hear it. A clocked variant, for another phone, would have the same methods.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rtp.packet import RtpPacket
+from rtp.params import JitterConfig
+from rtp.seq import SequenceTracker
+from rtp.stats import InterarrivalJitter
+from rtp.timeline import Hole, Timeline
+
+DEFAULT_CONFIG = JitterConfig()
+
+MAX_WAITING = 256
+"""Packets kept behind a gap; with more than this the gap is given up at once."""
+MAX_READY = 512
+"""Packets in order that nobody has popped; beyond this the oldest is dropped and counted."""
+MAX_GIVEN_UP = 128
+"""Lost packets remembered, so that a late one can be told from a duplicate."""
+PEAK_HALF_LIFE_S = 10.0
+JITTER_FACTOR = 3.0
+"""Depth over mean deviation; for normal jitter this covers 99.9 % of packets."""
+
+
+@dataclass(slots=True)
+class JitterCounts:
+    """What went wrong, in packets."""
+
+    lost: int = 0
+    """Given up as missing and not seen since."""
+    late: int = 0
+    """Came after they had been given up."""
+    duplicate: int = 0
+    reordered: int = 0
+    """Out of order, but in time."""
+    unconfirmed: int = 0
+    """Dropped because their number jumped and no successor confirmed it yet."""
+    overflowed: int = 0
+    """Dropped because nobody popped."""
+
+
+class _Arrival(NamedTuple):
+    packet: RtpPacket
+    samples: int
+    at: float
+    lost_before: int = 0
+    begins: bool = False
+
+
+class JitterBuffer:
+    """Adaptive reordering for one inbound stream. Depths are ms, times monotonic seconds."""
+
+    def __init__(self, config: JitterConfig = DEFAULT_CONFIG, clock_hz: int = 8000) -> None:
+        self.counts = JitterCounts()
+        self.sequence = SequenceTracker()
+        self.jitter = InterarrivalJitter(clock_hz)
+        self.timeline = Timeline(clock_hz, slack_s=config.max_ms / 1000)
+        self._min_ms, self._max_ms, self._stall_s = config.min_ms, config.max_ms, config.stall_ms / 1000
+        self._ready: deque[_Arrival] = deque()
+        self._waiting: dict[int, _Arrival] = {}
+        self._next: int | None = None
+        self._restarts = 0
+        self._gap_until = 0.0
+        self._given_up: dict[int, float] = {}
+        self._peak_ms, self._peak_at = 0.0, 0.0
+
+    @property
+    def depth_ms(self) -> float:
+        """How long a gap that opened now would wait."""
+        return min(self._max_ms, max(self._min_ms, JITTER_FACTOR * self.jitter.ms, self._peak_ms))
+
+    def push(self, packet: RtpPacket, samples: int, now: float) -> None:
+        """Take a packet that carries that many samples of audio; 0 for one that only occupies a sequence
+        number (telephone events, comfort noise)."""
+        extended = self.sequence.extend(packet.sequence)
+        if extended is None:
+            self.counts.unconfirmed += 1
+            return
+        if samples:
+            self.jitter.update(packet.timestamp, now)
+        if self._next is None or self.sequence.restarts != self._restarts:
+            self._begin(extended, _Arrival(packet, samples, now, begins=True))
+        elif extended == self._next:
+            self._append(_Arrival(packet, samples, now))
+            if self._waiting:
+                self.counts.reordered += 1
+                self._drain()
+        elif extended < self._next:
+            self._count_past(extended, now)
+        else:
+            self._hold(extended, _Arrival(packet, samples, now))
+
+    def pop(self, now: float) -> RtpPacket | Hole | None:
+        """The next piece of the timeline that is ready, or None; to be called until None."""
+        while self._ready or self._gap_is_over(now):
+            if not self._ready:
+                self._give_up()
+            arrival = self._ready.popleft()
+            hole = self._hole_before(arrival)
+            if hole:
+                self._ready.appendleft(arrival._replace(lost_before=0))
+                return hole
+            if arrival.samples:
+                self.timeline.advance(arrival.packet.timestamp, arrival.samples, arrival.at, now)
+                return arrival.packet
+        return self._fill(now)
+
+    def next_deadline(self) -> float | None:
+        """When pop() has something even if nothing more arrives; in the past if it has something now."""
+        if self._ready:
+            return self._ready[0].at
+        if self._waiting:
+            return self._gap_until
+        return self.timeline.fill_at(self._stall_s) if self.timeline.started else None
+
+    def restart(self) -> None:
+        """Take the next packet as the beginning of a new numbering (new SSRC) on the same timeline."""
+        self.sequence.force_restart()
+        self.jitter.restart()
+
+    def _begin(self, extended: int, arrival: _Arrival) -> None:
+        for waiting in sorted(self._waiting):
+            self._append(self._waiting.pop(waiting))
+        self._given_up.clear()
+        self._restarts = self.sequence.restarts
+        self._next = extended
+        self._append(arrival)
+
+    def _append(self, arrival: _Arrival) -> None:
+        self._next = (self._next or 0) + 1
+        self._ready.append(arrival)
+        if len(self._ready) > MAX_READY:
+            self._ready.popleft()
+            self.counts.overflowed += 1
+
+    def _drain(self) -> None:
+        while self._next in self._waiting:
+            self._append(self._waiting.pop(self._next))
+        if self._waiting:
+            self._open_gap()
+
+    def _hold(self, extended: int, arrival: _Arrival) -> None:
+        if extended in self._waiting:
+            self.counts.duplicate += 1
+            return
+        if extended < self.sequence.highest:
+            self.counts.reordered += 1
+        self._waiting[extended] = arrival
+        if len(self._waiting) == 1:
+            self._open_gap()
+
+    def _open_gap(self) -> None:
+        """The wait counts from the first packet behind the gap, whichever gap it is."""
+        first_at = min(arrival.at for arrival in self._waiting.values())
+        self._raise_peak(0.0, first_at)
+        self._gap_until = first_at + self.depth_ms / 1000
+
+    def _gap_is_over(self, now: float) -> bool:
+        return bool(self._waiting) and (now >= self._gap_until or len(self._waiting) > MAX_WAITING)
+
+    def _give_up(self) -> None:
+        assert self._next is not None
+        first = min(self._waiting)
+        lost = first - self._next
+        self.counts.lost += lost
+        for extended in range(max(self._next, first - MAX_GIVEN_UP), first):
+            self._given_up[extended] = self._waiting[first].at
+        while len(self._given_up) > MAX_GIVEN_UP:
+            del self._given_up[next(iter(self._given_up))]
+        self._next = first
+        self._waiting[first] = self._waiting[first]._replace(lost_before=lost)
+        self._drain()
+
+    def _count_past(self, extended: int, now: float) -> None:
+        since = self._given_up.pop(extended, None)
+        if since is None:
+            self.counts.duplicate += 1
+            return
+        self.counts.late += 1
+        self.counts.lost -= 1
+        self._raise_peak(1000 * (now - since), now)
+
+    def _raise_peak(self, needed_ms: float, now: float) -> None:
+        """Wait long enough for packets as late as this one, and forget it gradually."""
+        decayed = self._peak_ms * 0.5 ** ((now - self._peak_at) / PEAK_HALF_LIFE_S)
+        self._peak_ms, self._peak_at = max(decayed, needed_ms), now
+
+    def _hole_before(self, arrival: _Arrival) -> Hole | None:
+        if arrival.begins:
+            self.timeline.rebase()
+        if arrival.lost_before:
+            self.timeline.lose(arrival.lost_before)
+        return self.timeline.hole_before(arrival.packet.timestamp, arrival.at) if arrival.samples else None
+
+    def _fill(self, now: float) -> Hole | None:
+        if self._waiting or not self.timeline.started or now < self.timeline.fill_at(self._stall_s):
+            return None
+        return self.timeline.fill(now)

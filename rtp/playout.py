@@ -1,0 +1,255 @@
+"""Playout: the only place where agent audio waits, and the truth about what the caller heard.
+
+Policy: one owner, bounded in ms, never blocks. Audio over the bound is dropped and counted. Items play in the
+order of their first push and never interleave: the first push of an item ends the one before it.
+"""
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from rtp.events import ItemPlayed, ItemStarted, MarkReached, PlayoutEvent
+
+ItemKey = tuple[str, int]
+"""(item_id, content_index), as the backend names a piece of speech."""
+
+MAX_REMEMBERED = 64
+"""Finished items whose heard_ms can still be asked for, and discarded items."""
+_TRIM_BYTES = 65536
+
+
+class StarvationCause(Enum):
+    """Why there was nothing to send in mid-utterance."""
+
+    BACKEND_LATE = "backend_late"
+    LOOP_LATE = "loop_late"
+    WORKER_OVERLOADED = "worker_overloaded"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes `start` to `start + size` of a frame, which belong to one item."""
+
+    item_id: str
+    content_index: int
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutFrame:
+    """Exactly the bytes asked for. What no span covers is silence; `starved` names why, in mid-item."""
+
+    audio: bytes
+    spans: tuple[Span, ...] = ()
+    starved: StarvationCause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """The outcome of a barge-in: the item being heard (None if there was none) and how much of it was heard,
+    how much audio was dropped, and the items that never began."""
+
+    item_id: str | None
+    content_index: int
+    heard_ms: int
+    dropped_ms: int
+    unheard: tuple[ItemKey, ...]
+
+
+@dataclass(slots=True)
+class _Item:
+    """One piece of speech; `pushed` and `taken` count its bytes from the beginning."""
+
+    key: ItemKey
+    audio: bytearray = field(default_factory=bytearray)
+    pushed: int = 0
+    taken: int = 0
+    ended: bool = False
+    starvations: Counter[StarvationCause] = field(default_factory=Counter)
+    marks: deque[tuple[int, str]] = field(default_factory=deque)
+
+    @property
+    def waiting(self) -> int:
+        return self.pushed - self.taken
+
+    def append(self, audio: bytes) -> None:
+        self.audio += audio
+        self.pushed += len(audio)
+
+    def take(self, size: int) -> bytearray:
+        start = len(self.audio) - self.waiting
+        taken = self.audio[start : start + size]
+        self.taken += size
+        if start > _TRIM_BYTES:
+            del self.audio[: start + size]
+        return taken
+
+
+class Playout:
+    """A queue of items in one audio format: `bytes_per_ms`, with `silence` the bytes of one silent sample."""
+
+    def __init__(self, bytes_per_ms: int, silence: bytes, max_ms: int = 300_000) -> None:
+        self.dropped_ms = 0.0
+        """Audio that was over the bound."""
+        self.discarded_ms = 0.0
+        """Audio of items that were flushed, discarded or over."""
+        self.starvations: Counter[StarvationCause] = Counter()
+        self._bytes_per_ms = bytes_per_ms
+        self._silence = silence
+        self._capacity = max_ms * bytes_per_ms
+        self._queued = 0
+        self._items: deque[_Item] = deque()
+        self._heard: dict[ItemKey, int] = {}
+        self._discarded: dict[str, None] = {}
+        self._events: deque[PlayoutEvent] = deque()
+
+    @property
+    def queued_ms(self) -> float:
+        """Audio waiting."""
+        return self._queued / self._bytes_per_ms
+
+    @property
+    def item_being_heard(self) -> ItemKey | None:
+        """The item whose audio goes out now, also while it starves."""
+        return self._items[0].key if self._items and self._items[0].taken else None
+
+    def push(self, audio: bytes, item_id: str, content_index: int) -> int:
+        """Queue audio of an item. Returns the bytes accepted; the rest is over the bound, or of an item
+        that was discarded, or that has already been played."""
+        key = (item_id, content_index)
+        item = None if item_id in self._discarded else self._item(key)
+        if item is None:
+            self.discarded_ms += len(audio) / self._bytes_per_ms
+            return 0
+        room = self._capacity - self._queued
+        accepted = min(len(audio), room - room % len(self._silence))
+        item.append(audio[:accepted])
+        self._queued += accepted
+        self.dropped_ms += (len(audio) - accepted) / self._bytes_per_ms
+        return accepted
+
+    def end_item(self, item_id: str, content_index: int) -> None:
+        """No more audio will come for this item, so running dry after it is not a starvation."""
+        for item in self._items:
+            if item.key == (item_id, content_index):
+                item.ended = True
+        self._retire_played()
+
+    def mark(self, name: str) -> None:
+        """Report MarkReached once all audio pushed so far has been taken."""
+        if self._items and self._items[-1].waiting:
+            self._items[-1].marks.append((self._items[-1].pushed, name))
+        else:
+            self._events.append(MarkReached(name))
+
+    def pop(self, ms: int, now: float, cause: StarvationCause = StarvationCause.BACKEND_LATE) -> PlayoutFrame:
+        """Take the next `ms` of audio, padded with silence, and count it as heard. `cause` is to blame if an
+        item that began and has not ended has less than that; its partial frame is kept for the next pop."""
+        size = ms * self._bytes_per_ms
+        audio = bytearray()
+        spans: list[Span] = []
+        while self._items and len(audio) < size:
+            item = self._items[0]
+            wanted = size - len(audio)
+            if item.waiting < wanted and not item.ended:
+                break
+            taken = min(item.waiting, wanted)
+            spans.append(Span(*item.key, len(audio), taken))
+            audio += self._take(item, taken, now)
+        starved = self._count_starvation(cause) if len(audio) < size else None
+        audio += self._silence * ((size - len(audio)) // len(self._silence))
+        return PlayoutFrame(bytes(audio), tuple(spans), starved)
+
+    def heard_ms(self, item_id: str, content_index: int) -> int:
+        """Whole ms of this item that were taken to be sent: no silence, no concealment."""
+        key = (item_id, content_index)
+        for item in self._items:
+            if item.key == key:
+                return item.taken // self._bytes_per_ms
+        return self._heard.get(key, 0) // self._bytes_per_ms
+
+    def flush(self) -> Flushed:
+        """Drop everything that waits, and whatever else the backend sends of these items."""
+        dropped_ms = self._queued // self._bytes_per_ms
+        heard: _Item | None = None
+        unheard: list[ItemKey] = []
+        while self._items:
+            item = self._items.popleft()
+            self.discard(item.key[0])
+            if item.taken:
+                heard = item
+                self._report_over(item)
+            else:
+                unheard.append(item.key)
+            self._report_marks(item, all_of_them=True)
+        self._queued = 0
+        if heard is None:
+            return Flushed(None, 0, 0, dropped_ms, tuple(unheard))
+        return Flushed(*heard.key, heard.taken // self._bytes_per_ms, dropped_ms, tuple(unheard))
+
+    def discard(self, item_id: str) -> None:
+        """Drop audio of this item that is pushed from now on."""
+        self._discarded[item_id] = None
+        _forget_oldest(self._discarded)
+
+    def next_event(self) -> PlayoutEvent | None:
+        """The oldest event not yet reported."""
+        return self._events.popleft() if self._events else None
+
+    def _item(self, key: ItemKey) -> _Item | None:
+        for item in self._items:
+            if item.key == key:
+                return item
+        if key in self._heard:
+            return None
+        if self._items:
+            self._items[-1].ended = True
+            self._retire_played()
+        self._items.append(_Item(key))
+        return self._items[-1]
+
+    def _take(self, item: _Item, size: int, now: float) -> bytearray:
+        if not item.taken:
+            self._events.append(ItemStarted(*item.key, now))
+        self._queued -= size
+        audio = item.take(size)
+        if item.marks:
+            self._report_marks(item)
+        if item.ended:
+            self._retire_played()
+        return audio
+
+    def _count_starvation(self, cause: StarvationCause) -> StarvationCause | None:
+        if not self._items or not self._items[0].taken:
+            return None
+        self._items[0].starvations[cause] += 1
+        self.starvations[cause] += 1
+        return cause
+
+    def _retire_played(self) -> None:
+        while self._items and self._items[0].ended and not self._items[0].waiting:
+            self._report_over(self._items.popleft())
+
+    def _report_over(self, item: _Item) -> None:
+        self._heard[item.key] = item.taken
+        _forget_oldest(self._heard)
+        self._events.append(
+            ItemPlayed(
+                *item.key,
+                played_ms=item.taken // self._bytes_per_ms,
+                flushed_ms=item.waiting // self._bytes_per_ms,
+                interrupted=item.waiting > 0 or not item.ended,
+                starvations={cause.value: frames for cause, frames in item.starvations.items()},
+            )
+        )
+
+    def _report_marks(self, item: _Item, all_of_them: bool = False) -> None:
+        while item.marks and (all_of_them or item.marks[0][0] <= item.taken):
+            self._events.append(MarkReached(item.marks.popleft()[1]))
+
+
+def _forget_oldest(remembered: dict[Any, Any]) -> None:
+    while len(remembered) > MAX_REMEMBERED:
+        del remembered[next(iter(remembered))]

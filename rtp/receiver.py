@@ -1,0 +1,224 @@
+"""The inbound half of a session: from datagrams to frames in order, every hole concealed."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rtp import g711
+from rtp.address import Address
+from rtp.dtmf import DigitReceiver
+from rtp.events import (
+    FirstPacketReceived,
+    ForeignPacketDropped,
+    RtpEvent,
+    SourceChanged,
+    SourceLatched,
+    StreamRestarted,
+)
+from rtp.g711 import Law
+from rtp.jitter import JitterBuffer
+from rtp.latch import Latch, Verdict
+from rtp.packet import PacketError, RtpPacket, parse
+from rtp.params import JitterConfig, RtpParams
+from rtp.plc import Concealer
+from rtp.stats import InboundReport, ReceptionStats
+from rtp.timeline import Hole, HoleKind
+
+CLOCK_HZ = 8000
+STATIC_LAWS = {0: Law.ULAW, 8: Law.ALAW}
+"""Both laws are understood under their static payload types (RFC 3551, 6), whichever was negotiated."""
+COMFORT_NOISE = 13
+"""Payload type of RFC 3389: the sender is silent, and only occupies a sequence number."""
+MAX_EVENTS = 256
+HISTORY_FRAMES = 4
+"""Frames that concealment may look back on: enough of the shortest, 10 ms."""
+
+
+class Frame(NamedTuple):
+    """Audio that arrived: law bytes exactly as the peer sent them (or transcoded from the other law)."""
+
+    payload: bytes
+
+
+class Concealed(NamedTuple):
+    """Audio that did not arrive: law bytes made up for it. `lost` tells loss from the sender's silence."""
+
+    payload: bytes
+    lost: bool
+
+
+@dataclass(slots=True)
+class _Counts:
+    packets: int = 0
+    bytes: int = 0
+    malformed: int = 0
+    unwanted: int = 0
+    foreign: int = 0
+    unknown_payload_type: int = 0
+    ssrc_changes: int = 0
+    concealed_samples: int = 0
+    silent_samples: int = 0
+
+
+class Receiver:
+    """Latch, stream identity, DTMF, jitter buffer and concealment of one inbound stream."""
+
+    def __init__(self, params: RtpParams, jitter: JitterConfig) -> None:
+        self.latch = Latch(params.remote_rtp, strict=params.strict_source)
+        self.buffer = JitterBuffer(jitter, CLOCK_HZ)
+        self.reception = ReceptionStats(self.buffer.sequence, self.buffer.jitter)
+        self.digits = DigitReceiver(CLOCK_HZ)
+        self.events: deque[RtpEvent] = deque(maxlen=MAX_EVENTS)
+        self.ssrc: int | None = None
+        self.last_packet_at: float | None = None
+        self._counts = _Counts()
+        self._newcomer: RtpPacket | None = None
+        self._restarts = 0
+        self._history: deque[bytes] = deque(maxlen=HISTORY_FRAMES)
+        self._concealer: Concealer | None = None
+        self.configure(params)
+
+    def configure(self, params: RtpParams) -> None:
+        """Take what was negotiated, at first or by a re-INVITE. The latch is told separately."""
+        self._law = Law(params.codec)
+        self._laws = STATIC_LAWS | {params.payload_type: self._law}
+        self._event_type = params.receive_dtmf_payload_type or params.dtmf_payload_type
+        self._wanted = params.receives
+        self._history.clear()
+
+    def receive(self, data: bytes, addr: Address, now: float) -> None:
+        """Take one RTP datagram; nothing in it can raise."""
+        try:
+            packet = parse(data)
+        except PacketError:
+            self._counts.malformed += 1
+            return
+        if not self._wanted:
+            self._counts.unwanted += 1
+            return
+        known = self.latch.source
+        verdict = self.latch.judge(packet, addr, now)
+        if verdict is Verdict.ACCEPTED:
+            self._take(packet, addr, now)
+        elif verdict is Verdict.LOCKED:
+            self._report_lock(known, addr)
+            for held, at in self.latch.take_held():
+                self._take(held, addr, at)
+        elif verdict is Verdict.FOREIGN:
+            self._count_foreign(addr)
+
+    def pop(self, now: float) -> Frame | Concealed | None:
+        """The next piece of audio in the timeline, in the negotiated law; to be called until None."""
+        piece = self.buffer.pop(now)
+        if piece is None:
+            return None
+        if isinstance(piece, Hole):
+            return self._conceal(piece)
+        self._concealer = None
+        payload = piece.payload
+        if self._laws.get(piece.payload_type, self._law) is not self._law:
+            payload = g711.FROM_OTHER_LAW[self._law](payload)
+        self._history.append(payload)
+        return Frame(payload)
+
+    def handle_timer(self, now: float) -> None:
+        """Report a digit whose end was lost."""
+        self.events.extend(self.digits.expire(now))
+
+    def next_timer(self) -> float | None:
+        """When pop() or handle_timer() has something to do although nothing arrives."""
+        timers = (self.buffer.next_deadline(), self.digits.next_timer())
+        return min((timer for timer in timers if timer is not None), default=None)
+
+    def report(self) -> InboundReport:
+        """Everything counted so far. MOS is for the loss alone: the session knows the delay."""
+        counts, troubles, jitter = self._counts, self.buffer.counts, self.buffer.jitter
+        missing = troubles.lost + troubles.late
+        return InboundReport(
+            packets=counts.packets,
+            bytes=counts.bytes,
+            lost=troubles.lost,
+            late=troubles.late,
+            duplicate=troubles.duplicate,
+            reordered=troubles.reordered,
+            concealed_ms=counts.concealed_samples * 1000 / CLOCK_HZ,
+            silence_filled_ms=counts.silent_samples * 1000 / CLOCK_HZ,
+            jitter_mean_ms=jitter.mean_ms,
+            jitter_max_ms=jitter.max_ms,
+            buffer_depth_ms=self.buffer.depth_ms,
+            loss_percent=100 * missing / max(self.buffer.sequence.expected, 1),
+            foreign=counts.foreign,
+            malformed=counts.malformed,
+            unknown_payload_type=counts.unknown_payload_type,
+            unwanted=counts.unwanted,
+            ssrc_changes=counts.ssrc_changes,
+            restarts=self.buffer.sequence.restarts,
+            timestamp_jumps=self.buffer.timeline.jumps,
+            overflowed=troubles.overflowed,
+        )
+
+    def _take(self, packet: RtpPacket, addr: Address, now: float) -> None:
+        if packet.ssrc != self.ssrc and not self._adopt(packet, addr, now):
+            return
+        self._newcomer = None
+        self.last_packet_at = now
+        self.reception.received += 1
+        self._counts.packets += 1
+        self._counts.bytes += len(packet.payload)
+        self.buffer.push(packet, self._samples(packet, now), now)
+        if self.buffer.sequence.restarts != self._restarts:
+            self._report_restart(packet.ssrc)
+
+    def _samples(self, packet: RtpPacket, now: float) -> int:
+        """How much audio a packet carries; digits are noted on arrival, since a gap must not delay them."""
+        if packet.payload_type in self._laws:
+            return len(packet.payload)
+        if packet.payload_type == self._event_type:
+            self.events.extend(self.digits.receive(packet.payload, packet.timestamp, now))
+        elif packet.payload_type != COMFORT_NOISE:
+            self._counts.unknown_payload_type += 1
+        return 0
+
+    def _adopt(self, packet: RtpPacket, addr: Address, now: float) -> bool:
+        """Whether the packet's SSRC is the stream's from now on: the first one, or one that replaces it with
+        two packets in sequence and none of the old between them (RFC 3550, A.1)."""
+        if self.ssrc is None:
+            self.ssrc = packet.ssrc
+            self.events.append(FirstPacketReceived(addr))
+            return True
+        newcomer, self._newcomer = self._newcomer, packet
+        if newcomer is None or newcomer.ssrc != packet.ssrc:
+            return False
+        if packet.sequence != (newcomer.sequence + 1) & 0xFFFF:
+            return False
+        self.ssrc = packet.ssrc
+        self._counts.ssrc_changes += 1
+        self.buffer.restart()
+        self._take(newcomer, addr, now)
+        return True
+
+    def _report_restart(self, ssrc: int) -> None:
+        self._restarts = self.buffer.sequence.restarts
+        self.events.extend(self.digits.restart())
+        self.events.append(StreamRestarted(ssrc))
+
+    def _report_lock(self, old: Address | None, new: Address) -> None:
+        self.events.append(SourceLatched(new) if old is None else SourceChanged(old, new))
+
+    def _count_foreign(self, addr: Address) -> None:
+        self._counts.foreign += 1
+        total = self._counts.foreign
+        if total & (total - 1) == 0:
+            self.events.append(ForeignPacketDropped(addr, total))
+
+    def _conceal(self, hole: Hole) -> Concealed:
+        if hole.kind is HoleKind.SILENT:
+            self._counts.silent_samples += hole.samples
+            return Concealed(g711.SILENCE[self._law] * hole.samples, lost=False)
+        self._counts.concealed_samples += hole.samples
+        if self._concealer is None:
+            self._concealer = Concealer()
+            self._concealer.good(g711.DECODE[self._law](b"".join(self._history)))
+        payload = g711.ENCODE[self._law](self._concealer.conceal(hole.samples))
+        self._history.append(payload)
+        return Concealed(payload, lost=True)

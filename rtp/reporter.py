@@ -1,0 +1,102 @@
+"""The RTCP half of a session: when to report, what to say, and what the peer says of us (RFC 3550, 6)."""
+
+from random import Random
+
+from rtp.events import ByeReceived
+from rtp.rtcp import (
+    Goodbye,
+    ReceiverReport,
+    ReportBlock,
+    RtcpError,
+    RtcpPacket,
+    SenderReport,
+    SourceDescription,
+    compact_ntp,
+    ntp_timestamp,
+    parse_compound,
+    round_trip_ms,
+    serialize_compound,
+)
+from rtp.sender import Sender
+from rtp.stats import ReceptionStats
+
+INTERVAL_S = 5.0
+
+
+class Reporter:
+    """Reports every 5 s, each time randomised to 0.5 .. 1.5 of that (RFC 3550, 6.3.1)."""
+
+    def __init__(
+        self, sender: Sender, reception: ReceptionStats, rng: Random, now: float, unix_offset_s: float
+    ):
+        self.rtt_ms: float | None = None
+        self.remote: ReportBlock | None = None
+        """What the peer last reported of our stream."""
+        self.malformed = 0
+        self._sender = sender
+        self._reception = reception
+        self._rng = rng
+        self._unix_offset_s = unix_offset_s
+        self._cname = f"{rng.getrandbits(96):024x}"
+        self._last_sr = 0
+        self._last_sr_at = 0.0
+        self._packets_reported = 0
+        self.next_timer = now + self._interval()
+
+    def receive(self, data: bytes, stream_ssrc: int | None, now: float) -> list[ByeReceived]:
+        """Take one datagram from the peer. A BYE counts only for the stream that we hear."""
+        try:
+            packets = parse_compound(data)
+        except RtcpError:
+            self.malformed += 1
+            return []
+        byes = []
+        for packet in packets:
+            match packet:
+                case SenderReport(ssrc=ssrc, ntp=ntp, blocks=blocks):
+                    if ssrc == stream_ssrc:
+                        self._last_sr, self._last_sr_at = compact_ntp(ntp), now
+                    self._take_blocks(blocks, now)
+                case ReceiverReport(blocks=blocks):
+                    self._take_blocks(blocks, now)
+                case Goodbye(ssrcs=ssrcs) if stream_ssrc in ssrcs:
+                    byes.append(ByeReceived(stream_ssrc))
+        return byes
+
+    def due_report(self, stream_ssrc: int | None, now: float) -> bytes | None:
+        """The compound to send now, if the time has come."""
+        if now < self.next_timer:
+            return None
+        self.next_timer = now + self._interval()
+        return serialize_compound(self._report(stream_ssrc, now))
+
+    def goodbye(self, stream_ssrc: int | None, now: float) -> bytes:
+        """The last compound: a report and BYE (RFC 3550, 6.1 and 6.6)."""
+        return serialize_compound([*self._report(stream_ssrc, now), Goodbye((self._sender.ssrc,))])
+
+    def _report(self, stream_ssrc: int | None, now: float) -> list[RtcpPacket]:
+        sender = self._sender
+        blocks = (self._block(stream_ssrc, now),) if stream_ssrc is not None else ()
+        description = SourceDescription(sender.ssrc, self._cname)
+        if sender.packets == self._packets_reported:
+            return [ReceiverReport(sender.ssrc, blocks), description]
+        self._packets_reported = sender.packets
+        ntp = ntp_timestamp(now + self._unix_offset_s)
+        return [
+            SenderReport(sender.ssrc, ntp, sender.timestamp, sender.packets, sender.octets, blocks),
+            description,
+        ]
+
+    def _block(self, stream_ssrc: int, now: float) -> ReportBlock:
+        delay = int((now - self._last_sr_at) * 65536) if self._last_sr else 0
+        return self._reception.block(stream_ssrc, self._last_sr, delay & 0xFFFFFFFF)
+
+    def _take_blocks(self, blocks: tuple[ReportBlock, ...], now: float) -> None:
+        for block in blocks:
+            if block.ssrc == self._sender.ssrc:
+                self.remote = block
+                rtt_ms = round_trip_ms(block, ntp_timestamp(now + self._unix_offset_s))
+                self.rtt_ms = rtt_ms if rtt_ms is not None else self.rtt_ms
+
+    def _interval(self) -> float:
+        return INTERVAL_S * self._rng.uniform(0.5, 1.5)

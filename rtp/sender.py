@@ -1,0 +1,98 @@
+"""The outbound half of a session: headers, timestamps, talkspurts and digits."""
+
+from random import Random
+
+from rtp.dtmf import DigitSender
+from rtp.packet import header
+from rtp.params import RtpParams
+
+CLOCK_HZ = 8000
+MAX_LAG_FRAMES = 3
+"""How far timestamps may fall behind the clock before they skip: what a pacer sends at once after a stall."""
+
+
+class Sender:
+    """One outbound stream. Its timestamps follow the clock, so a pause in sending is a pause for the peer."""
+
+    def __init__(self, params: RtpParams, rng: Random) -> None:
+        self.ssrc = rng.getrandbits(32)
+        self.packets = 0
+        self.octets = 0
+        self._sequence = rng.getrandbits(16)
+        self._first_timestamp = rng.getrandbits(32)
+        self._started_at: float | None = None
+        self._sent = 0
+        self._digits = DigitSender(CLOCK_HZ)
+        self._event_timestamp = 0
+        self._next_slot_at: float | None = None
+        self.configure(params)
+
+    def configure(self, params: RtpParams) -> None:
+        """Take what was negotiated, at first or by a re-INVITE."""
+        self._payload_type = params.payload_type
+        self._dtmf_payload_type = params.dtmf_payload_type
+        self._slot_ms = params.ptime_ms
+        self._slot = params.ptime_ms * CLOCK_HZ // 1000
+
+    @property
+    def pressing(self) -> bool:
+        """Whether a digit is being sent, in place of audio."""
+        return self._digits.busy
+
+    @property
+    def timestamp(self) -> int:
+        """The RTP timestamp of the next frame."""
+        return (self._first_timestamp + self._sent) & 0xFFFFFFFF
+
+    def frame(self, payload: bytes, now: float, talkspurt: bool = False) -> bytes:
+        """The datagram of one frame, marked if speech begins with it (RFC 3551, 4.1)."""
+        skipped = self._keep_up(now, len(payload))
+        datagram = self._datagram(self._payload_type, self.timestamp, payload, talkspurt or skipped)
+        self._sent += len(payload)
+        return datagram
+
+    def press(self, digit: str, duration_ms: int) -> None:
+        """Queue a digit. Raises ValueError if it is none, or if the peer takes no telephone events."""
+        if self._dtmf_payload_type is None:
+            raise ValueError("the peer accepts no telephone events")
+        self._digits.press(digit, duration_ms, self._slot_ms)
+
+    def next_slot_at(self) -> float | None:
+        """When the next packet of a digit is due; in the past if at once."""
+        if not self._digits.busy:
+            return None
+        return float("-inf") if self._next_slot_at is None else self._next_slot_at
+
+    def event_packets(self, now: float) -> list[bytes]:
+        """The datagrams of the digits that are due. A tick that comes half a slot early will do."""
+        datagrams = []
+        slot_s = self._slot_ms / 1000
+        while (due := self.next_slot_at()) is not None and now >= due - slot_s / 2:
+            datagrams.append(self._next_event_packet(now))
+            self._next_slot_at = max(due, now - slot_s / 2) + slot_s if self._digits.busy else None
+        return datagrams
+
+    def _next_event_packet(self, now: float) -> bytes:
+        payload, first = self._digits.next_packet()
+        if first:
+            self._keep_up(now, self._slot)
+            self._event_timestamp = self.timestamp
+        self._sent += self._slot
+        return self._datagram(self._dtmf_payload_type or 0, self._event_timestamp, payload, first)
+
+    def _keep_up(self, now: float, frame: int) -> bool:
+        """Skip whole frames of timestamps if the clock is far ahead; also true for the first packet."""
+        if self._started_at is None:
+            self._started_at = now
+            return True
+        behind = int((now - self._started_at) * CLOCK_HZ) - self._sent
+        frames = max(behind // max(frame, 1) - MAX_LAG_FRAMES, 0)
+        self._sent += frames * frame
+        return frames > 0
+
+    def _datagram(self, payload_type: int, timestamp: int, payload: bytes, marker: bool) -> bytes:
+        datagram = header(payload_type, self._sequence, timestamp, self.ssrc, marker) + payload
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        self.packets += 1
+        self.octets += len(payload)
+        return datagram

@@ -1,0 +1,167 @@
+"""The RTP face of a call: one stream pair. The shell in `rtp.udp` moves the bytes."""
+
+from dataclasses import replace
+from random import Random, SystemRandom
+
+from rtp.address import Address
+from rtp.events import RtpEvent
+from rtp.packet import is_rtcp
+from rtp.params import Direction, JitterConfig, RtpParams
+from rtp.receiver import CLOCK_HZ, Concealed, Frame, Receiver
+from rtp.reporter import Reporter
+from rtp.sender import Sender
+from rtp.stats import OutboundReport, RtpReport, mos
+
+__all__ = ["Concealed", "Direction", "Frame", "JitterConfig", "RtpParams", "RtpSession"]
+
+Datagram = tuple[bytes, Address]
+
+DEFAULT_JITTER = JitterConfig()
+
+
+class RtpSession:
+    """One RTP stream pair. Does no I/O and never asks for the time: `now` is monotonic seconds.
+
+    After anything was received, or a timer handled: pop_frame() until None, next_event() until None, and send
+    what datagrams_to_send() and rtcp_to_send() have. `unix_offset_s` is Unix time minus monotonic time.
+    """
+
+    def __init__(
+        self,
+        params: RtpParams,
+        jitter: JitterConfig = DEFAULT_JITTER,
+        now: float = 0.0,
+        *,
+        rng: Random | None = None,
+        unix_offset_s: float = 0.0,
+    ) -> None:
+        rng = rng or SystemRandom()
+        self.inbound = Receiver(params, jitter)
+        self.outbound = Sender(params, rng)
+        self._reporter = Reporter(self.outbound, self.inbound.reception, rng, now, unix_offset_s)
+        self._params = params
+        self._rtcp_source: Address | None = None
+        self._foreign_rtcp = 0
+        self._unsent = 0
+        self._datagrams: list[Datagram] = []
+        self._rtcp: list[Datagram] = []
+
+    def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
+        """Take a datagram from the RTP port. RTCP on it is told apart (RFC 5761)."""
+        if is_rtcp(data):
+            self.receive_rtcp(data, addr, now)
+        else:
+            self.inbound.receive(data, addr, now)
+
+    def receive_rtcp(self, data: bytes, addr: Address, now: float) -> None:
+        """Take a datagram from the RTCP port. What isn't from the peer's host is counted and dropped."""
+        if not self.inbound.latch.is_from_peer(addr):
+            self._foreign_rtcp += 1
+            return
+        self._rtcp_source = addr
+        self.inbound.events.extend(self._reporter.receive(data, self.inbound.ssrc, now))
+
+    def pop_frame(self, now: float) -> Frame | Concealed | None:
+        """The next piece of the caller's audio, in the negotiated law; to be called until None."""
+        return self.inbound.pop(now)
+
+    @property
+    def may_send(self) -> bool:
+        """Whether the next slot is for audio: direction and address allow it, and no digit is being sent."""
+        return self._params.sends and not self.outbound.pressing and self.inbound.latch.target is not None
+
+    def send_frame(self, payload: bytes, now: float, talkspurt: bool = False) -> None:
+        """Send a frame of law bytes; `talkspurt` if speech begins with it. Only counted unless may_send."""
+        target = self.inbound.latch.target
+        if target is None or not self.may_send:
+            self._unsent += 1
+            return
+        self._datagrams.append((self.outbound.frame(payload, now, talkspurt), target))
+
+    def send_digit(self, digit: str, duration_ms: int, now: float) -> None:
+        """Press a key (0-9, *, #, A-D); handle_timer() sends its packets in place of audio.
+
+        Raises ValueError if it is no digit or the peer takes no telephone events.
+        """
+        self.outbound.press(digit, duration_ms)
+        self.handle_timer(now)
+
+    def next_timer(self) -> float | None:
+        """When pop_frame() or handle_timer() has something to do although nothing arrives."""
+        timers = (self.inbound.next_timer(), self.outbound.next_slot_at(), self._reporter.next_timer)
+        return min(timer for timer in timers if timer is not None)
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due by now: packets of digits, digits without an end, RTCP."""
+        self.inbound.handle_timer(now)
+        target = self.inbound.latch.target
+        if target is not None and self._params.sends:
+            self._datagrams += [(data, target) for data in self.outbound.event_packets(now)]
+        report = self._reporter.due_report(self.inbound.ssrc, now)
+        if report is not None:
+            self._queue_rtcp(report)
+
+    def datagrams_to_send(self) -> list[Datagram]:
+        """Take the RTP datagrams to be sent, oldest first."""
+        datagrams, self._datagrams = self._datagrams, []
+        return datagrams
+
+    def rtcp_to_send(self) -> list[Datagram]:
+        """Take the RTCP datagrams to be sent, oldest first."""
+        datagrams, self._rtcp = self._rtcp, []
+        return datagrams
+
+    def next_event(self) -> RtpEvent | None:
+        """The oldest event not yet told."""
+        return self.inbound.events.popleft() if self.inbound.events else None
+
+    def update_remote(self, params: RtpParams, now: float) -> None:
+        """Take what a re-INVITE negotiated. A new remote address opens the source lock; the same keeps it."""
+        if params.remote_rtcp != self._params.remote_rtcp:
+            self._rtcp_source = None
+        self._params = params
+        self.inbound.configure(params)
+        self.inbound.latch.expect(params.remote_rtp, now)
+        self.outbound.configure(params)
+
+    def close(self, now: float) -> None:
+        """Say goodbye by RTCP."""
+        self._queue_rtcp(self._reporter.goodbye(self.inbound.ssrc, now))
+
+    def report(self, now: float) -> RtpReport:
+        """Both directions up to now, for the call record."""
+        reporter, inbound = self._reporter, self.inbound.report()
+        one_way_ms = (reporter.rtt_ms or 0.0) / 2 + self._params.ptime_ms
+        score = mos(inbound.loss_percent, one_way_ms + inbound.jitter_mean_ms)
+        inbound = replace(inbound, mos=round(score, 2), foreign_rtcp=self._foreign_rtcp)
+        return RtpReport(inbound, self._outbound_report(one_way_ms), reporter.rtt_ms)
+
+    def _outbound_report(self, one_way_ms: float) -> OutboundReport:
+        sent, remote = self.outbound, self._reporter.remote
+        report = OutboundReport(packets=sent.packets, bytes=sent.octets, unsent=self._unsent)
+        if remote is None:
+            return report
+        loss_percent = 100 * max(remote.cumulative_lost, 0) / max(sent.packets, 1)
+        jitter_ms = remote.jitter * 1000 / CLOCK_HZ
+        score = mos(loss_percent, one_way_ms + jitter_ms)
+        return replace(
+            report,
+            lost=remote.cumulative_lost,
+            loss_percent=loss_percent,
+            jitter_ms=jitter_ms,
+            mos=round(score, 2),
+        )
+
+    def _queue_rtcp(self, data: bytes) -> None:
+        address = self._rtcp_source or self._rtcp_address()
+        if address is not None:
+            self._rtcp.append((data, address))
+
+    def _rtcp_address(self) -> Address | None:
+        """SDP's address for RTCP, or beside the source if that turned out to be another (RFC 3550, 11)."""
+        target = self.inbound.latch.target
+        if target is None:
+            return None
+        if target == self._params.remote_rtp and self._params.remote_rtcp is not None:
+            return self._params.remote_rtcp
+        return target[0], target[1] + 1

@@ -1,0 +1,161 @@
+"""What a call's audio was like: RFC 3550 reception statistics, round trip, an E-model MOS, and the report."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rtp.rtcp import ReportBlock
+from rtp.seq import SequenceTracker, timestamp_delta
+
+BPL_WITH_PLC = 25.1
+BPL_WITHOUT_PLC = 4.3
+"""Robustness of G.711 against random loss, with and without concealment (ITU-T G.113, appendix I)."""
+
+_DEFAULT_R = 93.2
+_MAX_JUMP_S = 1.0
+
+
+class InterarrivalJitter:
+    """The deviation of packet spacing from the timestamps' (RFC 3550, 6.4.1 and A.8)."""
+
+    __slots__ = ("_at", "_clock_hz", "_estimate_s", "_max_s", "_sum_s", "_timestamp", "_updates")
+
+    def __init__(self, clock_hz: int) -> None:
+        self._clock_hz = clock_hz
+        self._timestamp: int | None = None
+        self._at = 0.0
+        self._estimate_s = self._max_s = self._sum_s = 0.0
+        self._updates = 0
+
+    def update(self, timestamp: int, now: float) -> None:
+        """Take the arrival of one packet. A step of over a second is a jump or a pause, and says nothing."""
+        if self._timestamp is not None:
+            delta_s = now - self._at - timestamp_delta(timestamp, self._timestamp) / self._clock_hz
+            if -_MAX_JUMP_S < delta_s < _MAX_JUMP_S:
+                self._estimate_s += (abs(delta_s) - self._estimate_s) / 16
+                self._sum_s += self._estimate_s
+                self._updates += 1
+                self._max_s = max(self._max_s, self._estimate_s)
+        self._timestamp, self._at = timestamp, now
+
+    def restart(self) -> None:
+        """The next packet's timestamp has nothing to do with the last one's."""
+        self._timestamp = None
+
+    @property
+    def ms(self) -> float:
+        """The current estimate."""
+        return 1000 * self._estimate_s
+
+    @property
+    def mean_ms(self) -> float:
+        """The mean of the estimate over all packets so far."""
+        return 1000 * self._sum_s / self._updates if self._updates else 0.0
+
+    @property
+    def max_ms(self) -> float:
+        """The highest estimate so far."""
+        return 1000 * self._max_s
+
+    @property
+    def timestamp_units(self) -> int:
+        """The current estimate as RTCP reports it."""
+        return int(self._estimate_s * self._clock_hz)
+
+
+class ReceptionStats:
+    """Loss of one inbound stream as RTCP reports it (RFC 3550, 6.4.1 and A.3)."""
+
+    __slots__ = ("_expected_before", "_jitter", "_received_before", "_sequence", "received")
+
+    def __init__(self, sequence: SequenceTracker, jitter: InterarrivalJitter) -> None:
+        self.received = 0
+        """Packets, duplicates and late ones included, as the RFC has it."""
+        self._sequence = sequence
+        self._jitter = jitter
+        self._expected_before = 0
+        self._received_before = 0
+
+    def block(self, ssrc: int, last_sr: int, delay_since_last_sr: int) -> ReportBlock:
+        """The report block for this interval; the next one counts its fraction from here."""
+        expected = self._sequence.expected
+        interval = expected - self._expected_before
+        lost = interval - (self.received - self._received_before)
+        self._expected_before, self._received_before = expected, self.received
+        return ReportBlock(
+            ssrc=ssrc,
+            fraction_lost=min(lost * 256 // interval, 255) if lost > 0 else 0,
+            cumulative_lost=min(max(expected - self.received, -0x800000), 0x7FFFFF),
+            extended_highest=self._sequence.extended_highest,
+            jitter=self._jitter.timestamp_units,
+            last_sr=last_sr,
+            delay_since_last_sr=delay_since_last_sr,
+        )
+
+
+def r_factor(loss_percent: float, one_way_ms: float, bpl: float = BPL_WITH_PLC) -> float:
+    """The E-model's rating of a G.711 call, 0..93.2 (ITU-T G.107, Ie = 0, random loss)."""
+    delay_impairment = 0.024 * one_way_ms + 0.11 * max(one_way_ms - 177.3, 0.0)
+    loss_impairment = 95.0 * loss_percent / (loss_percent + bpl)
+    return max(_DEFAULT_R - delay_impairment - loss_impairment, 0.0)
+
+
+def mos(loss_percent: float, one_way_ms: float, bpl: float = BPL_WITH_PLC) -> float:
+    """The mean opinion score to expect, 1.0..4.41 (ITU-T G.107, annex B)."""
+    r = r_factor(loss_percent, one_way_ms, bpl)
+    return max(1 + 0.035 * r + r * (r - 60) * (100 - r) * 7e-6, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class InboundReport:
+    """The caller's audio as it reached us. Packets unless the unit says otherwise."""
+
+    packets: int = 0
+    bytes: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicate: int = 0
+    reordered: int = 0
+    concealed_ms: float = 0.0
+    silence_filled_ms: float = 0.0
+    jitter_mean_ms: float = 0.0
+    jitter_max_ms: float = 0.0
+    buffer_depth_ms: float = 0.0
+    loss_percent: float = 0.0
+    mos: float = 0.0
+    foreign: int = 0
+    foreign_rtcp: int = 0
+    malformed: int = 0
+    unknown_payload_type: int = 0
+    unwanted: int = 0
+    """Came although the direction does not let the peer send."""
+    ssrc_changes: int = 0
+    restarts: int = 0
+    timestamp_jumps: int = 0
+    overflowed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundReport:
+    """The agent's audio as sent; loss, jitter and MOS are what the peer's RTCP says, None if it is mute."""
+
+    packets: int = 0
+    bytes: int = 0
+    unsent: int = 0
+    """Frames dropped because the direction forbids sending or no address is known."""
+    loss_percent: float | None = None
+    lost: int | None = None
+    jitter_ms: float | None = None
+    mos: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RtpReport:
+    """Both directions of a session, for the call record."""
+
+    inbound: InboundReport
+    outbound: OutboundReport
+    rtt_ms: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Nested plain dicts of numbers, ready for JSON."""
+        return asdict(self)

@@ -1,0 +1,119 @@
+"""Two taps on one clock: the lanes of a stereo recording, kept aligned with the time that has passed.
+
+What is written in one piece stays in one piece, bit for bit. The clock interferes only where a lane cannot be
+right: it was silent (filled), it lags behind all the time (a slow clock, a skipped frame: filled), or it is
+ahead (a fast clock, or audio that came after the silence put in its place: cut).
+"""
+
+HOLD_S = 0.5
+"""Audio may come this late, as it does after a gap in the jitter buffer; then its place is filled."""
+AHEAD_S = 0.04
+"""How far a lane may be ahead of the clock."""
+LAG_S = 0.02
+"""How far a lane may lag behind for all of WINDOW_S."""
+WINDOW_S = 0.5
+
+
+class _Lane:
+    """One side. Positions and lags are samples; a positive lag is behind the clock."""
+
+    def __init__(self, rate: int, start: float, silence: bytes) -> None:
+        self.position = 0
+        self.filled = 0
+        self.dropped = 0
+        self._rate = rate
+        self._start = start
+        self._silence = silence
+        self._audio = bytearray()
+        self._least_lag: int | None = None
+        self._window_ends = start
+
+    @property
+    def available(self) -> int:
+        return len(self._audio) // len(self._silence)
+
+    def write(self, audio: bytes, now: float) -> None:
+        samples = len(audio) // len(self._silence)
+        lag = self.lag(now) - samples
+        if lag > self._tolerated_lag():
+            self.fill(lag)
+            lag = 0
+        elif lag < -AHEAD_S * self._rate:
+            cut = min(-lag, samples)
+            self.dropped += cut
+            samples -= cut
+            lag += cut
+        self._audio += audio[: samples * len(self._silence)]
+        self.position += samples
+        self._watch(lag, now)
+
+    def lag(self, now: float) -> int:
+        return int((now - self._start) * self._rate) - self.position
+
+    def take(self, samples: int) -> bytes:
+        size = samples * len(self._silence)
+        taken = bytes(self._audio[:size])
+        del self._audio[:size]
+        return taken
+
+    def _tolerated_lag(self) -> float:
+        """The first audio goes exactly to its place; after that, lateness may still be made up for."""
+        return (LAG_S if self._least_lag is None else HOLD_S) * self._rate
+
+    def _watch(self, lag: int, now: float) -> None:
+        """Fill what the lane lagged behind through a whole window: that isn't lateness, it is missing."""
+        if self._least_lag is None:
+            self._least_lag, self._window_ends = lag, now + WINDOW_S
+        self._least_lag = min(self._least_lag, lag)
+        if now >= self._window_ends:
+            if self._least_lag > LAG_S * self._rate:
+                self.fill(self._least_lag)
+            self._least_lag, self._window_ends = lag - max(self._least_lag, 0), now + WINDOW_S
+
+    def fill(self, samples: int) -> None:
+        if samples > 0:
+            self._audio += self._silence * samples
+            self.position += samples
+            self.filled += samples
+
+
+class StereoTimeline:
+    """Two lanes of `rate` samples per second since `start`. `left` and `right` are one sample of silence of
+    each side, and so say its width: 0xFF for mu-law, 0xD5 for A-law, two zero bytes for PCM."""
+
+    def __init__(self, rate: int, start: float, left: bytes = b"\0\0", right: bytes = b"\0\0") -> None:
+        self._rate = rate
+        self._left = _Lane(rate, start, left)
+        self._right = _Lane(rate, start, right)
+
+    @property
+    def dropped_ms(self) -> float:
+        """Audio cut off because its lane was ahead of the clock, both sides together."""
+        return (self._left.dropped + self._right.dropped) * 1000 / self._rate
+
+    def write_left(self, audio: bytes, now: float) -> None:
+        """Append whole samples of the left side, of which the last was heard now."""
+        self._left.write(audio, now)
+
+    def write_right(self, audio: bytes, now: float) -> None:
+        """Append whole samples of the right side, of which the last was heard now."""
+        self._right.write(audio, now)
+
+    def advance(self, now: float) -> None:
+        """Fill a side that has been silent for longer than late audio is waited for."""
+        for lane in (self._left, self._right):
+            lane.fill(lane.lag(now) - int(HOLD_S * self._rate))
+
+    def take(self, now: float) -> tuple[bytes, bytes]:
+        """Equally many samples of both sides: what both have completed and nobody has taken."""
+        self.advance(now)
+        samples = min(self._left.available, self._right.available)
+        return self._left.take(samples), self._right.take(samples)
+
+    def finish(self, now: float) -> tuple[bytes, bytes]:
+        """The rest of both sides, equally long and filled up to now."""
+        lanes = (self._left, self._right)
+        end = max(lane.position + max(lane.lag(now), 0) for lane in lanes)
+        for lane in lanes:
+            lane.fill(end - lane.position)
+        return self._left.take(self._left.available), self._right.take(self._right.available)

@@ -1,0 +1,111 @@
+"""How much audio is missing before a packet: one stream's timeline, from timestamps, losses and the clock."""
+
+from enum import Enum
+from typing import NamedTuple
+
+from rtp.seq import timestamp_delta
+
+MAX_LOSS_S = 1.0
+"""The longest hole that lost packets alone can make; beyond it, time must have passed as well."""
+FILL_STEP_S = 0.02
+
+
+class HoleKind(Enum):
+    """Why a stretch of the timeline has no audio."""
+
+    LOST = "lost"
+    """Packets are missing: to be concealed."""
+    SILENT = "silent"
+    """The sender sent nothing (DTX, hold, an outage): to be filled with silence."""
+
+
+class Hole(NamedTuple):
+    """A stretch of the timeline without audio."""
+
+    samples: int
+    kind: HoleKind
+
+
+class Timeline:
+    """Where the stream's audio has got to. Times are monotonic seconds, lengths samples."""
+
+    __slots__ = (
+        "_audio_at",
+        "_clock_hz",
+        "_expected",
+        "_filled",
+        "_frame",
+        "_handed_out_at",
+        "_lost",
+        "_slack_s",
+        "jumps",
+        "stretched",
+    )
+
+    def __init__(self, clock_hz: int, slack_s: float) -> None:
+        self._clock_hz = clock_hz
+        self._slack_s = slack_s
+        self._expected: int | None = None
+        self._frame = 0
+        self._filled = 0
+        self._lost = 0
+        self._audio_at = 0.0
+        self._handed_out_at = 0.0
+        self.jumps = 0
+        """Timestamps that neither losses nor the clock explain."""
+        self.stretched = 0
+        """Samples handed out as silence although their audio came later after all."""
+
+    @property
+    def started(self) -> bool:
+        """Whether any audio was handed out."""
+        return self._frame > 0
+
+    def rebase(self) -> None:
+        """Take the next packet's timestamp as it is (a new SSRC or numbering)."""
+        self._expected = None
+
+    def lose(self, packets: int) -> None:
+        """That many packets are missing before the next one."""
+        self._lost += packets
+
+    def hole_before(self, timestamp: int, arrived_at: float) -> Hole | None:
+        """What is missing before a packet: the length of its lost predecessors and what the clock allows."""
+        if self._expected is None or (timestamp == self._expected and not self._filled):
+            self._lost = 0
+            return None
+        kind = HoleKind.LOST if self._lost else HoleKind.SILENT
+        gap = self._plausible_gap(timestamp_delta(timestamp, self._expected), arrived_at)
+        self.stretched += max(self._filled - gap, 0)
+        missing = gap - self._filled
+        self._filled = self._lost = 0
+        self._expected = timestamp
+        return Hole(missing, kind) if missing > 0 else None
+
+    def advance(self, timestamp: int, samples: int, arrived_at: float, now: float) -> None:
+        """A packet's audio has been handed out."""
+        self._expected = (timestamp + samples) & 0xFFFFFFFF
+        self._frame = samples
+        self._filled = 0
+        self._audio_at = arrived_at
+        self._handed_out_at = now
+
+    def fill_at(self, stall_s: float) -> float:
+        """When silence is due if no packet comes: after the stall time, then in steps."""
+        return self._handed_out_at + (FILL_STEP_S if self._filled else stall_s)
+
+    def fill(self, now: float) -> Hole | None:
+        """Silence that brings the timeline up to the clock, at most MAX_LOSS_S at once."""
+        behind_s = now - self._handed_out_at
+        samples = int(min(behind_s, MAX_LOSS_S) * self._clock_hz)
+        self._filled += samples
+        self._handed_out_at = now if behind_s > MAX_LOSS_S else self._handed_out_at + samples / self._clock_hz
+        return Hole(samples, HoleKind.SILENT) if samples else None
+
+    def _plausible_gap(self, delta: int, arrived_at: float) -> int:
+        by_loss = min(self._lost * self._frame, int(MAX_LOSS_S * self._clock_hz))
+        passed_s = max(arrived_at - self._audio_at, 0.0) + self._slack_s
+        if 0 <= delta <= by_loss + int(passed_s * self._clock_hz):
+            return delta
+        self.jumps += 1
+        return by_loss

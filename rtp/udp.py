@@ -1,0 +1,74 @@
+"""The thin asyncio shell around one pair of bound sockets: it moves datagrams and decides nothing.
+
+Raw sockets and add_reader() instead of a datagram endpoint: the sockets come from another process and are
+kept there, and a bounded number of datagrams per wake-up keeps steady RTP from starving the timers.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from rtp.address import Address, plain_address
+
+MAX_PER_WAKEUP = 16
+MAX_DATAGRAM_BYTES = 2048
+
+Receive = Callable[[bytes, Address, float], None]
+
+
+class UdpPair:
+    """RTP and RTCP sockets of one call. `receive(data, addr, now)` is called for each datagram."""
+
+    def __init__(
+        self, rtp_sock: socket.socket, rtcp_sock: socket.socket, on_rtp: Receive, on_rtcp: Receive
+    ) -> None:
+        self.receive_errors = 0
+        """Errors that the network reported on the sockets (ICMP); they end nothing."""
+        self.send_errors = 0
+        """Datagrams that the kernel did not take."""
+        self._loop = asyncio.get_running_loop()
+        self._rtp_sock, self._rtcp_sock = rtp_sock, rtcp_sock
+        self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
+        self._is_open = False
+
+    def open(self) -> None:
+        """Begin to receive."""
+        self._is_open = True
+        self._loop.add_reader(self._rtp_sock.fileno(), self._read, self._rtp_sock, self._on_rtp)
+        self._loop.add_reader(self._rtcp_sock.fileno(), self._read, self._rtcp_sock, self._on_rtcp)
+
+    def send(self, data: bytes, addr: Address) -> None:
+        """Send from the RTP port; a datagram that cannot be sent is counted and lost, as on the network."""
+        self._send(self._rtp_sock, data, addr)
+
+    def send_rtcp(self, data: bytes, addr: Address) -> None:
+        """Send from the RTCP port, likewise."""
+        self._send(self._rtcp_sock, data, addr)
+
+    def close(self) -> None:
+        """Stop receiving and close these descriptors (the pool keeps its own). May be called twice."""
+        if self._is_open:
+            self._is_open = False
+            self._loop.remove_reader(self._rtp_sock.fileno())
+            self._loop.remove_reader(self._rtcp_sock.fileno())
+        self._rtp_sock.close()
+        self._rtcp_sock.close()
+
+    def _read(self, sock: socket.socket, receive: Receive) -> None:
+        for _ in range(MAX_PER_WAKEUP):
+            try:
+                data, addr = sock.recvfrom(MAX_DATAGRAM_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.receive_errors += 1
+                continue
+            receive(data, plain_address(addr), self._loop.time())
+            if not self._is_open:
+                return
+
+    def _send(self, sock: socket.socket, data: bytes, addr: Address) -> None:
+        try:
+            sock.sendto(data, addr)
+        except OSError:
+            self.send_errors += 1
