@@ -1,6 +1,7 @@
 """What happened in a session: frozen facts in the past tense, for the leg to consume."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from rtp.address import Address
 
@@ -68,6 +69,14 @@ RtpEvent = (
 )
 
 
+class StarvationCause(Enum):
+    """Why there was nothing to send in mid-utterance."""
+
+    BACKEND_LATE = "backend_late"
+    LOOP_LATE = "loop_late"
+    WORKER_OVERLOADED = "worker_overloaded"
+
+
 @dataclass(frozen=True, slots=True)
 class ItemStarted:
     """An item's first sample was taken from playout, at monotonic seconds `at`."""
@@ -86,8 +95,8 @@ class ItemPlayed:
     played_ms: int
     flushed_ms: int
     interrupted: bool
-    starvations: dict[str, int]
-    """Frames that found nothing to send in mid-item, by StarvationCause value."""
+    starvations: dict[StarvationCause, int]
+    """Frames that found nothing to send in mid-item."""
 
 
 @dataclass(frozen=True, slots=True)

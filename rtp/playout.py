@@ -6,10 +6,11 @@ order of their first push and never interleave: the first push of an item ends t
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
-from rtp.events import ItemPlayed, ItemStarted, MarkReached, PlayoutEvent
+from rtp.events import ItemPlayed, ItemStarted, MarkReached, PlayoutEvent, StarvationCause
+
+__all__ = ["Flushed", "HeardItem", "Playout", "PlayoutFrame", "Span", "StarvationCause"]
 
 ItemKey = tuple[str, int]
 """(item_id, content_index), as the backend names a piece of speech."""
@@ -17,14 +18,6 @@ ItemKey = tuple[str, int]
 MAX_REMEMBERED = 64
 """Finished items whose heard_ms can still be asked for, and discarded items."""
 _TRIM_BYTES = 65536
-
-
-class StarvationCause(Enum):
-    """Why there was nothing to send in mid-utterance."""
-
-    BACKEND_LATE = "backend_late"
-    LOOP_LATE = "loop_late"
-    WORKER_OVERLOADED = "worker_overloaded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +40,19 @@ class PlayoutFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class Flushed:
-    """The outcome of a barge-in: the item being heard (None if there was none) and how much of it was heard,
-    how much audio was dropped, and the items that never began."""
+class HeardItem:
+    """What the caller had heard of an item when it was interrupted."""
 
-    item_id: str | None
+    item_id: str
     content_index: int
     heard_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """The outcome of a barge-in. `heard` is None if no item was being heard; `unheard` never began."""
+
+    heard: HeardItem | None
     dropped_ms: int
     unheard: tuple[ItemKey, ...]
 
@@ -91,10 +90,10 @@ class Playout:
     """A queue of items in one audio format: `bytes_per_ms`, with `silence` the bytes of one silent sample."""
 
     def __init__(self, bytes_per_ms: int, silence: bytes, max_ms: int = 300_000) -> None:
-        self.dropped_ms = 0.0
+        self.overflowed_ms = 0.0
         """Audio that was over the bound."""
         self.discarded_ms = 0.0
-        """Audio of items that were flushed, discarded or over."""
+        """Audio of items that had been discarded."""
         self.starvations: Counter[StarvationCause] = Counter()
         self._bytes_per_ms = bytes_per_ms
         self._silence = silence
@@ -116,18 +115,17 @@ class Playout:
         return self._items[0].key if self._items and self._items[0].taken else None
 
     def push(self, audio: bytes, item_id: str, content_index: int) -> int:
-        """Queue audio of an item. Returns the bytes accepted; the rest is over the bound, or of an item
-        that was discarded, or that has already been played."""
-        key = (item_id, content_index)
-        item = None if item_id in self._discarded else self._item(key)
-        if item is None:
+        """Queue audio of an item. Returns the bytes accepted; the rest is over the bound, or all of it of an
+        item that was discarded."""
+        if item_id in self._discarded:
             self.discarded_ms += len(audio) / self._bytes_per_ms
             return 0
+        item = self._item((item_id, content_index))
         room = self._capacity - self._queued
         accepted = min(len(audio), room - room % len(self._silence))
         item.append(audio[:accepted])
         self._queued += accepted
-        self.dropped_ms += (len(audio) - accepted) / self._bytes_per_ms
+        self.overflowed_ms += (len(audio) - accepted) / self._bytes_per_ms
         return accepted
 
     def end_item(self, item_id: str, content_index: int) -> None:
@@ -171,23 +169,20 @@ class Playout:
         return self._heard.get(key, 0) // self._bytes_per_ms
 
     def flush(self) -> Flushed:
-        """Drop everything that waits, and whatever else the backend sends of these items."""
+        """Drop everything that waits. What the backend still sends of these items is for discard()."""
         dropped_ms = self._queued // self._bytes_per_ms
-        heard: _Item | None = None
+        heard: HeardItem | None = None
         unheard: list[ItemKey] = []
         while self._items:
             item = self._items.popleft()
-            self.discard(item.key[0])
             if item.taken:
-                heard = item
+                heard = HeardItem(*item.key, item.taken // self._bytes_per_ms)
                 self._report_over(item)
             else:
                 unheard.append(item.key)
             self._report_marks(item, all_of_them=True)
         self._queued = 0
-        if heard is None:
-            return Flushed(None, 0, 0, dropped_ms, tuple(unheard))
-        return Flushed(*heard.key, heard.taken // self._bytes_per_ms, dropped_ms, tuple(unheard))
+        return Flushed(heard, dropped_ms, tuple(unheard))
 
     def discard(self, item_id: str) -> None:
         """Drop audio of this item that is pushed from now on."""
@@ -198,16 +193,16 @@ class Playout:
         """The oldest event not yet reported."""
         return self._events.popleft() if self._events else None
 
-    def _item(self, key: ItemKey) -> _Item | None:
+    def _item(self, key: ItemKey) -> _Item:
+        """The item in its place, or at the end of the queue: new, or going on after it had been heard."""
         for item in self._items:
             if item.key == key:
                 return item
-        if key in self._heard:
-            return None
         if self._items:
             self._items[-1].ended = True
             self._retire_played()
-        self._items.append(_Item(key))
+        heard = self._heard.get(key, 0)
+        self._items.append(_Item(key, pushed=heard, taken=heard))
         return self._items[-1]
 
     def _take(self, item: _Item, size: int, now: float) -> bytearray:
@@ -241,7 +236,7 @@ class Playout:
                 played_ms=item.taken // self._bytes_per_ms,
                 flushed_ms=item.waiting // self._bytes_per_ms,
                 interrupted=item.waiting > 0 or not item.ended,
-                starvations={cause.value: frames for cause, frames in item.starvations.items()},
+                starvations=dict(item.starvations),
             )
         )
 
@@ -253,3 +248,7 @@ class Playout:
 def _forget_oldest(remembered: dict[Any, Any]) -> None:
     while len(remembered) > MAX_REMEMBERED:
         del remembered[next(iter(remembered))]
+
+
+def _by_name(starvations: Counter[StarvationCause]) -> dict[str, int]:
+    return {cause.value: frames for cause, frames in starvations.items()}
