@@ -1,0 +1,145 @@
+"""What a simulated Realtime server is told to do: replies, pace and faults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class Part(BaseModel):
+    """One item of a reply. Exactly one kind of it stands in each entry of a script."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Say(Part):
+    """Spoken text."""
+
+    say: str
+
+
+class Tone(Part):
+    """A sine: tells parties apart by ear and by frequency."""
+
+    tone_hz: float
+    duration_ms: int = 1000
+
+
+class Wav(Part):
+    """A sound file, mono or its first channel, any rate."""
+
+    wav: Path
+    text: str = ""
+
+
+class Pattern(Part):
+    """Known pseudo-random bytes, see `voice.pattern`: to compare sample by sample.
+
+    Each item of a session gets the next `number`, from 1, unless the script names one.
+    """
+
+    pattern_ms: int
+    number: int | None = None
+
+
+class Call(Part):
+    """A function call."""
+
+    call: str
+    arguments: dict[str, Any] = {}
+
+
+class Fail(Part):
+    """The response fails with this error code."""
+
+    fail: str
+    message: str = "The model failed."
+
+
+AnyPart = Say | Tone | Wav | Pattern | Call | Fail
+
+
+class Turn(BaseModel):
+    """What the caller is taken to have said before it, and the items of the reply.
+
+    `heard` null makes the transcription fail.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    heard: str | None = "Yes, hello? I have a question."
+    reply: list[AnyPart] = Field(min_length=1)
+
+
+DEFAULT_SCRIPT = (
+    Turn(
+        heard="Hello, who is this?",
+        reply=[
+            Say(
+                say="Hello, this is the simulated voice model. You can interrupt me any time. How can I help?"
+            )
+        ],
+    ),
+    Turn(
+        heard="What are your opening hours?",
+        reply=[Say(say="We are open from nine to five on weekdays, and from ten to two on Saturdays.")],
+    ),
+    Turn(heard="Thank you, that is all.", reply=[Say(say="You are welcome. Goodbye, and have a nice day.")]),
+)
+#: How a reply of one known pattern is written: for tests.
+PATTERN_SCRIPT = (Turn(heard="pattern", reply=[Pattern(pattern_ms=4000)]),)
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong, and when, in seconds from the accepted connection. None: never."""
+
+    refuse_status: int | None = None
+    never_created: bool = False
+    never_ready: bool = False
+    created_delay_s: float = 0.0
+    updated_delay_s: float = 0.0
+    expire_after_s: float | None = None
+    close_after_s: float | None = None
+    close_code: int = 1011
+    drop_after_s: float | None = None
+    stall_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeOptions:
+    """`speed` is how much faster than real time audio is sent, in deltas of `chunk_ms`.
+
+    The script starts again after its last turn; if `obedient`, a request to `Say exactly: ...` precedes it.
+    `api_key` None accepts every key. With `log_events` each session keeps its events in memory; with
+    `record_dir` it writes them, and the caller's audio, there.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    api_key: str | None = None
+    script: tuple[Turn, ...] = DEFAULT_SCRIPT
+    speed: float = 8.0
+    chunk_ms: tuple[int, int] = (200, 400)
+    reply_delay_ms: int = 300
+    transcription_delay_ms: int = 900
+    obedient: bool = True
+    voice: Literal["auto", "synthetic"] = "auto"
+    obfuscation: bool = True
+    unknown_events: bool = False
+    seed: int = 1
+    max_session_s: int = 3600
+    log_events: bool = True
+    record_dir: Path | None = None
+    faults: Faults = field(default_factory=Faults)
+
+
+def load_script(path: Path) -> tuple[Turn, ...]:
+    """Reads `turns:` of a YAML (or JSON) file. Raises OSError, yaml.YAMLError or pydantic.ValidationError."""
+    document: Mapping[str, Any] = yaml.safe_load(path.read_text()) or {}
+    return TypeAdapter(tuple[Turn, ...]).validate_python(document.get("turns"))
