@@ -13,8 +13,8 @@ from pathlib import Path
 from sipagent.config import Config
 from sipagent.doctor.finding import Finding, fail, ok, warn
 
-#: Sockets and files that one call holds at most in one process: RTP, RTCP, WebSocket, recording.
-FILES_PER_CALL = 4
+#: What a call holds beside its ports in one process: a SIP connection, or a WebSocket and a recording.
+FILES_PER_CALL = 2
 FILES_OTHERWISE = 256
 #: Two channels of 16 bit at 8000 Hz.
 RECORDING_BYTES_PER_S = 32_000
@@ -29,10 +29,13 @@ async def check_open_files(config: Config) -> list[Finding]:
 
 
 def open_files(config: Config, limit: int) -> Finding:
-    needed = FILES_PER_CALL * config.limits.max_calls + FILES_OTHERWISE
-    detail = f"{limit} allowed, {needed} needed for {config.limits.max_calls} calls"
+    """The server keeps every pair of ports that it ever bound, and hands them out at random: all count."""
+    pairs, calls = config.rtp.port_pairs, config.limits.max_calls
+    needed = 2 * pairs + FILES_PER_CALL * calls + FILES_OTHERWISE
+    detail = f"{limit} allowed, {needed} needed for {pairs} pairs of ports and {calls} calls"
     if limit != resource.RLIM_INFINITY and limit < needed:
-        return fail("open files", detail, f"Set LimitNOFILE={2 * needed} in the unit (ulimit -n in a shell).")
+        fix = f"Set LimitNOFILE={needed} in the unit (ulimit -n in a shell), or narrow the rtp port range."
+        return fail("open files", detail, fix)
     return ok("open files", detail)
 
 
