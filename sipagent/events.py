@@ -71,12 +71,11 @@ class LegReady(CallEvent, frozen=True, kw_only=True):
     """The backend is configured: the call may be answered. `pipeline` prints the audio path."""
 
     pipeline: str
-    connect_ms: float
     ready_ms: float
 
 
 class LegFailed(CallEvent, frozen=True, kw_only=True):
-    """The leg never became ready."""
+    """The leg never became ready. Its last event."""
 
     sip_status: int
     reason_code: str
@@ -118,13 +117,11 @@ class AgentSpeechEnded(CallEvent, frozen=True, kw_only=True):
 
 
 class Transcript(CallEvent, frozen=True, kw_only=True):
-    """What one side said in one item, final. `heard_ms` tells how much of an interrupted item was heard."""
+    """What one side said in one item, final, whether or not it was heard to the end."""
 
     role: Role
     item_id: str
     text: str
-    interrupted: bool = False
-    heard_ms: int | None = None
 
 
 class DigitReceived(CallEvent, frozen=True, kw_only=True):
@@ -148,7 +145,7 @@ class BackendProblem(CallEvent, frozen=True, kw_only=True):
 
 
 class LegEnded(CallEvent, frozen=True, kw_only=True):
-    """Always the last event of a leg, and sent exactly once. `rtp` is `rtp.stats.RtpReport.as_dict()`."""
+    """The last event of a leg that became ready, sent once. `rtp` is `rtp.stats.RtpReport.as_dict()`."""
 
     reason: str
     detail: str = ""

@@ -52,7 +52,7 @@ class RtpConfig(Section):
     first_port: Port = 20000
     last_port: Port = 29999
     quarantine_s: Annotated[float, Field(ge=0)] = 3.0
-    jitter_min_ms: Annotated[int, Field(ge=0, le=1000)] = 0
+    jitter_min_ms: Annotated[int, Field(ge=0, le=1000)] = 60
     jitter_max_ms: Annotated[int, Field(ge=20, le=1000)] = 200
     dscp: Annotated[int, Field(ge=0, le=63)] = 46
 

@@ -1,8 +1,8 @@
 """The thin face of pjsua2, and the only module that imports it: everything untyped stays in here.
 
-pjsua2 runs no thread of its own: it works inside `Stack.poll`, and calls back from there or from within what we
-asked of it. An exception that left a callback would tear the process down, so each one is caught here, logged
-and reported to the handler.
+pjsua2 runs no thread of its own: it works inside `Stack.poll`, and calls back from there or from within
+what we asked of it. An exception that left a callback would tear the process down, so each is caught here,
+logged, and reported to the handler.
 """
 
 from __future__ import annotations
@@ -65,15 +65,17 @@ class PjCall(pj.Call):  # type: ignore[misc]
     def place(self, uri: str, headers: Iterable[tuple[str, str]], from_uri: str | None) -> None:
         """Send an INVITE. Raises `PjError`."""
         param = _operation(0, headers)
-        param.opt.audioCount, param.opt.videoCount, param.opt.textCount = 1, 0, 0
+        _offer_one_stream(param)
         if from_uri is not None:
             param.txOption.localUri = from_uri
         self.makeCall(uri, param)
 
     def respond(self, sip_status: int, sdp: str = "") -> None:
-        """Send a 1xx or 2xx. With `sdp` that answers the offer in the INVITE. Raises `PjError`."""
+        """Send a 1xx or 2xx; `sdp` answers the offer in the INVITE if it had one. Raises `PjError`."""
         param = _operation(sip_status)
         param.sdp.wholeSdp = sdp
+        if sip_status >= 200 and not sdp:
+            _offer_one_stream(param)
         self.answer(param)
 
     def end(self, sip_status: int, headers: Iterable[tuple[str, str]]) -> None:
@@ -87,10 +89,7 @@ class PjCall(pj.Call):  # type: ignore[misc]
     @_contained
     def onCallState(self, prm: Any) -> None:
         info = self.getInfo()
-        by_remote = (
-            prm.e.type == pj.PJSIP_EVENT_TSX_STATE and prm.e.body.tsxState.type == pj.PJSIP_EVENT_RX_MSG
-        )
-        self.handler.on_state(info.stateText, info.lastStatusCode, info.lastReason, by_remote)
+        self.handler.on_state(info.stateText, info.lastStatusCode, info.lastReason, _is_received(prm.e))
 
     @_contained
     def onCallRxOffer(self, prm: Any) -> None:
@@ -99,7 +98,7 @@ class PjCall(pj.Call):  # type: ignore[misc]
 
     @_contained
     def onCallSdpCreated(self, prm: Any) -> None:
-        text = self.handler.local_sdp(is_answer=prm.remSdp.pjSdpSession is not None)
+        text = self.handler.local_sdp(is_answer=prm.remSdp.wholeSdp != "")
         if text is not None:
             prm.sdp.wholeSdp = text
 
@@ -119,11 +118,11 @@ class PjCall(pj.Call):  # type: ignore[misc]
             self.handler.on_info_digit(prm.digit, prm.duration)
 
     def _stream(self) -> NegotiatedMedia | None:
-        active = (
-            media for media in self.getInfo().media if media.type == pj.PJMEDIA_TYPE_AUDIO and media.dir
-        )
-        media = next(active, None)
-        return None if media is None else _negotiated(self.getStreamInfo(media.index))
+        info = self.getInfo()  # its parts live no longer than it does
+        for media in info.media:
+            if media.type == pj.PJMEDIA_TYPE_AUDIO and media.dir:
+                return _negotiated(self.getStreamInfo(media.index))
+        return None
 
 
 class PjAccount(pj.Account):  # type: ignore[misc]
@@ -244,7 +243,7 @@ def _account_config(settings: AccountSettings) -> Any:
 
 
 def _operation(sip_status: int, headers: Iterable[tuple[str, str]] = ()) -> Any:
-    param = pj.CallOpParam(True)
+    param = pj.CallOpParam()
     param.statusCode = sip_status
     vector = pj.SipHeaderVector()
     for name, value in headers:
@@ -253,6 +252,22 @@ def _operation(sip_status: int, headers: Iterable[tuple[str, str]] = ()) -> Any:
         vector.append(header)
     param.txOption.headers = vector
     return param
+
+
+def _offer_one_stream(param: Any) -> None:
+    """Have pjsua2 prepare an offer. Without settings it waits for them: a 180 must not carry any."""
+    param.opt = pj.CallSetting(True)
+    param.opt.audioCount, param.opt.videoCount, param.opt.textCount = 1, 0, 0
+
+
+def _is_received(event: Any) -> bool:
+    """Did a message of the peer's cause this? A 487 of our own is pjsip's way to answer a CANCEL."""
+    if event.type != pj.PJSIP_EVENT_TSX_STATE:
+        return False
+    change = event.body.tsxState
+    return bool(
+        change.type == pj.PJSIP_EVENT_RX_MSG or change.tsx.statusCode == pj.PJSIP_SC_REQUEST_TERMINATED
+    )
 
 
 def _endpoint_config(user_agent: str) -> Any:
@@ -265,7 +280,7 @@ def _endpoint_config(user_agent: str) -> Any:
     config.medConfig.hasIoqueue = False
     config.medConfig.threadCnt = 0
     config.logConfig.level = 4 if logger.isEnabledFor(logging.DEBUG) else 3
-    config.logConfig.consoleLevel = 0
+    config.logConfig.consoleLevel = config.logConfig.level  # what goes to the writer
     config.logConfig.decor = pj.PJ_LOG_HAS_SENDER
     config.logConfig.writer = _LogWriter().__disown__()  # libDestroy deletes it
     return config

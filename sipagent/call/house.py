@@ -1,0 +1,28 @@
+"""What every call may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from rtp.ports import PortPool
+from sipagent import events
+from sipagent.call.load import CallLoad
+from sipagent.call.log import CallLog
+from sipagent.config import Config
+from sipagent.metrics import Metrics
+from sipagent.worker.supervisor import Supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Shared by all calls of a server. `watch` sees every event of every call."""
+
+    config: Config
+    load: CallLoad
+    ports: PortPool
+    workers: Supervisor
+    calls: CallLog
+    metrics: Metrics
+    registered_sources: Callable[[], Mapping[str, frozenset[str]]]
+    watch: Callable[[events.Event], None]

@@ -1,0 +1,145 @@
+"""The call log: one JSON line per call in the spool, the transcript beside it, and nothing lost in a crash.
+
+    spool/open/CALL_ID.json       the record so far, while a call is on that is or will be answered
+    spool/calls-YYYY-MM-DD.jsonl  finished records, one per call
+    transcripts/DATE/CALL_ID.jsonl
+
+On start, an open call without a record died with the process: it gets its record now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sipagent import events, logs
+from sipagent.call.record import CallRecord, RecordBuilder, call_status, iso
+from sipagent.call.spool import Spool, read_lines
+from sipagent.errors import EndReason
+from sipagent.media import recorder
+
+log = logs.get_logger(__name__)
+
+
+class CallLog:
+    """Where the stories of calls are kept."""
+
+    def __init__(self, *, spool: Path, transcripts: Path, recordings: Path) -> None:
+        self._spool = Spool(spool)
+        self._transcripts = Spool(transcripts)
+        self._recordings = recordings
+
+    def story(self, received: events.CallReceived) -> CallStory:
+        return CallStory(self._spool, self._transcripts, received, time.time())
+
+    def recording_path(self, call_id: str) -> Path:
+        return self._recordings / _day(time.time()) / f"{call_id}.wav"
+
+    def recover(self) -> list[CallRecord]:
+        """Complete what a dead process left: its recordings, and one record for each call it cut off.
+
+        Call it before the first call is taken. Returns those records.
+        """
+        recorder.repair(self._recordings)
+        cut_off = self._cut_off()
+        for record in cut_off:
+            finish_after_crash(record)
+            self._spool.append(_calls_file(time.time()), record).result()
+            self._spool.remove(_marker(record.call_id)).result()
+            log.warning("call_cut_off_by_crash", call_id=record.call_id, recording=record.recording)
+        return cut_off
+
+    def close(self) -> None:
+        self._spool.close()
+        self._transcripts.close()
+
+    def _cut_off(self) -> list[CallRecord]:
+        """The calls whose markers are there and whose records are not; stale markers are removed."""
+        opened: dict[str, CallRecord] = {}
+        for path in (self._spool.directory / "open").glob("*.json"):
+            record = msgspec.json.decode(path.read_bytes(), type=CallRecord)
+            opened[record.call_id] = record
+        if opened:
+            first_day = min(record.received_at for record in opened.values())[:10]
+            for path in sorted(self._spool.directory.glob("calls-*.jsonl")):
+                if path.stem.removeprefix("calls-") >= first_day:
+                    for entry in _read(path):
+                        if opened.pop(entry.get("call_id", ""), None) is not None:
+                            self._spool.remove(_marker(entry["call_id"]))
+        return list(opened.values())
+
+
+class CallStory:
+    """One call's way into the log: takes its events, keeps its transcript, writes its record once."""
+
+    def __init__(self, spool: Spool, transcripts: Spool, received: events.CallReceived, wall: float) -> None:
+        self._spool = spool
+        self._transcripts = transcripts
+        self._builder = RecordBuilder(received, wall)
+        self._transcript = f"{_day(wall)}/{received.call_id}.jsonl"
+        self._began = received.at
+        self._opened = False
+
+    @property
+    def record(self) -> CallRecord:
+        return self._builder.record
+
+    async def open(self, recording: Path | None) -> None:
+        """Make it known on disk that this call is about to be answered, and where its files will be."""
+        self._opened = True
+        known = msgspec.structs.replace(
+            self.record,
+            recording=str(recording) if recording else None,
+            transcript=str(self._transcripts.directory / self._transcript),
+        )
+        await asyncio.wrap_future(self._spool.put(_marker(self.record.call_id), known))
+
+    def tell(self, event: events.Event) -> None:
+        self._builder.apply(event)
+        if isinstance(event, events.Transcript):
+            self.record.transcript = str(self._transcripts.directory / self._transcript)
+            line = {"at_s": round(event.at - self._began, 3), "role": event.role, "item_id": event.item_id}
+            self._transcripts.append(self._transcript, {**line, "text": event.text})
+
+    async def close(self) -> None:
+        """Write the record; returns when it is on disk."""
+        await asyncio.wrap_future(self._spool.append(_calls_file(time.time()), self.record))
+        if self._opened:
+            self._spool.remove(_marker(self.record.call_id))
+
+
+def finish_after_crash(record: CallRecord) -> None:
+    """What can still be said of a call whose process died: when it was found, and which files are left."""
+    record.end_reason = EndReason.SERVER_CRASHED
+    record.answered_at = record.answered_at or record.received_at
+    record.call_status = call_status(record)
+    record.ended_at = iso(time.time())
+    if record.recording is not None and not Path(record.recording).exists():
+        record.recording = None
+    if record.transcript is not None and not Path(record.transcript).exists():
+        record.transcript = None
+
+
+def _marker(call_id: str) -> str:
+    return f"open/{call_id}.json"
+
+
+def _calls_file(wall: float) -> str:
+    return f"calls-{_day(wall)}.jsonl"
+
+
+def _day(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%d")
+
+
+def _read(path: Path) -> Iterator[dict[str, Any]]:
+    def torn(number: int) -> None:
+        log.warning("spool_line_unreadable", file=path.name, line=number)
+
+    return read_lines(path, torn)

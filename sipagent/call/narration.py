@@ -1,0 +1,38 @@
+"""The story of a call in the log: its milestones at level info, the conversation itself at debug."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from sipagent import events, logs
+
+log = logs.get_logger("sipagent.call")
+
+MILESTONES = (
+    events.CallReceived,
+    events.CallAdmitted,
+    events.CallRefused,
+    events.LegReady,
+    events.LegFailed,
+    events.CallAnswered,
+    events.MediaStarted,
+    events.BackendProblem,
+    events.CallEnded,
+)
+
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def log_event(event: events.Event) -> None:
+    """Log one event under its name in snake case, with its fields; the call's task has bound the call id."""
+    fields = msgspec.structs.asdict(event)
+    del fields["call_id"]
+    write = log.info if isinstance(event, MILESTONES) else log.debug
+    write(snake_case(type(event).__name__), **fields)
+
+
+def snake_case(name: str) -> str:
+    """`AgentSpeechStarted` -> `agent_speech_started`"""
+    return _WORD.sub("_", name).lower()

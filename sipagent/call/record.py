@@ -1,0 +1,201 @@
+"""The record of one call, built from its events and from nothing else. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from sipagent import events
+
+
+class Turn(msgspec.Struct, kw_only=True):
+    """One utterance of one side, in the order in which they began. Times are seconds after the INVITE.
+
+    For the caller, `started_s`/`ended_s` are when the backend told us that speech began and ended. For the
+    agent they are the first and last frame on the wire, and `played_ms` is what really went out.
+    """
+
+    role: events.Role
+    item_id: str
+    started_s: float
+    ended_s: float | None = None
+    text: str | None = None
+    played_ms: int | None = None
+    flushed_ms: int | None = None
+    interrupted: bool = False
+    starvations: dict[str, int] = {}
+
+
+class Timings(msgspec.Struct, kw_only=True):
+    """Milliseconds from the INVITE to each step; None for a step that never came."""
+
+    backend_ready_ms: float | None = None
+    answered_ms: float | None = None
+    first_rtp_ms: float | None = None
+    first_agent_audio_ms: float | None = None
+
+
+class CallRecord(msgspec.Struct, kw_only=True):
+    """One line of the call log. Wall times are ISO 8601 UTC; `*_monotonic_s` are CLOCK_MONOTONIC."""
+
+    call_id: str
+    direction: str
+    call_status: str = "in-progress"
+    trunk: str | None = None
+    agent: str | None = None
+    route: str | None = None
+    from_: str = msgspec.field(name="from", default="")
+    to: str = ""
+    source: str = ""
+    sip_call_id: str = ""
+    received_at: str = ""
+    received_monotonic_s: float = 0.0
+    answered_at: str | None = None
+    ended_at: str | None = None
+    ended_monotonic_s: float | None = None
+    duration_s: float = 0.0
+    sip_status: int = 0
+    reason_code: str | None = None
+    end_reason: str | None = None
+    detail: str = ""
+    codec: str | None = None
+    pipeline: str | None = None
+    timings: Timings = msgspec.field(default_factory=Timings)
+    turns: list[Turn] = []
+    digits: list[dict[str, Any]] = []
+    problems: list[dict[str, Any]] = []
+    usage: dict[str, Any] = {}
+    rtp: dict[str, Any] = {}
+    audio: dict[str, Any] = {}
+    recording: str | None = None
+    recording_truncated: bool = False
+    transcript: str | None = None
+
+
+class RecordBuilder:
+    """Feeds on the events of one call. `wall` is the Unix time of the INVITE, whose event comes first."""
+
+    def __init__(self, received: events.CallReceived, wall: float) -> None:
+        self._began = received.at
+        self._wall = wall
+        self._answered: float | None = None
+        self.record = CallRecord(
+            call_id=received.call_id,
+            direction=received.direction,
+            trunk=received.trunk,
+            from_=received.from_number,
+            to=received.to_number,
+            source=received.source,
+            sip_call_id=received.sip_call_id,
+            received_at=self._iso(received.at),
+            received_monotonic_s=received.at,
+        )
+
+    def apply(self, event: events.Event) -> None:
+        """Take one event in. Unknown kinds leave the record as it is."""
+        record = self.record
+        match event:
+            case events.CallAdmitted():
+                record.agent, record.route = event.agent, event.route
+            case events.CallRefused():
+                record.sip_status, record.reason_code = event.sip_status, event.reason_code
+                record.detail = event.detail
+            case events.LegReady():
+                record.pipeline = event.pipeline
+                record.timings.backend_ready_ms = self._ms(event.at)
+            case events.CallAnswered():
+                self._answered = event.at
+                record.codec = event.codec
+                record.answered_at = self._iso(event.at)
+                record.timings.answered_ms = self._ms(event.at)
+            case events.MediaStarted():
+                record.timings.first_rtp_ms = self._ms(event.at)
+            case events.DigitReceived():
+                digit = {"digit": event.digit, "duration_ms": event.duration_ms, "method": event.method}
+                record.digits.append({"at_s": self._s(event.at), **digit})
+            case events.BackendProblem():
+                problem = {"code": event.code, "message": event.message}
+                record.problems.append({"at_s": self._s(event.at), **problem})
+            case events.UsageReported():
+                self._add_usage(event)
+            case events.LegEnded():
+                record.rtp, record.audio = event.rtp, event.audio
+                record.recording, record.recording_truncated = event.recording, event.recording_truncated
+            case events.CallEnded():
+                self._end(event)
+            case _:
+                self._apply_speech(event)
+
+    def _apply_speech(self, event: events.Event) -> None:
+        match event:
+            case events.SpeechStarted():
+                self._turn("caller", event.item_id, event.at)
+            case events.SpeechStopped():
+                self._turn("caller", event.item_id, event.at).ended_s = self._s(event.at)
+            case events.AgentSpeechStarted():
+                timings = self.record.timings
+                timings.first_agent_audio_ms = timings.first_agent_audio_ms or self._ms(event.at)
+                self._turn("agent", event.item_id, event.at)
+            case events.AgentSpeechEnded():
+                turn = self._turn("agent", event.item_id, event.at)
+                turn.ended_s = self._s(event.at)
+                turn.played_ms, turn.flushed_ms = event.played_ms, event.flushed_ms
+                turn.interrupted, turn.starvations = event.interrupted, event.starvations
+            case events.Transcript():
+                self._turn(event.role, event.item_id, event.at).text = event.text
+
+    def _turn(self, role: events.Role, item_id: str, at: float) -> Turn:
+        for turn in reversed(self.record.turns):
+            if turn.item_id == item_id and turn.role == role:
+                return turn
+        turn = Turn(role=role, item_id=item_id, started_s=self._s(at))
+        self.record.turns.append(turn)
+        return turn
+
+    def _add_usage(self, event: events.UsageReported) -> None:
+        total = self.record.usage.setdefault(event.source, {})
+        total["count"] = total.get("count", 0) + 1
+        add_numbers(total, event.usage)
+
+    def _end(self, event: events.CallEnded) -> None:
+        record = self.record
+        record.end_reason, record.sip_status = event.end_reason, event.sip_status or record.sip_status
+        record.detail = event.detail or record.detail
+        record.ended_at, record.ended_monotonic_s = self._iso(event.at), event.at
+        record.duration_s = round(event.at - self._answered, 3) if self._answered is not None else 0.0
+        record.turns.sort(key=lambda turn: turn.started_s)
+        record.call_status = call_status(record)
+
+    def _s(self, at: float) -> float:
+        return round(at - self._began, 3)
+
+    def _ms(self, at: float) -> float:
+        return round((at - self._began) * 1000, 1)
+
+    def _iso(self, at: float) -> str:
+        return iso(self._wall + at - self._began)
+
+
+def iso(wall: float) -> str:
+    """Unix time as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def call_status(record: CallRecord) -> str:
+    """The status word that users of call APIs know: completed, canceled, rejected or failed."""
+    if record.answered_at is not None:
+        return "completed"
+    if record.reason_code is not None:
+        return "rejected"
+    return "canceled" if record.end_reason == "caller_cancelled" else "failed"
+
+
+def add_numbers(total: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add every number in `more`, however deep, to its namesake in `total`; other values are passed over."""
+    for key, value in more.items():
+        if isinstance(value, dict):
+            add_numbers(total.setdefault(key, {}), value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            total[key] = total.get(key, 0) + value

@@ -1,0 +1,311 @@
+"""One call, from INVITE to record: where SIP and a media worker meet.
+
+Everything that happens to the call comes through one inbox and moves one state (`call.state`). Whoever wants
+to end the call closes its leg; the leg's last event then ends the signalling. So every call ends once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rtp.ports import PortPair, PortsExhausted
+from rtp.session import RtpParams
+from sipagent import events, logs
+from sipagent.call import admission
+from sipagent.call.admission import Admit, Refuse
+from sipagent.call.house import House
+from sipagent.call.state import State, next_state
+from sipagent.errors import EndReason, NoRtpPort, NoWorker, ReasonCode, SdpError
+from sipagent.sip import sdp
+from sipagent.sip.call import SipCall
+from sipagent.sip.messages import (
+    CallDisconnected,
+    InfoDigit,
+    LocalMedia,
+    MediaNegotiated,
+    NegotiatedMedia,
+    SipEvent,
+)
+from sipagent.sip.route import local_address_towards
+from sipagent.worker.ipc import OpenLeg
+from sipagent.worker.supervisor import LegHandle
+
+log = logs.get_logger(__name__)
+
+
+class CallSession:
+    """One object per call; it dies with the call."""
+
+    def __init__(self, call_id: str, sip: SipCall, house: House) -> None:
+        assert sip.invite is not None
+        self.call_id = call_id
+        self._sip = sip
+        self._invite = sip.invite
+        self._house = house
+        self._began = time.monotonic()
+        self._state = State.RECEIVED
+        # Not bounded by itself: its writers are our own worker and SipCall's bounded queue.
+        self._inbox: asyncio.Queue[events.LegEvent | SipEvent] = asyncio.Queue()
+        self._leg: LegHandle | None = None
+        self._deadline: float | None = None
+        self._ending: tuple[EndReason | str, int, str] | None = None
+        decision = self._decide()
+        self._decision = decision
+        self._trunk = decision.trunk.name if decision.trunk else ""
+        received = self._received()
+        self._story = house.calls.story(received)
+        self._publish(received)
+
+    # --- the story ----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """From the decision to the record on disk."""
+        if isinstance(self._decision, Refuse):
+            refused = self._decision
+            self._refuse(refused.sip_status, refused.reason_code, refused.detail, refused.retry_after_s)
+        else:
+            with self._house.load.permit(self._trunk, self._began):
+                await self._serve(self._decision)
+        self._publish(self._ended())
+        await self._story.close()
+
+    def end(self, reason: EndReason, detail: str = "") -> None:
+        """End the call from our side, whatever it is doing."""
+        if self._leg is not None and self._state is not State.ENDED:
+            self._note_end(reason, 200, detail)
+            self._leg.close(reason)
+
+    async def abandon(self) -> None:
+        """What is left to do for a call whose task failed: end both sides, and keep the record."""
+        self._note_end(EndReason.INTERNAL_ERROR, 500, "")
+        self._sip.hang_up(sip_status=500, reason_code=ReasonCode.INTERNAL_ERROR)
+        if self._leg is not None:
+            self._leg.close(EndReason.INTERNAL_ERROR)
+        self._publish(self._ended())
+        await self._story.close()
+
+    async def _serve(self, admitted: Admit) -> None:
+        admission_event = events.CallAdmitted(
+            call_id=self.call_id, at=time.monotonic(), agent=admitted.agent.name, route=admitted.route
+        )
+        self._move(admission_event)
+        self._publish(admission_event)
+        self._sip.ring()
+        hearing = asyncio.create_task(self._hear_sip())
+        try:
+            with self._rtp_ports() as pair:
+                local = await self._open_leg(admitted, pair)
+                await self._converse(local, self._max_duration_s(admitted))
+        except (NoRtpPort, NoWorker) as error:
+            self._refuse(error.sip_status, error.reason_code, str(error))
+        finally:
+            hearing.cancel()
+
+    async def _hear_sip(self) -> None:
+        while True:
+            self._inbox.put_nowait(await self._sip.next_event())
+
+    async def _converse(self, local: LocalMedia, max_duration_s: int) -> None:
+        while self._state is not State.ENDED:
+            try:
+                async with asyncio.timeout_at(self._deadline):
+                    event = await self._inbox.get()
+            except TimeoutError:
+                self._deadline = None
+                self.end(EndReason.MAX_DURATION, f"{max_duration_s} s")
+                continue
+            before = self._state
+            self._move(event)
+            if isinstance(event, events.CallEvent):
+                self._publish(event)
+            if self._state is State.ANSWERED and before is State.PREPARING:
+                self._deadline = asyncio.get_running_loop().time() + max_duration_s
+                self._answer(local)
+            else:
+                self._act(event, before)
+
+    def _act(self, event: events.LegEvent | SipEvent, before: State) -> None:
+        """What an event leads to, beyond the state it moves to."""
+        match event:
+            case MediaNegotiated():
+                self._media_negotiated(event.media)
+            case events.LegFailed() if before is State.PREPARING:
+                self._refuse(event.sip_status, ReasonCode(event.reason_code), event.detail)
+            case events.LegEnded() if before is State.PREPARING:
+                self._refuse(503, ReasonCode.NO_WORKER, event.reason)
+            case events.LegEnded():
+                self._note_end(event.reason, 200, event.detail)
+                if self._state is State.HANGING_UP:
+                    self._sip.hang_up()
+            case InfoDigit():
+                self._digit(event)
+            case CallDisconnected():
+                reason = why_disconnected(event, before)
+                self._note_end(reason, event.sip_status, "" if event.by_remote else event.reason)
+                if self._leg is not None:
+                    self._leg.close(reason)
+
+    # --- steps --------------------------------------------------------------------------------------
+
+    def _decide(self) -> admission.Decision:
+        house = self._house
+        offered: tuple[str, ...] | None = None
+        if self._invite.offer is not None:
+            try:
+                offered = sdp.parse(self._invite.offer).codecs
+            except SdpError:
+                offered = ()
+        return admission.decide(
+            self._invite,
+            offered,
+            house.load.snapshot(),
+            house.config,
+            house.registered_sources(),
+            self._began,
+        )
+
+    @contextmanager
+    def _rtp_ports(self) -> Iterator[PortPair]:
+        try:
+            pair = self._house.ports.acquire(time.monotonic())
+        except PortsExhausted as error:
+            raise NoRtpPort(str(error)) from error
+        try:
+            yield pair
+        finally:
+            self._house.ports.release(pair, time.monotonic())
+
+    async def _open_leg(self, admitted: Admit, pair: PortPair) -> LocalMedia:
+        config, trunk, agent = self._house.config, admitted.trunk, admitted.agent
+        address = config.public_address_of(trunk)
+        if address == "auto":
+            address = local_address_towards(self._invite.source_ip)
+        record = trunk.record if trunk.record is not None else agent.record
+        recording = self._house.calls.recording_path(self.call_id) if record else None
+        order = OpenLeg(
+            call_id=self.call_id,
+            agent=agent.model_dump(mode="json"),
+            codec=self._expected_codec(trunk.codecs),
+            recording=str(recording) if recording else None,
+            jitter_min_ms=config.rtp.jitter_min_ms,
+            jitter_max_ms=config.rtp.jitter_max_ms,
+        )
+        sockets = (pair.rtp_sock, pair.rtcp_sock)
+        self._leg = self._house.workers.open_leg(order, sockets, self._inbox.put_nowait)
+        await self._story.open(recording)
+        return LocalMedia(address, pair.port, pair.port + 1, trunk.codecs, trunk.ptime_ms)
+
+    def _expected_codec(self, preferred: tuple[str, ...]) -> str:
+        if self._invite.offer is None:
+            return preferred[0]
+        offered = sdp.parse(self._invite.offer).codecs
+        return next(codec for codec in preferred if codec in offered)
+
+    def _max_duration_s(self, admitted: Admit) -> int:
+        most = self._house.config.limits.max_call_duration_s
+        return min(most, admitted.agent.max_call_duration_s or most)
+
+    def _answer(self, local: LocalMedia) -> None:
+        try:
+            self._sip.answer(local)
+        except SdpError as error:  # an offer that passed admission and still can't be answered
+            self._note_end(EndReason.REFUSED, error.sip_status, str(error))
+            self._sip.refuse(error.sip_status, reason_code=error.reason_code)
+
+    def _media_negotiated(self, media: NegotiatedMedia) -> None:
+        assert self._leg is not None
+        if self._story.record.answered_at is None:
+            self._publish(events.CallAnswered(call_id=self.call_id, at=time.monotonic(), codec=media.codec))
+            self._leg.start(rtp_params(media))
+        else:
+            log.info("media_updated", codec=media.codec, direction=media.direction)
+            self._leg.update(rtp_params(media))
+
+    def _digit(self, event: InfoDigit) -> None:
+        assert self._leg is not None
+        self._leg.press(event.digit)
+        self._publish(
+            events.DigitReceived(
+                call_id=self.call_id,
+                at=time.monotonic(),
+                digit=event.digit,
+                duration_ms=event.duration_ms,
+                method="info",
+            )
+        )
+
+    def _refuse(
+        self, sip_status: int, reason_code: ReasonCode, detail: str, retry_after_s: int | None = None
+    ) -> None:
+        self._sip.refuse(sip_status, reason_code=reason_code, retry_after_s=retry_after_s)
+        refused = events.CallRefused(
+            call_id=self.call_id,
+            at=time.monotonic(),
+            sip_status=sip_status,
+            reason_code=reason_code,
+            detail=detail,
+        )
+        self._note_end(EndReason.REFUSED, sip_status, detail)
+        self._move(refused)
+        self._publish(refused)
+
+    # --- bookkeeping --------------------------------------------------------------------------------
+
+    def _move(self, event: object) -> None:
+        self._state = next_state(self._state, type(event))
+
+    def _publish(self, event: events.Event) -> None:
+        self._story.tell(event)
+        self._house.metrics.observe(event, self._trunk, self._began)
+        self._house.watch(event)
+
+    def _note_end(self, reason: EndReason | str, sip_status: int, detail: str) -> None:
+        """The first cause of the end stands."""
+        if self._ending is None:
+            self._ending = (reason, sip_status, detail)
+
+    def _received(self) -> events.CallReceived:
+        invite = self._invite
+        return events.CallReceived(
+            call_id=self.call_id,
+            at=self._began,
+            direction="inbound",
+            source=f"{invite.source_ip}:{invite.source_port}/{invite.transport}",
+            trunk=self._trunk or None,
+            from_number=invite.from_number,
+            to_number=invite.to_number,
+            sip_call_id=invite.sip_call_id,
+        )
+
+    def _ended(self) -> events.CallEnded:
+        reason, sip_status, detail = self._ending or (EndReason.INTERNAL_ERROR, 500, "")
+        return events.CallEnded(
+            call_id=self.call_id,
+            at=time.monotonic(),
+            end_reason=reason,
+            sip_status=sip_status,
+            detail=detail,
+        )
+
+
+def why_disconnected(event: CallDisconnected, state: State) -> EndReason:
+    """What a disconnection says about the end of a call that was in `state`."""
+    if not event.by_remote:
+        return EndReason.SIGNALLING_FAILED
+    return EndReason.CALLER_CANCELLED if state is State.PREPARING else EndReason.CALLER_HUNG_UP
+
+
+def rtp_params(media: NegotiatedMedia) -> RtpParams:
+    """The negotiated media in the words of the RTP library."""
+    return RtpParams(
+        codec=media.codec,
+        payload_type=media.payload_type,
+        dtmf_payload_type=media.dtmf_payload_type,
+        ptime_ms=media.ptime_ms,
+        direction=media.direction,
+        remote_rtp=media.remote_rtp,
+        remote_rtcp=media.remote_rtcp,
+    )

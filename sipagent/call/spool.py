@@ -1,0 +1,155 @@
+"""The spool: JSON-lines files appended and fsync'd, and small marker files, all written by one thread.
+
+Many lines share one fsync. If the disk refuses, jobs wait in memory and are tried again, so a full or
+read-only disk delays nobody and loses nothing while the process lives.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from sipagent import logs
+
+log = logs.get_logger(__name__)
+
+RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One write; `done` is set when it is on disk."""
+
+    kind: Literal["append", "put", "remove"]
+    path: Path
+    data: bytes = b""
+    done: Future[None] = field(default_factory=Future)
+
+
+class Spool:
+    """Writes below one directory, in the order of the calls to it (lines of one file first in a batch)."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises OSError if the directory can't be made."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self._pending: deque[Job] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
+        self._thread.start()
+
+    def append(self, name: str, value: Any) -> Future[None]:
+        """Append `value` as one line of file `name`, fsync'd before the future is done."""
+        return self._submit(Job("append", self.directory / name, msgspec.json.encode(value) + b"\n"))
+
+    def put(self, name: str, value: Any) -> Future[None]:
+        """Write `value` as the whole of file `name`: safe from this process's death, not the machine's."""
+        return self._submit(Job("put", self.directory / name, msgspec.json.encode(value)))
+
+    def remove(self, name: str) -> Future[None]:
+        return self._submit(Job("remove", self.directory / name))
+
+    def close(self) -> None:
+        """Write what waits (once, if the disk refuses), then end the thread."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _submit(self, job: Job) -> Future[None]:
+        with self._wake:
+            self._pending.append(job)
+            self._wake.notify()
+        return job.done
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._pending or self._closing)
+                batch = list(self._pending)
+                self._pending.clear()
+            unwritten = self._write(batch)
+            with self._wake:
+                self._pending.extendleft(reversed(unwritten))
+                if self._closing and (unwritten or not self._pending):
+                    return
+                if unwritten:
+                    self._wake.wait_for(lambda: self._closing, RETRY_S)
+
+    def _write(self, batch: list[Job]) -> list[Job]:
+        """Do a batch of jobs, one fsync a file. Returns those that could not be done."""
+        appends: dict[Path, list[Job]] = {}
+        unwritten: list[Job] = []
+        for job in batch:
+            if job.kind == "append":
+                appends.setdefault(job.path, []).append(job)
+            elif job.kind == "put":
+                self._attempt([job], partial(replace, job.path, job.data), unwritten)
+            else:
+                self._attempt([job], partial(job.path.unlink, missing_ok=True), unwritten)
+        for path, jobs in appends.items():
+            data = b"".join(job.data for job in jobs)
+            self._attempt(jobs, partial(append_durably, path, data), unwritten)
+        return unwritten
+
+    def _attempt(self, jobs: list[Job], write: Callable[[], None], unwritten: list[Job]) -> None:
+        try:
+            write()
+        except OSError as error:
+            if not self._failing:
+                log.error("spool_write_failed", error=str(error), path=str(jobs[0].path))
+            self._failing = True
+            unwritten += jobs
+            return
+        self._failing = False
+        for job in jobs:
+            job.done.set_result(None)
+
+
+def append_durably(path: Path, data: bytes) -> None:
+    """Append all of `data` and fsync, or leave the file as it was and raise OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    try:
+        size = os.fstat(fd).st_size
+        try:
+            written = os.write(fd, data)
+            if written < len(data):
+                raise OSError(f"only {written} of {len(data)} bytes written to {path.name}")
+            os.fsync(fd)
+        except OSError:
+            os.ftruncate(fd, size)
+            raise
+    finally:
+        os.close(fd)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(data)
+    os.replace(partial, path)
+
+
+def read_lines(path: Path, on_bad: Callable[[int], None]) -> Iterator[dict[str, Any]]:
+    """The values of a JSON-lines file. A line that can't be read (a crash tore it) is told and skipped."""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                value = msgspec.json.decode(line, type=dict[str, Any])
+            except msgspec.DecodeError:
+                on_bad(number)
+                continue
+            yield value

@@ -1,0 +1,86 @@
+"""The life of a call as a table. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from sipagent.events import CallAdmitted, CallRefused, LegEnded, LegFailed, LegReady
+from sipagent.sip.messages import CallConfirmed, CallDisconnected
+
+
+class State(StrEnum):
+    RECEIVED = "received"  # INVITE in, not yet judged
+    PREPARING = "preparing"  # admitted and ringing; a worker opens the leg
+    ANSWERED = "answered"  # 200 sent, ACK not yet in
+    TALKING = "talking"
+    HANGING_UP = "hanging_up"  # we ended it; the peer's confirmation is outstanding
+    CLOSING = "closing"  # the peer ended it; the leg's last report is outstanding
+    ENDED = "ended"
+
+
+TRANSITIONS: dict[State, dict[type[Any], State]] = {
+    State.RECEIVED: {
+        CallAdmitted: State.PREPARING,
+        CallRefused: State.ENDED,
+    },
+    State.PREPARING: {
+        LegReady: State.ANSWERED,
+        LegFailed: State.PREPARING,  # a refusal follows
+        LegEnded: State.PREPARING,  # so it does when the worker died
+        CallRefused: State.ENDED,
+        CallDisconnected: State.CLOSING,
+    },
+    State.ANSWERED: {
+        CallConfirmed: State.TALKING,
+        LegEnded: State.HANGING_UP,
+        CallDisconnected: State.CLOSING,
+    },
+    State.TALKING: {
+        LegEnded: State.HANGING_UP,
+        CallDisconnected: State.CLOSING,
+    },
+    State.HANGING_UP: {
+        CallConfirmed: State.HANGING_UP,
+        CallDisconnected: State.ENDED,
+    },
+    State.CLOSING: {
+        LegReady: State.CLOSING,
+        LegFailed: State.ENDED,
+        LegEnded: State.ENDED,
+    },
+    State.ENDED: {},
+}
+
+#: Every event type that moves a call; all others leave the state as it is.
+MOVES: frozenset[type[Any]] = frozenset(event for row in TRANSITIONS.values() for event in row)
+
+
+class IllegalMove(Exception):
+    """An event that can't happen in this state."""
+
+    def __init__(self, state: State, event: type[Any]) -> None:
+        super().__init__(f"{event.__name__} can't happen in state {state}")
+        self.state = state
+        self.event = event
+
+
+def next_state(state: State, event: type[Any]) -> State:
+    """The state after `event`. Raises IllegalMove for a move that the table doesn't have."""
+    if event not in MOVES:
+        return state
+    try:
+        return TRANSITIONS[state][event]
+    except KeyError:
+        raise IllegalMove(state, event) from None
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram, for the docs."""
+    lines = ["stateDiagram-v2", f"    [*] --> {State.RECEIVED}"]
+    lines += [
+        f"    {state} --> {target}: {event.__name__}"
+        for state, row in TRANSITIONS.items()
+        for event, target in row.items()
+    ]
+    return "\n".join([*lines, f"    {State.ENDED} --> [*]"])

@@ -1,0 +1,201 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from sipagent import doctor, logs
+from sipagent.call import admission
+from sipagent.config import Config, HostPort, LoggingConfig, load
+from sipagent.errors import ConfigError, SipAgentError
+from sipagent.server import Server
+from sipagent.sip.messages import Transport
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP media server for voice models.")
+simulate = typer.Typer(no_args_is_help=True, help="Stand-ins for the two ends: a voice model and a caller.")
+app.add_typer(simulate, name="simulate")
+
+
+class Over(Enum):
+    """A SIP transport, as an option."""
+
+    udp = "udp"
+    tcp = "tcp"
+    tls = "tls"
+
+
+DEFAULT_CONFIG = Path("config/sipagent.yaml")
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The server's YAML file.")]
+
+out = Console()
+err = Console(stderr=True)
+
+#: sysexits.h: the configuration is wrong.
+EX_CONFIG = 78
+
+
+@app.command()
+def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Serve calls until SIGTERM or SIGINT, then let them finish and exit."""
+    settings = load_or_exit(config)
+    logs.configure(settings.logging)
+    try:
+        uvloop.run(_serve(settings))
+    except (OSError, SipAgentError) as error:
+        err.print(f"[red]sipagent can't start:[/] {error}", highlight=False)
+        raise typer.Exit(1) from None
+
+
+async def _serve(config: Config) -> None:
+    await Server(config).run()
+
+
+@app.command()
+def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Check the whole configuration and report everything that is wrong with it."""
+    settings = load_or_exit(config)
+    out.print(f"{config}: good, {len(settings.trunks)} trunks and {len(settings.agents)} agents")
+
+
+@app.command("route-test")
+def route_test(
+    to_number: Annotated[str, typer.Argument(help="The called number.")],
+    source: Annotated[str, typer.Option(help="Source address of the INVITE, or the registrar's host.")],
+    from_number: Annotated[str, typer.Option("--from", help="The caller's number.")] = "anonymous",
+    transport: Annotated[Over, typer.Option(help="How it came.")] = Over.udp,
+    codecs: Annotated[
+        str, typer.Option(help="Offered codecs, comma-separated; empty: a late offer.")
+    ] = "PCMU,PCMA",
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Say what would become of a call, by the same decision that live calls get. Exit 1 if it's refused."""
+    settings = load_or_exit(config)
+    offered = tuple(codec.strip() for codec in codecs.split(",") if codec.strip()) or None
+    decision = admission.route_test(settings, source, to_number, from_number, transport.value, offered)
+    for result in decision.trail:
+        mark = "[green]pass[/]" if result.passed else "[red]FAIL[/]"
+        out.print(f"{mark}  {result.rule:<14} {result.detail}", highlight=False)
+    if isinstance(decision, admission.Refuse):
+        out.print(f"refused: {decision.sip_status} {decision.reason_code}", highlight=False)
+        out.print(f"Reason: {decision.reason_header}", highlight=False, markup=False)
+        raise typer.Exit(1)
+    out.print(f"admitted: {decision.route}", highlight=False)
+
+
+@app.command("doctor")
+def examine(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Examine this machine for this configuration. Exit 1 if something must be fixed before calls work."""
+    settings: Config | None = None
+    try:
+        settings = load(config)
+    except ConfigError as error:
+        err.print(f"[red]{config} can't be used, so only the machine is examined:[/]")
+        err.print("\n".join(error.problems), highlight=False, markup=False)
+    table = Table("check", "", "finding", "fix", box=None, pad_edge=False)
+    colours = {"ok": "green", "warn": "yellow", "fail": "red"}
+    findings = doctor.run(settings)
+    for finding in findings:
+        mark = f"[{colours[finding.status]}]{finding.status}[/]"
+        table.add_row(finding.name, mark, finding.detail, finding.fix)
+    out.print(table)
+    if settings is None or any(finding.status == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+@simulate.command("realtime")
+def simulate_realtime(
+    port: Annotated[int, typer.Option(help="TCP port on loopback.")] = 8765,
+    script: Annotated[
+        Path | None, typer.Option(help="YAML file with `turns:`, what is heard and replied.")
+    ] = None,
+    record_dir: Annotated[Path | None, typer.Option(help="Keep what each session received here.")] = None,
+    speed: Annotated[float, typer.Option(help="How much faster than real time audio is sent.")] = 8.0,
+) -> None:
+    """A stand-in for the OpenAI Realtime server, until Ctrl-C."""
+    from sipagent.simulator.realtime_options import DEFAULT_SCRIPT, RealtimeOptions, load_script
+    from sipagent.simulator.realtime_server import serve
+
+    logs.configure(LoggingConfig(format="console"))
+    turns = DEFAULT_SCRIPT if script is None else load_script(script)
+    options = RealtimeOptions(port=port, script=turns, speed=speed, record_dir=record_dir, log_events=False)
+    try:
+        uvloop.run(serve(options, lambda url: out.print(f"Realtime server on {url}", highlight=False)))
+    except KeyboardInterrupt:
+        out.print("stopped")
+
+
+@simulate.command("caller")
+def simulate_caller(
+    uri: Annotated[str, typer.Argument(help="Whom to call, such as sip:1000@127.0.0.1:5060.")],
+    say: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="WAV file or text to say when the agent has finished; repeat it for more. "
+            "With a ! before it: said 1.5 s into the agent's speech."
+        ),
+    ] = None,
+    record: Annotated[Path, typer.Option(help="Stereo WAV of the call: caller left, agent right.")] = Path(
+        "heard.wav"
+    ),
+    listen: Annotated[str, typer.Option(help="Address and port of the caller's SIP.")] = "127.0.0.1:5099",
+    transport: Annotated[Over, typer.Option(help="How to call.")] = Over.udp,
+    speaks_first: Annotated[bool, typer.Option(help="Don't wait for the agent.")] = False,
+    codec: Annotated[str, typer.Option(help="Codecs offered, comma-separated.")] = "PCMU,PCMA",
+) -> None:
+    """Place a call, speak, listen, interrupt, record, hang up."""
+    from sipagent.simulator.caller import CallerOptions, place_call, utterance
+
+    logs.configure(LoggingConfig(level="warning", format="console"))
+    options = CallerOptions(
+        uri=uri,
+        listen=HostPort.parse(listen),
+        utterances=[utterance(text) for text in say or ["Hello, what can you do for me?"]],
+        codecs=tuple(codec.split(",")),
+        speaks_first=speaks_first,
+    )
+    try:
+        outcome = uvloop.run(place_call(options, transport.value))
+    except TimeoutError:
+        err.print(f"{uri} was called, but the agent was silent for {options.wait_s:g} s", highlight=False)
+        raise typer.Exit(1) from None
+    out.print(f"{outcome.sip_status} {outcome.reason}", highlight=False)
+    if outcome.answered_at is None:
+        raise typer.Exit(1)
+    outcome.write_wav(record)
+    out.print(
+        f"{outcome.codec}, {len(outcome.heard) / 50:.1f} s heard, recorded in {record}", highlight=False
+    )
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Option(help="Where its configuration and its outcome go.")] = Path(
+        "var/demo"
+    ),
+) -> None:
+    """A whole conversation on loopback: server, simulated model and caller, with one interruption."""
+    from sipagent.simulator.demo import show
+
+    raise typer.Exit(uvloop.run(show(directory, out)))
+
+
+def load_or_exit(path: Path) -> Config:
+    """The configuration, or every problem with it on stderr and exit 78."""
+    try:
+        return load(path)
+    except ConfigError as error:
+        err.print("\n".join(error.problems), highlight=False, markup=False, soft_wrap=True)
+        err.print(f"{len(error.problems)} problems", style="red", highlight=False)
+        raise typer.Exit(EX_CONFIG) from None
+
+
+def main() -> None:
+    sys.exit(app())

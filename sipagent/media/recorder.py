@@ -1,0 +1,200 @@
+"""The recording of one call: stereo WAV, caller left, agent right, on one clock, agent side as heard.
+
+Audio is collected on the loop and written by one thread per worker, so a slow disk never delays audio.
+The file grows as `*.wav.part`; its header is set right and the name completed at the end, or by `repair`
+on the next start if the process died.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from rtp import wav
+from rtp.taps import StereoTimeline
+from sipagent.formats import AudioFormat
+from sipagent.media.nodes import Write, conversions, decoder
+
+RATE = 8000
+WRITE_EVERY_S = 1.0
+QUEUE_CHUNKS = 4096
+PART = ".part"
+
+Side = Literal["caller", "agent"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingOutcome:
+    """`truncated` tells that audio is missing because the disk failed or was too slow."""
+
+    path: str
+    truncated: bool
+
+
+class RecordingFile:
+    """The file of one recording; used from the writer thread only, after construction."""
+
+    def __init__(self, path: Path, decode_left: AudioFormat, decode_right: AudioFormat) -> None:
+        self.path = path
+        self.truncated = False
+        self._decoders = (_to_pcm(decode_left), _to_pcm(decode_right))
+        self._file: BinaryIO | None = None
+
+    def write(self, left: bytes, right: bytes) -> None:
+        """Append equal lengths of both sides. A disk error marks the recording truncated, for good."""
+        if self.truncated:
+            return
+        try:
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = open(_part(self.path), "xb", buffering=0)  # noqa: SIM115 - closed by finish()
+                self._file.write(wav.header(channels=2, rate=RATE, data_bytes=0))
+            _write_all(self._file, interleave(self._decoders[0](left), self._decoders[1](right)))
+        except OSError:
+            self.truncated = True
+
+    def finish(self) -> RecordingOutcome:
+        try:
+            if self._file is not None:
+                complete(self._file)
+                self._file.close()
+                os.replace(_part(self.path), self.path)
+        except OSError:
+            self.truncated = True
+        return RecordingOutcome(str(self.path), self.truncated)
+
+
+class RecordingWriter:
+    """The writer thread of one worker. Its queue is bounded: chunks over the bound are lost and counted."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(QUEUE_CHUNKS)
+        self._thread = threading.Thread(target=self._run, name="recording-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Callable[[], None]) -> bool:
+        """Queue a job; False if the disk is so slow that the queue is full."""
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Write what is queued, then end the thread."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
+class Recorder:
+    """Collects both sides of one call. Lives on the loop; does no file I/O itself."""
+
+    def __init__(
+        self, path: Path, writer: RecordingWriter, caller: AudioFormat, agent: AudioFormat, start: float
+    ) -> None:
+        self._formats: dict[Side, AudioFormat] = {"caller": caller, "agent": agent}
+        self._timeline = StereoTimeline(rate=RATE, start=start, left=_unit(caller), right=_unit(agent))
+        self._file = RecordingFile(path, caller, agent)
+        self._writer = writer
+        self._next_write = start + WRITE_EVERY_S
+        self._lost_chunks = 0
+
+    def lane(self, side: Side, source: AudioFormat) -> Write:
+        """Where one side's audio is written, from now on in format `source`."""
+        write = self._timeline.write_left if side == "caller" else self._timeline.write_right
+        steps = conversions(source, self._formats[side])
+        if not steps:
+            return write
+
+        def converted(audio: bytes, now: float) -> None:
+            for _, step in steps:
+                audio = step(audio)
+            write(audio, now)
+
+        return converted
+
+    def advance(self, now: float) -> None:
+        """Keep both sides with the clock; hand a chunk to the writer about once a second."""
+        self._timeline.advance(now)
+        if now >= self._next_write:
+            self._next_write += WRITE_EVERY_S
+            self._write(*self._timeline.take(now))
+
+    def finish(self, now: float) -> Future[RecordingOutcome]:
+        """Write the rest; the future holds the outcome when the file is complete."""
+        self._write(*self._timeline.finish(now))
+        outcome: Future[RecordingOutcome] = Future()
+
+        def done() -> None:
+            self._file.truncated = self._file.truncated or self._lost_chunks > 0
+            outcome.set_result(self._file.finish())
+
+        if not self._writer.submit(done):
+            outcome.set_result(RecordingOutcome(str(self._file.path), truncated=True))
+        return outcome
+
+    def _write(self, left: bytes, right: bytes) -> None:
+        if left and not self._writer.submit(lambda: self._file.write(left, right)):
+            self._lost_chunks += 1
+
+
+def interleave(left: bytes, right: bytes) -> bytes:
+    """Two mono s16le strings of equal length to one stereo string."""
+    stereo = np.empty((len(left) // 2, 2), np.int16)
+    stereo[:, 0] = np.frombuffer(left, np.int16)
+    stereo[:, 1] = np.frombuffer(right, np.int16)
+    return stereo.tobytes()
+
+
+def complete(file: BinaryIO) -> None:
+    """Give an open recording the header that its length asks for, and make it durable."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    file.write(wav.header(channels=2, rate=RATE, data_bytes=(size - wav.HEADER_BYTES) // 4 * 4))
+    file.truncate(wav.HEADER_BYTES + (size - wav.HEADER_BYTES) // 4 * 4)
+    os.fsync(file.fileno())
+
+
+def repair(directory: Path) -> list[Path]:
+    """Complete every `*.part` under `directory` that a dead process left. Returns the recordings' paths."""
+    repaired = []
+    for part in sorted(directory.rglob(f"*.wav{PART}")):
+        if part.stat().st_size < wav.HEADER_BYTES:
+            part.unlink()
+            continue
+        with open(part, "r+b") as file:
+            complete(file)
+        path = part.with_name(part.name.removesuffix(PART))
+        os.replace(part, path)
+        repaired.append(path)
+    return repaired
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + PART)
+
+
+def _unit(audio: AudioFormat) -> bytes:
+    return audio.silence
+
+
+def _to_pcm(audio: AudioFormat) -> Callable[[bytes], bytes]:
+    return decoder(audio) if audio.encoding != "pcm" else bytes
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]

@@ -1,0 +1,162 @@
+"""The server, from start to drained stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+import uuid
+
+from rtp.ports import PortPool
+from sipagent import events, logs
+from sipagent.api.app import HttpServer, build
+from sipagent.call.house import House
+from sipagent.call.load import CallLoad
+from sipagent.call.log import CallLog
+from sipagent.call.narration import log_event
+from sipagent.call.session import CallSession
+from sipagent.config import Config
+from sipagent.errors import EndReason
+from sipagent.metrics import Metrics, WorkerFigures
+from sipagent.sip.agent import SipAgent
+from sipagent.sip.call import SipCall
+from sipagent.worker.ipc import LATE_BOUNDS_S
+from sipagent.worker.supervisor import Supervisor
+
+log = logs.get_logger(__name__)
+
+#: How long calls have to say goodbye to their peers once the drain deadline has cut them off.
+GOODBYE_S = 5.0
+
+
+class Server:
+    """Start, serve until told to stop, stop admitting, drain, end."""
+
+    def __init__(self, config: Config) -> None:
+        now = time.monotonic()
+        rtp, storage = config.rtp, config.storage
+        workers = config.media.workers
+        self._config = config
+        self._calls: dict[str, tuple[CallSession, asyncio.Task[None]]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._stop = asyncio.Event()
+        count = workers if workers != "auto" else len(os.sched_getaffinity(0))
+        self._workers = Supervisor(count, config.logging)
+        self._log = CallLog(
+            spool=storage.spool, transcripts=storage.transcripts, recordings=storage.recordings
+        )
+        self._metrics = Metrics(self._worker_figures, lambda: self._workers.restarts)
+        self._sip = SipAgent(config, on_invite=self._on_invite, on_trunk=self._on_trunk)
+        self._http = HttpServer(build(self._readiness, self._metrics.exposition), config.http.listen)
+        self._house = House(
+            config=config,
+            load=CallLoad(config, now),
+            ports=PortPool(rtp.bind_address, rtp.first_port, rtp.last_port, quarantine_s=rtp.quarantine_s),
+            workers=self._workers,
+            calls=self._log,
+            metrics=self._metrics,
+            registered_sources=self._registered_sources,
+            watch=log_event,
+        )
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain; returns when all is closed."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        try:
+            await self._start()
+            await self._stop.wait()
+            await self._drain()
+        finally:
+            await self._close()
+
+    async def _start(self) -> None:
+        self._log.recover()
+        await self._workers.start()
+        await self._sip.start()
+        await self._http.start()
+        log.info(
+            "server_started",
+            trunks=sorted(self._config.trunks),
+            agents=sorted(self._config.agents),
+            max_calls=min(self._config.limits.max_calls, self._sip.max_calls),
+        )
+
+    async def _drain(self) -> None:
+        """No new calls; those that are on may finish until the deadline, then they are ended."""
+        self._house.load.draining = True
+        deadline_s = self._config.limits.drain_deadline_s
+        log.info("server_draining", calls=len(self._calls), deadline_s=deadline_s)
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._idle.wait()
+        except TimeoutError:
+            for session, _ in list(self._calls.values()):
+                session.end(EndReason.DRAIN_DEADLINE)
+            await asyncio.wait({task for _, task in self._calls.values()}, timeout=GOODBYE_S)
+
+    async def _close(self) -> None:
+        await self._http.stop()
+        await self._sip.stop()
+        await self._workers.stop()
+        self._log.close()
+        self._house.ports.close()
+        log.info("server_stopped")
+
+    # --- calls --------------------------------------------------------------------------------------
+
+    def _on_invite(self, sip: SipCall) -> None:
+        call_id = uuid.uuid4().hex
+        session = CallSession(call_id, sip, self._house)
+        task = asyncio.create_task(self._run_call(session), name=f"call {call_id}")
+        self._calls[call_id] = (session, task)
+        self._idle.clear()
+
+    async def _run_call(self, session: CallSession) -> None:
+        with logs.call(session.call_id):
+            try:
+                await session.run()
+            except Exception:  # the call's edge: one call's defect must not end the others
+                log.exception("call_crashed")
+                await session.abandon()
+            finally:
+                del self._calls[session.call_id]
+                if not self._calls:
+                    self._idle.set()
+
+    def _on_trunk(self, event: events.TrunkStateChanged) -> None:
+        self._metrics.observe_trunk(event)
+        log.info("trunk_state", trunk=event.trunk, registered=event.registered, status=event.sip_status)
+
+    def _registered_sources(self) -> dict[str, frozenset[str]]:
+        return {
+            name: frozenset(str(network.network_address) for network in self._sip.sources(name))
+            for name, trunk in self._config.trunks.items()
+            if trunk.registration is not None
+        }
+
+    # --- how the server is --------------------------------------------------------------------------
+
+    def _readiness(self) -> dict[str, bool]:
+        return {
+            "workers": bool(self._workers.ready_workers()),
+            "accepting_calls": not self._house.load.draining,
+        }
+
+    def _worker_figures(self) -> dict[int, WorkerFigures]:
+        return {
+            number: WorkerFigures(
+                legs=report.legs,
+                cpu_s=report.cpu_s,
+                rss_bytes=report.rss_bytes,
+                ticks=report.ticks,
+                ticks_skipped=report.ticks_skipped,
+                late_bounds_s=LATE_BOUNDS_S,
+                late_buckets=report.tick_late_buckets,
+                late_sum_s=report.tick_late_sum_s,
+            )
+            for number, report in self._workers.reports().items()
+        }

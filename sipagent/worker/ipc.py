@@ -1,0 +1,213 @@
+"""Typed messages between the control process and a media worker, and the channel that carries them.
+
+Wire: 4-byte big-endian length, 1-byte count of file descriptors, msgpack body; descriptors ride along as
+SCM_RIGHTS in the order of their messages.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import os
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from rtp.session import RtpParams
+from sipagent.events import LegEvent
+
+HEADER = struct.Struct("!IB")
+MAX_MESSAGE = 4 * 1024 * 1024
+MAX_BACKLOG = 16 * 1024 * 1024
+MAX_FDS = 64
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of everything on the channel that isn't a call event."""
+
+
+# --- control -> worker ------------------------------------------------------------------------------
+
+
+class OpenLeg(Message, frozen=True, kw_only=True):
+    """Get a leg ready. Carries two descriptors: the bound RTP and RTCP sockets.
+
+    `agent` is `AgentConfig.model_dump(mode="json")`; `codec` the RTP encoding name that we expect.
+    """
+
+    call_id: str
+    agent: dict[str, Any]
+    codec: str
+    recording: str | None
+    jitter_min_ms: int
+    jitter_max_ms: int
+
+
+class StartMedia(Message, frozen=True, kw_only=True):
+    """The call stands: audio flows from now on."""
+
+    call_id: str
+    params: RtpParams
+
+
+class UpdateMedia(Message, frozen=True, kw_only=True):
+    """A re-INVITE changed address, codec or direction."""
+
+    call_id: str
+    params: RtpParams
+
+
+class PressDigit(Message, frozen=True, kw_only=True):
+    """A digit that came by signalling."""
+
+    call_id: str
+    digit: str
+
+
+class CloseLeg(Message, frozen=True, kw_only=True):
+    call_id: str
+    reason: str
+
+
+# --- worker -> control ------------------------------------------------------------------------------
+
+
+class WorkerReady(Message, frozen=True, kw_only=True):
+    pid: int
+
+
+class WorkerReport(Message, frozen=True, kw_only=True):
+    """Once a second: how the worker is doing. Counters are totals since its start."""
+
+    at: float
+    legs: int
+    cpu_s: float
+    rss_bytes: int
+    ticks: int
+    tick_late_buckets: list[int]
+    tick_late_sum_s: float
+    ticks_skipped: int
+
+
+ToWorker = OpenLeg | StartMedia | UpdateMedia | PressDigit | CloseLeg
+ToControl = WorkerReady | WorkerReport | LegEvent
+
+#: Upper bounds, in seconds, of `WorkerReport.tick_late_buckets` (the last bucket is unbounded).
+LATE_BOUNDS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+
+
+class Channel:
+    """One end of the socketpair, on the running loop.
+
+    `on_message(message, fds)` is called in order and owns the descriptors; `on_closed` once, when the peer is
+    gone or can't be trusted any more. What can't be written at once waits, up to `MAX_BACKLOG` bytes: a peer
+    that lets more pile up is as good as dead, and the channel closes.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        receives: Any,
+        on_message: Callable[[Any, list[int]], None],
+        on_closed: Callable[[], None],
+    ) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._loop = asyncio.get_running_loop()
+        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(receives)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._on_message = on_message
+        self._on_closed = on_closed
+        self._received = bytearray()
+        self._fds: deque[int] = deque()
+        self._backlog: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        self._backlog_bytes = 0
+        self._closed = False
+        self._loop.add_reader(sock.fileno(), self._readable)
+
+    def send(self, message: Any, fds: Sequence[int] = ()) -> None:
+        """Queue a message. Descriptors are duplicated before return: the caller may close its own."""
+        if self._closed:
+            return
+        body = self._encoder.encode(message)
+        copies = tuple(os.dup(fd) for fd in fds)
+        data = HEADER.pack(len(body), len(copies)) + body
+        self._backlog.append((data, copies))
+        self._backlog_bytes += len(data)
+        if len(self._backlog) == 1:
+            self._flush()
+        if self._backlog_bytes > MAX_BACKLOG:
+            self.close()
+
+    def close(self) -> None:
+        """Idempotent. `on_closed` is called from the loop, not from here."""
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.remove_reader(self._sock.fileno())
+        self._loop.remove_writer(self._sock.fileno())
+        self._sock.close()
+        for fd in [*self._fds, *(fd for _, fds in self._backlog for fd in fds)]:
+            os.close(fd)
+        self._fds.clear()
+        self._backlog.clear()
+        self._loop.call_soon(self._on_closed)
+
+    def _flush(self) -> None:
+        while self._backlog:
+            data, fds = self._backlog[0]
+            try:
+                sent = self._sock.sendmsg([data], _rights(fds))
+            except (BlockingIOError, InterruptedError):
+                self._loop.add_writer(self._sock.fileno(), self._flush)
+                return
+            except OSError:
+                self.close()
+                return
+            for fd in fds:
+                os.close(fd)
+            self._backlog_bytes -= sent
+            if sent < len(data):
+                self._backlog[0] = (data[sent:], ())
+            else:
+                self._backlog.popleft()
+        self._loop.remove_writer(self._sock.fileno())
+
+    def _readable(self) -> None:
+        try:
+            data, ancillary, _, _ = self._sock.recvmsg(65536, socket.CMSG_LEN(MAX_FDS * 4))
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data, ancillary = b"", []
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds = array.array("i")
+                fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+                self._fds.extend(fds)
+        if not data:
+            self.close()
+            return
+        self._received += data
+        self._deliver()
+
+    def _deliver(self) -> None:
+        while len(self._received) >= HEADER.size and not self._closed:
+            length, fd_count = HEADER.unpack_from(self._received)
+            end = HEADER.size + length
+            if length > MAX_MESSAGE:
+                self.close()
+                return
+            if len(self._received) < end:
+                return
+            body = bytes(self._received[HEADER.size : end])
+            del self._received[:end]
+            self._on_message(self._decoder.decode(body), [self._fds.popleft() for _ in range(fd_count)])
+
+
+def _rights(fds: Sequence[int]) -> list[tuple[int, int, array.array[int]]]:
+    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []

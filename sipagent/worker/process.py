@@ -1,0 +1,156 @@
+"""The media worker process: one uvloop, many legs, no pjsua2.
+
+Started by `worker.supervisor` as `python -m sipagent.worker.process FD NUMBER LOGGING`: its end of
+the socketpair, and the logging section as JSON. It ends when that closes: recordings are completed first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from sipagent import logs
+from sipagent.config import AgentConfig, LoggingConfig
+from sipagent.errors import EndReason
+from sipagent.events import LegEnded
+from sipagent.media.recorder import RecordingWriter
+from sipagent.worker.ipc import (
+    Channel,
+    CloseLeg,
+    OpenLeg,
+    PressDigit,
+    StartMedia,
+    ToWorker,
+    UpdateMedia,
+    WorkerReady,
+    WorkerReport,
+)
+from sipagent.worker.leg import Leg
+from sipagent.worker.ticker import Ticker
+
+log = logs.get_logger(__name__)
+
+REPORT_EVERY_S = 1.0
+
+
+class Worker:
+    """Owns the legs of one process. Every leg runs in a task of its own and dies with it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self._ticker = Ticker(loop)
+        self._recordings = RecordingWriter()
+        self._legs: dict[str, Leg] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = asyncio.Event()
+        self._channel = Channel(sock, ToWorker, self._receive, self._closed.set)
+
+    async def run(self) -> None:
+        """Serve until the control process closes the channel."""
+        self._ticker.start()
+        self._channel.send(WorkerReady(pid=os.getpid()))
+        reports = asyncio.create_task(self._report())
+        await self._closed.wait()
+        reports.cancel()
+        for leg in self._legs.values():
+            leg.close(EndReason.SERVER_CRASHED)
+        await asyncio.gather(*self._tasks)
+        self._ticker.stop()
+        self._recordings.close()
+
+    def _receive(self, message: ToWorker, fds: list[int]) -> None:
+        if isinstance(message, OpenLeg):
+            self._open(message, fds)
+            return
+        leg = self._legs.get(message.call_id)
+        if leg is None:
+            return
+        match message:
+            case StartMedia():
+                leg.start(message.params)
+            case UpdateMedia():
+                leg.update(message.params)
+            case PressDigit():
+                leg.press(message.digit)
+            case CloseLeg():
+                leg.close(message.reason)
+
+    def _open(self, order: OpenLeg, fds: list[int]) -> None:
+        sockets = [socket.socket(fileno=fd) for fd in fds]
+        leg = Leg(
+            order,
+            AgentConfig.model_validate(order.agent),
+            rtp_socket=sockets[0],
+            rtcp_socket=sockets[1],
+            emit=self._channel.send,
+            ticker=self._ticker,
+            recordings=self._recordings,
+        )
+        self._legs[order.call_id] = leg
+        task = asyncio.create_task(self._run_leg(leg), name=f"leg {order.call_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run_leg(self, leg: Leg) -> None:
+        with structlog.contextvars.bound_contextvars(call_id=leg.call_id):
+            try:
+                await leg.run()
+            except Exception:  # the worker's edge: one leg's defect must not end the others
+                log.exception("leg_crashed")
+                self._channel.send(
+                    LegEnded(call_id=leg.call_id, at=time.monotonic(), reason=EndReason.INTERNAL_ERROR)
+                )
+            finally:
+                del self._legs[leg.call_id]
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(REPORT_EVERY_S)
+            usage = resource.getrusage(resource.RUSAGE_SELF)
+            self._channel.send(
+                WorkerReport(
+                    at=time.monotonic(),
+                    legs=len(self._legs),
+                    cpu_s=usage.ru_utime + usage.ru_stime,
+                    rss_bytes=resident_bytes(),
+                    ticks=self._ticker.ticks,
+                    tick_late_buckets=list(self._ticker.late_buckets),
+                    tick_late_sum_s=self._ticker.late_sum_s,
+                    ticks_skipped=self._ticker.skipped,
+                )
+            )
+
+
+def resident_bytes() -> int:
+    """Resident set size of this process (proc(5), statm)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def main() -> None:
+    fd, number = int(sys.argv[1]), int(sys.argv[2])
+    # The control process decides when a worker ends; a terminal's or a service manager's signal must not.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logs.configure(LoggingConfig.model_validate_json(sys.argv[3]))
+    structlog.contextvars.bind_contextvars(worker=number)
+    gc.freeze()
+
+    async def run() -> None:
+        await Worker(socket.socket(fileno=fd)).run()
+
+    uvloop.run(run())
+
+
+if __name__ == "__main__":
+    main()

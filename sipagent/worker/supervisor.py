@@ -1,0 +1,193 @@
+"""The control side of the media workers: spawn, place legs, relay, restart with back-off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from rtp.session import RtpParams
+from sipagent import logs
+from sipagent.config import LoggingConfig
+from sipagent.errors import EndReason, NoWorker
+from sipagent.events import LegEnded, LegEvent, LegFailed
+from sipagent.worker.ipc import (
+    Channel,
+    CloseLeg,
+    OpenLeg,
+    PressDigit,
+    StartMedia,
+    ToControl,
+    ToWorker,
+    UpdateMedia,
+    WorkerReady,
+    WorkerReport,
+)
+
+log = logs.get_logger(__name__)
+
+WORKER = "sipagent.worker.process"
+START_DEADLINE_S = 15.0
+STOP_DEADLINE_S = 5.0
+BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 30.0
+STABLE_AFTER_S = 60.0
+
+OnLegEvent = Callable[[LegEvent], None]
+
+
+class LegHandle:
+    """One leg, as the control process sees it."""
+
+    def __init__(self, call_id: str, send: Callable[[ToWorker], None]) -> None:
+        self.call_id = call_id
+        self._send = send
+
+    def start(self, params: RtpParams) -> None:
+        self._send(StartMedia(call_id=self.call_id, params=params))
+
+    def update(self, params: RtpParams) -> None:
+        self._send(UpdateMedia(call_id=self.call_id, params=params))
+
+    def press(self, digit: str) -> None:
+        self._send(PressDigit(call_id=self.call_id, digit=digit))
+
+    def close(self, reason: str) -> None:
+        self._send(CloseLeg(call_id=self.call_id, reason=reason))
+
+
+@dataclass(eq=False)
+class WorkerProcess:
+    """A running worker and the legs it carries."""
+
+    number: int
+    process: subprocess.Popen[bytes]
+    started_at: float
+    channel: Channel | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    report: WorkerReport | None = None
+    legs: dict[str, OnLegEvent] = field(default_factory=dict)
+
+
+class Supervisor:
+    """Keeps `count` workers alive and spreads legs over them.
+
+    When a worker dies, each of its legs gets `LegEnded(worker_lost)`, so that every call still ends exactly
+    once; the worker is started again after a back-off that doubles while it keeps dying.
+    """
+
+    def __init__(self, count: int, logging: LoggingConfig) -> None:
+        self._count = count
+        self._logging = logging.model_dump_json()
+        self._workers: dict[int, WorkerProcess] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._all_ready = asyncio.Event()
+        self._stopping = False
+        self.restarts = 0
+
+    async def start(self) -> None:
+        """Start all workers; returns when every one is ready. Raises NoWorker if one doesn't come up."""
+        self._tasks = [asyncio.create_task(self._keep_alive(number)) for number in range(self._count)]
+        try:
+            async with asyncio.timeout(START_DEADLINE_S):
+                await self._all_ready.wait()
+        except TimeoutError:
+            raise NoWorker(f"not all media workers came up within {START_DEADLINE_S:g} s") from None
+
+    async def stop(self) -> None:
+        """End all workers: they see their channel close, finish their recordings and exit."""
+        self._stopping = True
+        for worker in self._workers.values():
+            if worker.channel is not None:
+                worker.channel.close()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def ready_workers(self) -> list[WorkerProcess]:
+        return [worker for worker in self._workers.values() if worker.ready.is_set()]
+
+    def reports(self) -> dict[int, WorkerReport]:
+        return {worker.number: worker.report for worker in self.ready_workers() if worker.report}
+
+    def open_leg(self, order: OpenLeg, sockets: tuple[socket.socket, ...], on_event: OnLegEvent) -> LegHandle:
+        """Place a leg on the worker with the fewest. Raises NoWorker."""
+        workers = self.ready_workers()
+        if not workers:
+            raise NoWorker("no media worker is running")
+        worker = min(workers, key=lambda each: len(each.legs))
+        assert worker.channel is not None
+        worker.legs[order.call_id] = on_event
+        worker.channel.send(order, [sock.fileno() for sock in sockets])
+        return LegHandle(order.call_id, worker.channel.send)
+
+    async def _keep_alive(self, number: int) -> None:
+        backoff_s = BACKOFF_FIRST_S
+        while not self._stopping:
+            worker = self._spawn(number)
+            await worker.gone.wait()
+            status = await self._reap(worker)
+            self._end_legs(worker)
+            if self._stopping:
+                return
+            lived_s = time.monotonic() - worker.started_at
+            backoff_s = BACKOFF_FIRST_S if lived_s > STABLE_AFTER_S else min(backoff_s * 2, BACKOFF_MAX_S)
+            self.restarts += 1
+            log.error(
+                "worker_died", worker=number, status=status, lived_s=round(lived_s, 1), retry_s=backoff_s
+            )
+            await asyncio.sleep(backoff_s)
+
+    def _spawn(self, number: int) -> WorkerProcess:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-m", WORKER, str(theirs.fileno()), str(number), self._logging],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                process_group=0,
+            )
+        worker = WorkerProcess(number, process, time.monotonic())
+        self._workers[number] = worker
+        worker.channel = Channel(ours, ToControl, partial(self._receive, worker), worker.gone.set)
+        return worker
+
+    async def _reap(self, worker: WorkerProcess) -> int:
+        worker.ready.clear()
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(None, worker.process.wait, STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            return await loop.run_in_executor(None, worker.process.wait)
+
+    def _receive(self, worker: WorkerProcess, message: ToControl, fds: list[int]) -> None:
+        for fd in fds:
+            os.close(fd)
+        match message:
+            case WorkerReady():
+                worker.ready.set()
+                if len(self.ready_workers()) == self._count:
+                    self._all_ready.set()
+            case WorkerReport():
+                worker.report = message
+            case LegEnded() | LegFailed():
+                on_event = worker.legs.pop(message.call_id, None)
+                if on_event is not None:
+                    on_event(message)
+            case _:
+                on_event = worker.legs.get(message.call_id)
+                if on_event is not None:
+                    on_event(message)
+
+    def _end_legs(self, worker: WorkerProcess) -> None:
+        legs, worker.legs = worker.legs, {}
+        for call_id, on_event in legs.items():
+            on_event(LegEnded(call_id=call_id, at=time.monotonic(), reason=EndReason.WORKER_LOST))

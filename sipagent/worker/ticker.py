@@ -1,0 +1,69 @@
+"""The one clock of a worker: a 20 ms tick, split into sub-ticks so that legs don't send in one burst."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Callable
+
+from rtp.pacer import Pacer
+from sipagent.worker.ipc import LATE_BOUNDS_S
+
+FRAME_MS = 20
+SUB_TICKS = 4
+
+Tick = Callable[[float, float], None]
+
+
+class Ticker:
+    """Calls each registered `tick(now, late_s)` once per 20 ms, on an absolute schedule.
+
+    Legs are spread over `SUB_TICKS` slots. After a stall the pacer allows a bounded catch-up and skips the
+    rest, so no leg ever sends more than that in one go.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._slots: list[list[Tick]] = [[] for _ in range(SUB_TICKS)]
+        self._pacer = Pacer(loop.time(), FRAME_MS / SUB_TICKS)
+        self._next_slot = 0
+        self._handle: asyncio.TimerHandle | None = None
+        self.ticks = 0
+        self.late_buckets = [0] * (len(LATE_BOUNDS_S) + 1)
+        self.late_sum_s = 0.0
+
+    @property
+    def skipped(self) -> int:
+        return self._pacer.skipped
+
+    def start(self) -> None:
+        self._handle = self._loop.call_at(self._pacer.next_due, self._run)
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def add(self, tick: Tick) -> None:
+        """Register in the slot with the fewest members."""
+        min(self._slots, key=len).append(tick)
+
+    def remove(self, tick: Tick) -> None:
+        for slot in self._slots:
+            if tick in slot:
+                slot.remove(tick)
+
+    def _run(self) -> None:
+        now = self._loop.time()
+        late_s = now - self._pacer.next_due
+        self._observe(late_s)
+        for _ in range(self._pacer.due(now)):
+            slot = self._slots[self._next_slot]
+            self._next_slot = (self._next_slot + 1) % SUB_TICKS
+            for tick in tuple(slot):
+                tick(now, late_s)
+        self._handle = self._loop.call_at(self._pacer.next_due, self._run)
+
+    def _observe(self, late_s: float) -> None:
+        self.ticks += 1
+        self.late_sum_s += late_s
+        self.late_buckets[bisect_right(LATE_BOUNDS_S, late_s)] += 1
