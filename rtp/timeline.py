@@ -32,10 +32,10 @@ class Timeline:
     __slots__ = (
         "_audio_at",
         "_clock_hz",
+        "_due_at",
         "_expected",
         "_filled",
         "_frame",
-        "_handed_out_at",
         "_lost",
         "_slack_s",
         "jumps",
@@ -50,7 +50,7 @@ class Timeline:
         self._filled = 0
         self._lost = 0
         self._audio_at = 0.0
-        self._handed_out_at = 0.0
+        self._due_at = 0.0
         self.jumps = 0
         """Timestamps that neither losses nor the clock explain."""
         self.stretched = 0
@@ -88,18 +88,18 @@ class Timeline:
         self._frame = samples
         self._filled = 0
         self._audio_at = arrived_at
-        self._handed_out_at = now
+        self._due_at = now + samples / self._clock_hz
 
     def fill_at(self, stall_s: float) -> float:
-        """When silence is due if no packet comes: after the stall time, then in steps."""
-        return self._handed_out_at + (FILL_STEP_S if self._filled else stall_s)
+        """When silence takes the place of audio that was due: after the stall time, then in steps."""
+        return self._due_at + (FILL_STEP_S if self._filled else stall_s)
 
     def fill(self, now: float) -> Hole | None:
         """Silence that brings the timeline up to the clock, at most MAX_LOSS_S at once."""
-        behind_s = now - self._handed_out_at
+        behind_s = now - self._due_at
         samples = int(min(behind_s, MAX_LOSS_S) * self._clock_hz)
         self._filled += samples
-        self._handed_out_at = now if behind_s > MAX_LOSS_S else self._handed_out_at + samples / self._clock_hz
+        self._due_at = now if behind_s > MAX_LOSS_S else self._due_at + samples / self._clock_hz
         return Hole(samples, HoleKind.SILENT) if samples else None
 
     def _plausible_gap(self, delta: int, arrived_at: float) -> int:
