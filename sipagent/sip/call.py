@@ -45,6 +45,7 @@ class SipCall:
         self._answer: tuple[str, NegotiatedMedia] | None = None
         self._session_id = secrets.randbits(62)
         self._version = 0
+        self._has_media = False
         self._ended_by_us = False
 
     async def next_event(self) -> SipEvent:
@@ -105,6 +106,9 @@ class SipCall:
             self._emit(CallProgress(sip_status, reason))
         elif state == "CONFIRMED":
             self._emit(CallConfirmed())
+            if not self._has_media:
+                logger.warning("call %s: our offer was never answered", self.sip_call_id)
+                self._end_soon(488, ReasonCode.BAD_OFFER)
         elif state == "DISCONNECTED":
             self._emit(CallDisconnected(sip_status, reason, by_remote and not self._ended_by_us))
             self._on_ended(self)
@@ -130,6 +134,7 @@ class SipCall:
     def on_media(self, stream: NegotiatedMedia | None) -> None:
         media = self._answer[1] if self._answer else stream
         if media is not None:
+            self._has_media = True
             self._emit(MediaNegotiated(media))
 
     def on_sent(self, message: str) -> None:
@@ -144,7 +149,7 @@ class SipCall:
         self._emit(InfoDigit(digit, duration_ms))
 
     def on_callback_failed(self) -> None:
-        asyncio.get_running_loop().call_soon(self._end, 500, [_reason(500, ReasonCode.INTERNAL_ERROR)])
+        self._end_soon(500, ReasonCode.INTERNAL_ERROR)
 
     # ------------------------------------------------------------------------------------------------
 
@@ -165,6 +170,11 @@ class SipCall:
             self._pj.respond(sip_status, text)
         except PjError as error:  # a CANCEL came first: its CallDisconnected tells
             logger.info("call %s: %d not sent: %s", self.sip_call_id, sip_status, error)
+
+    def _end_soon(self, sip_status: int, reason_code: ReasonCode) -> None:
+        """End the call when pjsua2 is done with what it is in the middle of."""
+        headers = [_reason(sip_status, reason_code)]
+        asyncio.get_running_loop().call_soon(self._end, sip_status, headers)
 
     def _end(self, sip_status: int, headers: Headers) -> None:
         if self._pj is None or self._ended_by_us:

@@ -1,9 +1,10 @@
-"""A process with nothing but a `SipAgent`: it rings, answers with a fixed port, and prints what happens as JSON lines.
+"""A process with nothing but a `SipAgent`: it rings, answers with a fixed port, and prints what happens.
 
     python agent_program.py '{"config": {...}, "answer": true, "hang_up": false}'
 
-With `answer` false it rings for ever; with `refuse` it answers 503; with `hang_up` it ends a call as soon as it
-stands; with `call` it places a call over the first trunk. SIGTERM stops it.
+Each thing that happens is a line of JSON. With `answer` false it rings for ever; with `refuse` it answers
+503; with `hang_up` it ends a call as soon as it stands; with `call` it places a call over the first trunk.
+SIGTERM stops it.
 """
 
 from __future__ import annotations
@@ -25,8 +26,6 @@ from sipagent.sip.agent import SipAgent
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import CallConfirmed, CallDisconnected, LocalMedia, RejectedInvite
 
-LOCAL = LocalMedia("127.0.0.1", 40000, 40001, ("PCMU", "PCMA"))
-
 
 def say(event: str, **fields: Any) -> None:
     print(json.dumps({"event": event, **fields}, default=str), flush=True)
@@ -36,6 +35,8 @@ class Program:
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
         self.config = Config.model_validate(options["config"])
+        codecs = tuple(options.get("codecs", ("PCMU", "PCMA")))
+        self.local = LocalMedia("127.0.0.1", 40000, 40001, codecs)
         self.agent = SipAgent(
             self.config, on_invite=self.on_invite, on_trunk=self.on_trunk, on_rejected=self.on_rejected
         )
@@ -47,7 +48,7 @@ class Program:
         await self.agent.start()
         say("started", max_calls=self.agent.max_calls)
         if "call" in self.options:
-            call = self.agent.place_call(next(iter(self.config.trunks)), self.options["call"], LOCAL)
+            call = self.agent.place_call(next(iter(self.config.trunks)), self.options["call"], self.local)
             self.spawn(self.report(call))
         await stopped.wait()
         await self.agent.stop()
@@ -81,7 +82,7 @@ class Program:
 
     def answer(self, call: SipCall) -> None:
         try:
-            agreed = call.answer(LOCAL)
+            agreed = call.answer(self.local)
         except SdpError as error:
             call.refuse(error.sip_status, reason_code=error.reason_code)
         else:

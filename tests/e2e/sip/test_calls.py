@@ -1,0 +1,144 @@
+"""Calls from and to SIPp over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.parametrize("transport", ["u1", "t1"])
+async def test_a_call_is_answered_and_hung_up_by_the_caller(agent: Any, sipp: Any, transport: str) -> None:
+    async with agent() as server:
+        await sipp("uac-pcmu-answered", server.port, "-t", transport)
+        invite = await server.next("invite")
+        assert invite["transport"] == {"u1": "udp", "t1": "tcp"}[transport]
+        assert (await server.next("answered"))["agreed"]["codec"] == "PCMU"
+        media = (await server.next("MediaNegotiated"))["media"]
+        assert media["remote_rtp"][0] == "127.0.0.1"
+        assert media["dtmf_payload_type"] == 101
+        await server.next("CallConfirmed")
+        end = await server.next("CallDisconnected")
+        assert (end["sip_status"], end["by_remote"]) == (200, True)
+
+
+async def test_our_preference_decides_the_codec(agent: Any, sipp: Any) -> None:
+    async with agent(codecs=["PCMA", "PCMU"]) as server:
+        with pytest.raises(AssertionError, match="m=audio 40000 RTP/AVP 8 101"):
+            await sipp("uac-pcmu-answered", server.port)
+
+
+async def test_a_late_offer_is_negotiated_with_the_ack(agent: Any, sipp: Any) -> None:
+    async with agent() as server:
+        await sipp("uac-late-offer-answered", server.port)
+        assert (await server.next("invite"))["offer"] is None
+        assert (await server.next("answered"))["agreed"] is None
+        media = (await server.next("MediaNegotiated"))["media"]
+        assert (media["codec"], media["ptime_ms"], media["direction"]) == ("PCMA", 20, "sendrecv")
+        assert media["dtmf_payload_type"] == 101
+
+
+async def test_a_late_offer_that_is_never_answered_ends_the_call(agent: Any, sipp: Any) -> None:
+    async with agent() as server:
+        await sipp("uac-late-offer-unanswered-bye", server.port)
+        assert (await server.next("CallDisconnected"))["by_remote"] is False
+
+
+async def test_cancel_while_ringing(agent: Any, sipp: Any) -> None:
+    async with agent(answer=False) as server:
+        await sipp("uac-cancel-while-ringing-487", server.port)
+        end = await server.next("CallDisconnected")
+        assert (end["sip_status"], end["by_remote"]) == (487, True)
+
+
+async def test_hold_codec_change_and_empty_reinvite(agent: Any, sipp: Any) -> None:
+    async with agent() as server:
+        await sipp("uac-hold-resume-reinvited", server.port)
+        media = [event["media"] for event in await server.events(4, "MediaNegotiated")]
+        assert [m["direction"] for m in media] == ["sendrecv", "recvonly", "sendrecv", "sendrecv"]
+        assert [m["codec"] for m in media] == ["PCMU", "PCMU", "PCMA", "PCMU"]
+        assert [m["remote_rtp"][1] for m in media[2:]] == [6200, 6300]
+
+
+async def test_hold_by_zero_address(agent: Any, sipp: Any) -> None:
+    async with agent() as server:
+        await sipp("uac-hold-by-zero-address-answered", server.port)
+        media = [event["media"] for event in await server.events(2, "MediaNegotiated")]
+        assert media[1]["direction"] == "recvonly"
+
+
+async def test_a_reinvite_that_cannot_be_met_leaves_the_call_alone(agent: Any, sipp: Any) -> None:
+    async with agent() as server:
+        await sipp("uac-reinvite-without-common-codec-488", server.port)
+        kinds = [event["event"] for event in await server.events(6)]
+        assert kinds == [
+            "invite",
+            "answered",
+            "MediaNegotiated",
+            "CallConfirmed",
+            "MediaNegotiated",
+            "CallDisconnected",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "reason_code"),
+    [("uac-g729-only-488", "no_common_codec"), ("uac-srtp-only-488", "bad_offer")],
+)
+async def test_what_pjsip_refuses_by_itself_is_reported(
+    agent: Any, sipp: Any, scenario: str, reason_code: str
+) -> None:
+    async with agent() as server:
+        await sipp(scenario, server.port)
+        rejected = await server.next("rejected")
+        assert (rejected["status"], rejected["reason_code"]) == (488, reason_code)
+
+
+async def test_a_refusal_says_why(agent: Any, sipp: Any) -> None:
+    async with agent(refuse=True) as server:
+        await sipp("uac-over-limit-503", server.port)
+        end = await server.next("CallDisconnected")
+        assert (end["sip_status"], end["by_remote"]) == (503, False)
+
+
+async def test_options_is_answered(agent: Any, sipp: Any) -> None:
+    async with agent() as server:
+        await sipp("uac-options-200", server.port)
+
+
+async def test_an_unlisted_source_gets_no_answer(agent: Any, sipp: Any) -> None:
+    async with agent(trunk={"allowed_addresses": ["127.0.0.1"]}) as server:
+        await sipp("uac-unlisted-source-no-answer", server.port, address="127.0.0.2")
+        await sipp("uac-pcmu-answered", server.port)
+
+
+async def test_a_digit_by_info(agent: Any, sipp: Any) -> None:
+    async with agent() as server:
+        await sipp("uac-info-digit-200", server.port)
+        digit = await server.next("InfoDigit")
+        assert (digit["digit"], digit["duration_ms"]) == ("5", 160)
+
+
+async def test_the_agent_hangs_up(agent: Any, sipp: Any) -> None:
+    async with agent(hang_up=True) as server:
+        await sipp("uac-hung-up-by-agent-200", server.port)
+        assert (await server.next("CallDisconnected"))["by_remote"] is False
+
+
+async def test_a_hundred_calls_at_once(agent: Any, sipp: Any) -> None:
+    async with agent() as server:
+        await sipp("uac-pcmu-answered", server.port, "-m", "100", "-r", "100", "-l", "100")
+        ends = await server.events(100, "CallDisconnected")
+        assert {end["sip_status"] for end in ends} == {200}
+
+
+async def test_stopping_ends_the_calls_that_are_left(agent: Any, sipp: Any) -> None:
+    async with agent(answer=False) as server:
+        caller = asyncio.create_task(sipp("uac-cancel-while-ringing-487", server.port))
+        await server.next("invite")
+        await server.stop()
+        with pytest.raises(AssertionError):
+            await caller
