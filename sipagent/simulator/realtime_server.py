@@ -28,6 +28,7 @@ PATH = "/v1/realtime"
 DEFAULT_MODEL = "gpt-realtime-2.1"
 _BETA_CLOSE = 4000, "invalid_request_error.beta_api_shape_disabled"
 _MAX_MESSAGE_BYTES = 16 * 2**20
+_CLOSE_TIMEOUT_S = 0.3
 
 Studio = dict[tuple[AnyPart, AudioFormat], Sound]
 
@@ -58,7 +59,7 @@ class RealtimeServer:
             compression=None,
             max_size=_MAX_MESSAGE_BYTES,
             ping_interval=None,
-            close_timeout=1,
+            close_timeout=_CLOSE_TIMEOUT_S,
         )
         return self
 
