@@ -48,7 +48,7 @@ class _Lane:
         self._watch(lag, now)
 
     def lag(self, now: float) -> int:
-        return int((now - self._start) * self._rate) - self.position
+        return round((now - self._start) * self._rate) - self.position
 
     def take(self, samples: int) -> bytes:
         size = samples * len(self._silence)
@@ -66,9 +66,9 @@ class _Lane:
             self._least_lag, self._window_ends = lag, now + WINDOW_S
         self._least_lag = min(self._least_lag, lag)
         if now >= self._window_ends:
-            if self._least_lag > LAG_S * self._rate:
-                self.fill(self._least_lag)
-            self._least_lag, self._window_ends = lag - max(self._least_lag, 0), now + WINDOW_S
+            missing = self._least_lag if self._least_lag > LAG_S * self._rate else 0
+            self.fill(missing)
+            self._least_lag, self._window_ends = lag - missing, now + WINDOW_S
 
     def fill(self, samples: int) -> None:
         if samples > 0:

@@ -14,7 +14,7 @@ EVERY_SAMPLE = np.arange(-32768, 32768).astype("<i2")
 
 
 def ulaw_decisions() -> list[int]:
-    """Lower edges of the 128 mu-law intervals, in 14-bit units (G.711, table 2a: 0, 1, 3, 5, ... 31, 35, ...)."""
+    """Lower edges of the 128 mu-law intervals, in 14-bit units (G.711, table 2a: 0, 1, 3, ... 31, 35, ...)."""
     edges = [0] + [1 + 2 * step for step in range(15)]
     for segment in range(1, 8):
         first = edges[-1] + 2**segment
@@ -23,7 +23,7 @@ def ulaw_decisions() -> list[int]:
 
 
 def alaw_decisions() -> list[int]:
-    """Lower edges of the 128 A-law intervals, in 12-bit units (G.711, table 1a: 0, 1, 2, ... 31, 32, 34, ...)."""
+    """Lower edges of the 128 A-law intervals, in 12-bit units (G.711, table 1a: 0, 1, ... 32, 34, ...)."""
     edges = list(range(32))
     for segment in range(1, 7):
         edges += [2 ** (segment + 4) + step * 2**segment for step in range(16)]

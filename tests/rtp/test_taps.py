@@ -1,0 +1,135 @@
+from random import Random
+
+import pytest
+
+from rtp.taps import StereoTimeline
+
+START = 1000.0
+LEFT, RIGHT = b"\xff", b"\xd5"
+
+
+def timeline() -> StereoTimeline:
+    return StereoTimeline(8000, START, LEFT, RIGHT)
+
+
+def frame(index: int) -> bytes:
+    return index.to_bytes(4, "big") * 40
+
+
+def first_place(lane: bytes, index: int) -> float:
+    """Where a frame begins, in seconds."""
+    return lane.index(frame(index)) / 8000
+
+
+def test_clean_streams_come_out_bit_exact() -> None:
+    taps = timeline()
+    left = right = b""
+    for index in range(1, 3001):
+        now = START + 0.02 * index
+        taps.write_left(frame(index), now)
+        taps.write_right(frame(index + 7), now)
+        taps.advance(now)
+        if index % 50 == 0:
+            taken = taps.take(now)
+            left, right = left + taken[0], right + taken[1]
+    rest = taps.finish(START + 60.0)
+    assert left + rest[0] == b"".join(frame(index) for index in range(1, 3001))
+    assert right + rest[1] == b"".join(frame(index + 7) for index in range(1, 3001))
+    assert taps.dropped_ms == 0
+
+
+def test_jitter_leaves_no_trace() -> None:
+    taps, rng = timeline(), Random(1)
+    times = sorted(START + 0.02 * index + rng.uniform(0, 0.03) for index in range(1, 1001))
+    for index, at in enumerate(times, 1):
+        taps.write_left(frame(index), at)
+    assert b"".join(frame(index) for index in range(1, 1001)) in taps.finish(START + 20.03)[0]
+
+
+def test_a_silent_side_is_filled_and_keeps_no_one_waiting() -> None:
+    taps = timeline()
+    for index in range(1, 101):
+        taps.write_right(frame(index), START + 0.02 * index)
+    left, right = taps.take(START + 2.0)
+    assert len(left) == len(right) == 1.5 * 8000
+    assert left == LEFT * len(left)
+
+
+def test_audio_after_silence_is_in_its_place() -> None:
+    taps = timeline()
+    for index in range(500, 600):
+        taps.write_left(frame(index), START + 0.02 * index)
+        taps.write_right(frame(index), START + 0.02 * index)
+        taps.advance(START + 0.02 * index)
+    left, right = taps.finish(START + 12.0)
+    assert first_place(left, 500) == pytest.approx(9.98, abs=0.001)
+    assert first_place(right, 500) == pytest.approx(9.98, abs=0.001)
+
+
+def test_a_burst_after_a_gap_is_put_together_again() -> None:
+    taps = timeline()
+    for index in range(1, 101):
+        at = 0.02 * (56 if 50 <= index < 56 else index)
+        taps.write_left(frame(index), START + at)
+        taps.advance(START + at)
+    assert taps.finish(START + 2.0)[0] == b"".join(frame(index) for index in range(1, 101))
+
+
+@pytest.mark.parametrize("ppm", [500, -500])
+def test_a_drifting_clock_stays_aligned_for_an_hour(ppm: int) -> None:
+    taps = timeline()
+    length = aligned = 0
+    for index in range(1, 180_000):
+        now = START + 0.02 * index * (1 - ppm * 1e-6)
+        taps.write_left(frame(index), now)
+        aligned = max(aligned, abs(taps._left.lag(now)))
+        if index % 5000 == 0:
+            taps.write_right(RIGHT, now)
+            left, right = taps.take(now)
+            assert len(left) == len(right)
+            length += len(left)
+    left, _ = taps.finish(now)
+    assert aligned <= 0.04 * 8000
+    assert (length + len(left)) / 8000 == pytest.approx(now - START, abs=0.04)
+
+
+def test_frames_that_were_never_sent_are_missing_on_their_side_only() -> None:
+    taps = timeline()
+    for index in range(1, 201):
+        now = START + 0.02 * index
+        taps.write_left(frame(index), now)
+        if not 50 <= index < 60:
+            taps.write_right(frame(index), now)
+    left, right = taps.finish(START + 4.0)
+    assert first_place(left, 200) == first_place(right, 200)
+
+
+def test_sides_may_differ_in_width() -> None:
+    taps = StereoTimeline(8000, START, b"\xff", b"\0\0")
+    taps.write_left(b"l" * 160, START + 0.02)
+    taps.write_right(b"rr" * 160, START + 0.02)
+    left, right = taps.finish(START + 0.03)
+    assert left == b"l" * 160 + b"\xff" * 80
+    assert right == b"rr" * 160 + bytes(160)
+
+
+def test_audio_ahead_of_the_clock_is_cut_and_counted() -> None:
+    taps = timeline()
+    taps.write_left(frame(1) * 10, START + 0.1)
+    assert taps.dropped_ms == 100
+    assert len(taps.finish(START + 0.1)[0]) == 800
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_recording_is_as_long_as_the_call(seed: int) -> None:
+    taps, rng = timeline(), Random(seed)
+    for index in range(1, 2000):
+        now = START + 0.02 * index
+        if rng.random() < 0.9 and index % 300 < 250:
+            taps.write_left(frame(index), now)
+        if rng.random() < 0.95 and index % 400 > 90:
+            taps.write_right(frame(index), now)
+        taps.advance(now)
+    left, right = taps.finish(START + 40.0)
+    assert len(left) == len(right)
+    assert len(left) / 8000 == pytest.approx(40.0, abs=0.04)
