@@ -17,7 +17,6 @@ from sipagent.call import admission
 from sipagent.config import Config, HostPort, LoggingConfig, load
 from sipagent.errors import ConfigError, SipAgentError
 from sipagent.server import Server
-from sipagent.sip.messages import Transport
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP media server for voice models.")
 simulate = typer.Typer(no_args_is_help=True, help="Stand-ins for the two ends: a voice model and a caller.")
@@ -199,3 +198,7 @@ def load_or_exit(path: Path) -> Config:
 
 def main() -> None:
     sys.exit(app())
+
+
+if __name__ == "__main__":
+    main()

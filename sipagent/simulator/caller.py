@@ -170,9 +170,10 @@ class Caller:
     async def _say(self, pcm: bytes) -> None:
         law = encoder(CODECS[self._outcome.codec])(pcm)
         frames = [law[at : at + FRAME_BYTES] for at in range(0, len(law) - FRAME_BYTES + 1, FRAME_BYTES)]
-        self._speech_since = self._last_speech = None
         self._to_say.extend(frames)
         await self._until(lambda now: not self._to_say)
+        # What the agent said until now is no answer to this.
+        self._speech_since = self._last_speech = None
 
     async def _until(self, condition: Callable[[float], bool]) -> None:
         """Wait for a condition on what is heard, asked after every frame."""
