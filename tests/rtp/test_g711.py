@@ -14,7 +14,7 @@ EVERY_SAMPLE = np.arange(-32768, 32768).astype("<i2")
 
 
 def ulaw_decisions() -> list[int]:
-    """Lower edges of the 128 mu-law intervals, in 14-bit units (G.711, table 2a: 0, 1, 3, ... 31, 35, ...)."""
+    """Lower edges of the 128 mu-law intervals, in 14-bit units (G.711, table 2a: 0, 1, 3 ... 31, 35 ...)."""
     edges = [0] + [1 + 2 * step for step in range(15)]
     for segment in range(1, 8):
         first = edges[-1] + 2**segment

@@ -10,9 +10,9 @@ def test_a_frame_is_due_every_interval() -> None:
 
 def test_late_ticks_do_not_drift() -> None:
     pacer = Pacer(start=0.0)
-    sent = sum(pacer.due(tick * 0.02 + (tick % 7) * 0.002) for tick in range(50 * 3600))
-    assert sent == 50 * 3600
-    assert pacer.next_due == pytest.approx(3600.0)
+    sent = sum(pacer.due(tick * 0.02 + (tick % 7) * 0.002) for tick in range(50 * 600))
+    assert sent == 50 * 600
+    assert pacer.next_due == pytest.approx(600.0)
 
 
 def test_a_stall_is_caught_up_in_small_part_and_otherwise_skipped() -> None:

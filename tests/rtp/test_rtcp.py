@@ -1,7 +1,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtp.rtcp import (
@@ -42,6 +42,7 @@ packets = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(packets)
 def test_compounds_parse_back(compound: list[RtcpPacket]) -> None:
     assert parse_compound(serialize_compound(compound)) == compound
