@@ -187,6 +187,7 @@ class Response:
         self._emit("response.done", response=resource)
 
     def _resource(self, status: str) -> dict[str, Any]:
+        output = self._settings["audio"]["output"]
         return {
             "object": "realtime.response",
             "id": self.id,
@@ -196,7 +197,7 @@ class Response:
             "conversation_id": "conv_1" if self.in_conversation else None,
             "output_modalities": ["audio"],
             "max_output_tokens": self._settings.get("max_output_tokens", "inf"),
-            "audio": {"output": self._settings["audio"]["output"]},
+            "audio": {"output": {"format": output["format"], "voice": output["voice"]}},
             "usage": None,
             "metadata": self._settings.get("metadata"),
         }
