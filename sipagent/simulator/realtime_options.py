@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Part(BaseModel):
@@ -76,6 +75,14 @@ class Turn(BaseModel):
     reply: list[AnyPart] = Field(min_length=1)
 
 
+class Script(BaseModel):
+    """What stands in a script file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    turns: tuple[Turn, ...] = Field(min_length=1)
+
+
 DEFAULT_SCRIPT = (
     Turn(
         heard="Hello, who is this?",
@@ -140,6 +147,5 @@ class RealtimeOptions:
 
 
 def load_script(path: Path) -> tuple[Turn, ...]:
-    """Reads `turns:` of a YAML (or JSON) file. Raises OSError, yaml.YAMLError or pydantic.ValidationError."""
-    document: Mapping[str, Any] = yaml.safe_load(path.read_text()) or {}
-    return TypeAdapter(tuple[Turn, ...]).validate_python(document.get("turns"))
+    """Reads a YAML (or JSON) file. Raises OSError, yaml.YAMLError or pydantic.ValidationError."""
+    return Script.model_validate(yaml.safe_load(path.read_text())).turns
