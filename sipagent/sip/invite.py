@@ -17,6 +17,7 @@ _COMPACT = {
     "t": "To", "u": "Allow-Events", "v": "Via", "x": "Session-Expires", "y": "Identity",
 }  # fmt: skip
 _BLANK_LINE = re.compile(r"\r?\n\r?\n")
+_LINE_END = re.compile(r"\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _VIA = re.compile(r"SIP\s*/\s*2\.0\s*/\s*(\w+)", re.IGNORECASE)
 _TRANSPORTS: dict[str, Transport] = {"UDP": "udp", "TCP": "tcp", "TLS": "tls"}
@@ -25,7 +26,7 @@ _TRANSPORTS: dict[str, Transport] = {"UDP": "udp", "TCP": "tcp", "TLS": "tls"}
 def parse_invite(message: str, source_ip: str, source_port: int) -> IncomingInvite:
     """Read the text of an INVITE that came from `source_ip`."""
     head, body = [*_BLANK_LINE.split(message, maxsplit=1), ""][:2]
-    request_line, *lines = _FOLD.sub(" ", head).splitlines()
+    request_line, *lines = _LINE_END.split(_FOLD.sub(" ", head))
     headers = tuple(_header(line) for line in lines if ":" in line)
     first = {name.lower(): value for name, value in reversed(headers)}
     return IncomingInvite(

@@ -89,7 +89,7 @@ class PjCall(pj.Call):  # type: ignore[misc]
     @_contained
     def onCallState(self, prm: Any) -> None:
         info = self.getInfo()
-        self.handler.on_state(info.stateText, info.lastStatusCode, info.lastReason, _is_received(prm.e))
+        self.handler.on_state(info.stateText, info.lastStatusCode, info.lastReason, _is_by_peer(prm.e))
 
     @_contained
     def onCallRxOffer(self, prm: Any) -> None:
@@ -222,6 +222,11 @@ def set_source_filter(networks: Iterable[str]) -> None:
     pj.setSourceFilter(" ".join(networks))
 
 
+def dropped_requests() -> int:
+    """Requests that the source filter dropped since the process began."""
+    return int(pj.sourceFilterDropped()) if IS_TUNED else 0
+
+
 def _account_config(settings: AccountSettings) -> Any:
     config = pj.AccountConfig()
     config.idUri = settings.uri
@@ -260,14 +265,15 @@ def _offer_one_stream(param: Any) -> None:
     param.opt.audioCount, param.opt.videoCount, param.opt.textCount = 1, 0, 0
 
 
-def _is_received(event: Any) -> bool:
-    """Did a message of the peer's cause this? A 487 of our own is pjsip's way to answer a CANCEL."""
+def _is_by_peer(event: Any) -> bool:
+    """Did the peer want this change of state? Its answer to a BYE of ours, say, is no wish."""
     if event.type != pj.PJSIP_EVENT_TSX_STATE:
         return False
     change = event.body.tsxState
-    return bool(
-        change.type == pj.PJSIP_EVENT_RX_MSG or change.tsx.statusCode == pj.PJSIP_SC_REQUEST_TERMINATED
-    )
+    if change.tsx.role == pj.PJSIP_ROLE_UAC:
+        return bool(change.type == pj.PJSIP_EVENT_RX_MSG and change.tsx.method == "INVITE")
+    cancelled = change.tsx.statusCode == pj.PJSIP_SC_REQUEST_TERMINATED  # how pjsip answers a CANCEL
+    return bool(change.type == pj.PJSIP_EVENT_RX_MSG or cancelled)
 
 
 def _endpoint_config(user_agent: str) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from sipagent.errors import SdpError
@@ -101,17 +102,16 @@ def parse(text: str) -> SessionDescription:
     if len(starts) > MAX_MEDIA:
         raise SdpError(f"SDP with {len(starts)} media lines")
     session = _Section(lines[: starts[0]] if starts else lines)
-    ends = [*starts[1:], len(lines)]
     return SessionDescription(
         tuple(
             _media(lines[start][1], _Section(lines[start + 1 : end]), session)
-            for start, end in zip(starts, ends, strict=True)
+            for start, end in pairwise([*starts, len(lines)])
         )
     )
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
-    if len(text.encode(errors="surrogateescape")) > MAX_BYTES:
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise SdpError(f"SDP of more than {MAX_BYTES} bytes")
     for line in text.replace("\r\n", "\n").rstrip("\n").split("\n"):
         if len(line) > MAX_LINE:
@@ -150,7 +150,8 @@ class _Section:
 
 def _media(line: str, section: _Section, session: _Section) -> MediaDescription:
     words = line.split()
-    if len(words) < 4 or (port := _number(words[1].partition("/")[0])) is None or port > 65535:
+    port = _number(words[1].partition("/")[0]) if len(words) >= 4 and line.isascii() else None
+    if port is None or port > 65535:
         raise SdpError("SDP media line that can't be read")
     kind, _, proto, *formats = words
     return MediaDescription(

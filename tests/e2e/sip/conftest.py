@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -72,7 +73,11 @@ async def _read_all(stream: asyncio.StreamReader | None) -> str:
 
 @contextlib.asynccontextmanager
 async def _running(
-    *, trunk: dict[str, Any] | None = None, sip: dict[str, Any] | None = None, **options: Any
+    *,
+    trunk: dict[str, Any] | None = None,
+    sip: dict[str, Any] | None = None,
+    environment: dict[str, str] | None = None,
+    **options: Any,
 ) -> AsyncIterator[Agent]:
     port = free_port()
     listeners = {"listen_udp": f"127.0.0.1:{port}", "listen_tcp": f"127.0.0.1:{port}"}
@@ -81,10 +86,10 @@ async def _running(
         "trunks": {"carrier": {"name": "carrier", "allowed_addresses": ["127.0.0.1"]} | (trunk or {})},
     }
     process = await asyncio.create_subprocess_exec(
-        *options.pop("wrapper", ()),
         sys.executable,
         HERE / "agent_program.py",
         json.dumps(options | {"config": config}),
+        env=os.environ | (environment or {}),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -104,6 +109,23 @@ async def _running(
 @pytest.fixture
 def agent() -> AgentFactory:
     return _running
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def ports() -> list[int]:
+    return [free_port(), free_port()]
+
+
+@pytest.fixture
+def fast_clock() -> dict[str, str]:
+    """An environment in which the clocks of a program run twenty times as fast."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    return {"LD_PRELOAD": str(library), "FAKETIME": "+0 x20"}
 
 
 @pytest.fixture

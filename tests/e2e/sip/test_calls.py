@@ -122,10 +122,38 @@ async def test_a_digit_by_info(agent: Any, sipp: Any) -> None:
         assert (digit["digit"], digit["duration_ms"]) == ("5", 160)
 
 
+async def test_a_call_that_is_never_acknowledged_is_ended(
+    agent: Any, sipp: Any, fast_clock: dict[str, str]
+) -> None:
+    async with agent(environment=fast_clock) as server:  # it waits for 64 T1, which are 32 s
+        await sipp("uac-no-ack-bye", server.port)
+        end = await server.next("CallDisconnected")
+        assert (end["sip_status"], end["by_remote"]) == (408, False)
+
+
 async def test_the_agent_hangs_up(agent: Any, sipp: Any) -> None:
     async with agent(hang_up=True) as server:
         await sipp("uac-hung-up-by-agent-200", server.port)
         assert (await server.next("CallDisconnected"))["by_remote"] is False
+
+
+async def test_a_placed_call_is_answered(agent: Any, sipp: Any, port: int) -> None:
+    callee = asyncio.create_task(sipp("uas-pcma-hung-up-by-agent", 0, port=port))
+    async with agent(call=f"sip:+15550002@127.0.0.1:{port}", hang_up=True) as server:
+        progress = await server.next("CallProgress")
+        assert progress["sip_status"] == 180
+        media = (await server.next("MediaNegotiated"))["media"]
+        assert (media["codec"], media["payload_type"]) == ("PCMA", 8)
+        assert (await server.next("CallDisconnected"))["by_remote"] is False
+        await callee
+
+
+async def test_a_placed_call_that_is_busy(agent: Any, sipp: Any, port: int) -> None:
+    callee = asyncio.create_task(sipp("uas-busy-486", 0, port=port))
+    async with agent(call=f"sip:+15550002@127.0.0.1:{port}") as server:
+        end = await server.next("CallDisconnected")
+        assert (end["sip_status"], end["by_remote"]) == (486, True)
+        await callee
 
 
 async def test_a_hundred_calls_at_once(agent: Any, sipp: Any) -> None:

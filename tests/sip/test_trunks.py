@@ -1,0 +1,113 @@
+"""Trunks: who they are by address, what pjsua2 is told of them, and when they register again."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sipagent.config import HostPort, TrunkConfig
+from sipagent.sip.accounts import retry_delay_s
+from sipagent.sip.pjsua import redacted
+from sipagent.sip.settings import AccountSettings, Digest, over, settings_for
+from sipagent.sip.sources import Sources
+
+LISTEN = HostPort("0.0.0.0", 5061)
+
+
+def trunk(**values: Any) -> TrunkConfig:
+    return TrunkConfig.model_validate({"name": "t", **values})
+
+
+def test_a_source_belongs_to_the_trunk_that_names_it_most_narrowly() -> None:
+    sources = Sources(
+        {
+            "wide": trunk(allowed_addresses=["203.0.113.0/24", "2001:db8::/32"]),
+            "narrow": trunk(allowed_addresses=["203.0.113.7"]),
+        }
+    )
+    assert sources.trunk_at("203.0.113.7") == "narrow"
+    assert sources.trunk_at("203.0.113.8") == "wide"
+    assert sources.trunk_at("2001:db8::5") == "wide"
+    assert sources.trunk_at("198.51.100.1") is None
+    assert len(sources.all()) == 3
+
+
+async def test_a_registrar_is_a_source_once_resolved() -> None:
+    sources = Sources({"t": trunk(registration={"registrar": "sip:127.0.0.1:5070", "username": "alice"})})
+    assert sources.of("t") == frozenset()
+    await sources.refresh()
+    assert sources.of("t") == {ip_network("127.0.0.1/32")}
+
+
+async def test_a_registrar_that_cannot_be_resolved_keeps_what_it_had() -> None:
+    sources = Sources({"t": trunk(registration={"registrar": "sip:nowhere.invalid", "username": "alice"})})
+    await sources.refresh()
+    assert sources.of("t") == frozenset()
+
+
+def test_a_registering_trunk(tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.touch(mode=0o600)
+    password.write_text("secret\n")
+    config = trunk(
+        registration={
+            "registrar": "sip:carrier.example",
+            "username": "alice",
+            "outbound_proxy": "sip:proxy.example:5080",
+        },
+        auth_password={"file": password},
+        transport="tls",
+        public_address="192.0.2.1",
+    )
+    settings = settings_for(config, LISTEN)
+    assert settings == AccountSettings(
+        uri="sip:alice@carrier.example",
+        contact="sip:alice@192.0.2.1:5061;transport=tls",
+        registrar="sip:carrier.example;transport=tls",
+        proxies=("sip:proxy.example:5080;transport=tls;lr",),
+        digest=Digest("*", "alice", "secret"),
+    )
+    assert "secret" not in repr(settings)
+
+
+def test_a_trunk_known_by_its_addresses() -> None:
+    settings = settings_for(trunk(allowed_addresses=["203.0.113.7"]), LISTEN)
+    assert settings == AccountSettings(uri="sip:t@localhost")
+
+
+@pytest.mark.parametrize(
+    ("uri", "transport", "expected"),
+    [
+        ("sip:a@b", "udp", "sip:a@b"),
+        ("sip:a@b", "tcp", "sip:a@b;transport=tcp"),
+        ("sip:a@b;transport=tls", "tcp", "sip:a@b;transport=tls"),
+    ],
+)
+def test_the_transport_of_a_uri(uri: str, transport: str, expected: str) -> None:
+    assert over(uri, transport) == expected
+
+
+@pytest.mark.parametrize(
+    ("sip_status", "delays"),
+    [
+        (503, [1, 2, 4, 8, 16, 32, 60, 60]),
+        (408, [1, 2, 4]),
+        (423, [1, 2, 4]),
+        (401, [300, 300]),
+        (403, [300, 300]),
+    ],
+)
+def test_retry_delays(sip_status: int, delays: list[float]) -> None:
+    assert [retry_delay_s(sip_status, failures + 1) for failures in range(len(delays))] == delays
+
+
+def test_nobody_reads_credentials_in_the_log() -> None:
+    message = (
+        'REGISTER sip:x SIP/2.0\r\nAuthorization: Digest username="a", response="f00"\r\n'
+        "proxy-authorization : Digest f00\r\n\r\nm=audio 1 RTP/SAVP 0\r\na=crypto:1 inline:f00\r\na=sendrecv"
+    )
+    assert "f00" not in redacted(message)
+    assert redacted(message).endswith("a=sendrecv")
