@@ -1,7 +1,7 @@
 """RTP for one call: a library without I/O, without a clock, and without knowledge of SIP or voice models.
 
-    inbound    udp -> session -> receiver: packet, latch, dtmf, jitter, timeline, plc -> law bytes
-    outbound   playout -> session -> sender: dtmf, packet -> udp, when pacer says so
+    inbound    udp -> session -> receiver: packet, latch, dtmf, jitter (depth, timeline), plc -> law bytes
+    outbound   playout (speech) -> session -> sender: dtmf, packet -> udp, when pacer says so
     RTCP       session -> reporter: rtcp, stats
     audio      g711 (laws), resample (rates), taps and wav (recordings)
     I/O        ports (the pool of bound pairs), udp (the asyncio shell); everything else is pure

@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from rtp.depth import AdaptiveDepth
 from rtp.packet import RtpPacket
 from rtp.params import JitterConfig
 from rtp.seq import SequenceTracker
@@ -24,9 +25,6 @@ MAX_READY = 512
 """Packets in order that nobody has popped; beyond this the oldest is dropped and counted."""
 MAX_GIVEN_UP = 128
 """Lost packets remembered, so that a late one can be told from a duplicate."""
-PEAK_HALF_LIFE_S = 10.0
-JITTER_FACTOR = 3.0
-"""Depth over mean deviation; for normal jitter this covers 99.9 % of packets."""
 
 
 @dataclass(slots=True)
@@ -62,19 +60,14 @@ class JitterBuffer:
         self.sequence = SequenceTracker()
         self.jitter = InterarrivalJitter(clock_hz)
         self.timeline = Timeline(clock_hz, slack_s=config.max_ms / 1000)
-        self._min_ms, self._max_ms, self._stall_s = config.min_ms, config.max_ms, config.stall_ms / 1000
+        self.depth = AdaptiveDepth(config, self.jitter)
+        self._stall_s = config.stall_ms / 1000
         self._ready: deque[_Arrival] = deque()
         self._waiting: dict[int, _Arrival] = {}
         self._next: int | None = None
         self._restarts = 0
         self._gap_until = 0.0
         self._given_up: dict[int, float] = {}
-        self._peak_ms, self._peak_at = 0.0, 0.0
-
-    @property
-    def depth_ms(self) -> float:
-        """How long a gap that opened now would wait."""
-        return min(self._max_ms, max(self._min_ms, JITTER_FACTOR * self.jitter.ms, self._peak_ms))
 
     def push(self, packet: RtpPacket, samples: int, now: float) -> None:
         """Take a packet that carries that many samples of audio; 0 for one that only occupies a sequence
@@ -159,8 +152,7 @@ class JitterBuffer:
     def _open_gap(self) -> None:
         """The wait counts from the first packet behind the gap, whichever gap it is."""
         first_at = min(arrival.at for arrival in self._waiting.values())
-        self._raise_peak(0.0, first_at)
-        self._gap_until = first_at + self.depth_ms / 1000
+        self._gap_until = first_at + self.depth.ms(first_at) / 1000
 
     def _gap_is_over(self, now: float) -> bool:
         return bool(self._waiting) and (now >= self._gap_until or len(self._waiting) > MAX_WAITING)
@@ -185,12 +177,7 @@ class JitterBuffer:
             return
         self.counts.late += 1
         self.counts.lost -= 1
-        self._raise_peak(1000 * (now - since), now)
-
-    def _raise_peak(self, needed_ms: float, now: float) -> None:
-        """Wait long enough for packets as late as this one, and forget it gradually."""
-        decayed = self._peak_ms * 0.5 ** ((now - self._peak_at) / PEAK_HALF_LIFE_S)
-        self._peak_ms, self._peak_at = max(decayed, needed_ms), now
+        self.depth.missed_by(1000 * (now - since), now)
 
     def _hole_before(self, arrival: _Arrival) -> Hole | None:
         if arrival.begins:

@@ -99,11 +99,6 @@ class Latch:
         self._candidates.clear()
         self._opened_at = None if addr == self.source else now
 
-    def is_from_peer(self, addr: Address) -> bool:
-        """Whether RTCP from this address can belong to the session: same host as the lock, else as SDP."""
-        known = self.source or self._expected
-        return known is not None and addr[0] == known[0]
-
     def _hear(self, now: float) -> None:
         """A peer behind NAT goes on from its old source although a re-INVITE named a new address."""
         self._heard_at = now

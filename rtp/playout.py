@@ -5,19 +5,16 @@ order of their first push and never interleave: the first push of an item ends t
 """
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from rtp.events import ItemPlayed, ItemStarted, MarkReached, PlayoutEvent, StarvationCause
+from rtp.events import ItemStarted, MarkReached, PlayoutEvent, StarvationCause
+from rtp.speech import ItemKey, SpeechItem
 
 __all__ = ["Flushed", "HeardItem", "Playout", "PlayoutFrame", "Span", "StarvationCause"]
 
-ItemKey = tuple[str, int]
-"""(item_id, content_index), as the backend names a piece of speech."""
-
 MAX_REMEMBERED = 64
 """Finished items whose heard_ms can still be asked for, and discarded items."""
-_TRIM_BYTES = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,35 +54,6 @@ class Flushed:
     unheard: tuple[ItemKey, ...]
 
 
-@dataclass(slots=True)
-class _Item:
-    """One piece of speech; `pushed` and `taken` count its bytes from the beginning."""
-
-    key: ItemKey
-    audio: bytearray = field(default_factory=bytearray)
-    pushed: int = 0
-    taken: int = 0
-    ended: bool = False
-    starvations: Counter[StarvationCause] = field(default_factory=Counter)
-    marks: deque[tuple[int, str]] = field(default_factory=deque)
-
-    @property
-    def waiting(self) -> int:
-        return self.pushed - self.taken
-
-    def append(self, audio: bytes) -> None:
-        self.audio += audio
-        self.pushed += len(audio)
-
-    def take(self, size: int) -> bytearray:
-        start = len(self.audio) - self.waiting
-        taken = self.audio[start : start + size]
-        self.taken += size
-        if start > _TRIM_BYTES:
-            del self.audio[: start + size]
-        return taken
-
-
 class Playout:
     """A queue of items in one audio format: `bytes_per_ms`, with `silence` the bytes of one silent sample."""
 
@@ -99,7 +67,7 @@ class Playout:
         self._silence = silence
         self._capacity = max_ms * bytes_per_ms
         self._queued = 0
-        self._items: deque[_Item] = deque()
+        self._items: deque[SpeechItem] = deque()
         self._heard: dict[ItemKey, int] = {}
         self._discarded: dict[str, None] = {}
         self._events: deque[PlayoutEvent] = deque()
@@ -108,11 +76,6 @@ class Playout:
     def queued_ms(self) -> float:
         """Audio waiting."""
         return self._queued / self._bytes_per_ms
-
-    @property
-    def item_being_heard(self) -> ItemKey | None:
-        """The item whose audio goes out now, also while it starves."""
-        return self._items[0].key if self._items and self._items[0].taken else None
 
     def push(self, audio: bytes, item_id: str, content_index: int) -> int:
         """Queue audio of an item. Returns the bytes accepted; the rest is over the bound, or all of it of an
@@ -180,7 +143,7 @@ class Playout:
                 self._report_over(item)
             else:
                 unheard.append(item.key)
-            self._report_marks(item, all_of_them=True)
+            self._events += item.marks_until(item.pushed)
         self._queued = 0
         return Flushed(heard, dropped_ms, tuple(unheard))
 
@@ -193,7 +156,7 @@ class Playout:
         """The oldest event not yet reported."""
         return self._events.popleft() if self._events else None
 
-    def _item(self, key: ItemKey) -> _Item:
+    def _item(self, key: ItemKey) -> SpeechItem:
         """The item in its place, or at the end of the queue: new, or going on after it had been heard."""
         for item in self._items:
             if item.key == key:
@@ -202,16 +165,16 @@ class Playout:
             self._items[-1].ended = True
             self._retire_played()
         heard = self._heard.get(key, 0)
-        self._items.append(_Item(key, pushed=heard, taken=heard))
+        self._items.append(SpeechItem(key, pushed=heard, taken=heard))
         return self._items[-1]
 
-    def _take(self, item: _Item, size: int, now: float) -> bytearray:
+    def _take(self, item: SpeechItem, size: int, now: float) -> bytearray:
         if not item.taken:
             self._events.append(ItemStarted(*item.key, now))
         self._queued -= size
         audio = item.take(size)
         if item.marks:
-            self._report_marks(item)
+            self._events += item.marks_until(item.taken)
         if item.ended:
             self._retire_played()
         return audio
@@ -227,22 +190,10 @@ class Playout:
         while self._items and self._items[0].ended and not self._items[0].waiting:
             self._report_over(self._items.popleft())
 
-    def _report_over(self, item: _Item) -> None:
+    def _report_over(self, item: SpeechItem) -> None:
         self._heard[item.key] = item.taken
         _forget_oldest(self._heard)
-        self._events.append(
-            ItemPlayed(
-                *item.key,
-                played_ms=item.taken // self._bytes_per_ms,
-                flushed_ms=item.waiting // self._bytes_per_ms,
-                interrupted=item.waiting > 0 or not item.ended,
-                starvations=dict(item.starvations),
-            )
-        )
-
-    def _report_marks(self, item: _Item, all_of_them: bool = False) -> None:
-        while item.marks and (all_of_them or item.marks[0][0] <= item.taken):
-            self._events.append(MarkReached(item.marks.popleft()[1]))
+        self._events.append(item.played(self._bytes_per_ms))
 
 
 def _forget_oldest(remembered: dict[Any, Any]) -> None:

@@ -130,7 +130,7 @@ class Receiver:
         timers = (self.buffer.next_deadline(), self.digits.next_timer())
         return min((timer for timer in timers if timer is not None), default=None)
 
-    def report(self) -> InboundReport:
+    def report(self, now: float) -> InboundReport:
         """Everything counted so far. MOS is for the loss alone: the session knows the delay."""
         counts, troubles, jitter = self._counts, self.buffer.counts, self.buffer.jitter
         missing = troubles.lost + troubles.late
@@ -145,7 +145,7 @@ class Receiver:
             silence_filled_ms=counts.silent_samples * 1000 / CLOCK_HZ,
             jitter_mean_ms=jitter.mean_ms,
             jitter_max_ms=jitter.max_ms,
-            buffer_depth_ms=self.buffer.depth_ms,
+            buffer_depth_ms=self.buffer.depth.ms(now),
             loss_percent=100 * missing / max(self.buffer.sequence.expected, 1),
             foreign=counts.foreign,
             malformed=counts.malformed,

@@ -23,14 +23,14 @@ class Sender:
         self._started_at: float | None = None
         self._sent = 0
         self._digits = DigitSender(CLOCK_HZ)
-        self._event_timestamp = 0
+        self._event_timestamp = self._press_type = 0
         self._next_slot_at: float | None = None
         self.configure(params)
 
     def configure(self, params: RtpParams) -> None:
         """Take what was negotiated, at first or by a re-INVITE."""
         self._payload_type = params.payload_type
-        self._dtmf_payload_type = params.dtmf_payload_type
+        self._event_type = params.dtmf_payload_type
         self._slot_ms = params.ptime_ms
         self._slot = params.ptime_ms * CLOCK_HZ // 1000
 
@@ -53,8 +53,9 @@ class Sender:
 
     def press(self, digit: str, duration_ms: int) -> None:
         """Queue a digit. Raises ValueError if it is none, or if the peer takes no telephone events."""
-        if self._dtmf_payload_type is None:
+        if self._event_type is None:
             raise ValueError("the peer accepts no telephone events")
+        self._press_type = self._event_type
         self._digits.press(digit, duration_ms, self._slot_ms)
 
     def next_slot_at(self) -> float | None:
@@ -78,7 +79,7 @@ class Sender:
             self._keep_up(now, self._slot)
             self._event_timestamp = self.timestamp
         self._sent += self._slot
-        return self._datagram(self._dtmf_payload_type or 0, self._event_timestamp, payload, first)
+        return self._datagram(self._press_type, self._event_timestamp, payload, first)
 
     def _keep_up(self, now: float, frame: int) -> bool:
         """Skip whole frames of timestamps if the clock is far ahead; also true for the first packet."""

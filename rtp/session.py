@@ -7,10 +7,10 @@ from rtp.address import Address
 from rtp.events import RtpEvent
 from rtp.packet import is_rtcp
 from rtp.params import Direction, JitterConfig, RtpParams
-from rtp.receiver import CLOCK_HZ, Concealed, Frame, Receiver
+from rtp.receiver import Concealed, Frame, Receiver
 from rtp.reporter import Reporter
 from rtp.sender import Sender
-from rtp.stats import OutboundReport, RtpReport, mos
+from rtp.stats import RtpReport, mos
 
 __all__ = ["Concealed", "Direction", "Frame", "JitterConfig", "RtpParams", "RtpSession"]
 
@@ -39,9 +39,8 @@ class RtpSession:
         self.inbound = Receiver(params, jitter)
         self.outbound = Sender(params, rng)
         self._reporter = Reporter(self.outbound, self.inbound.reception, rng, now, unix_offset_s)
+        self._reporter.configure(params)
         self._params = params
-        self._rtcp_source: Address | None = None
-        self._foreign_rtcp = 0
         self._unsent = 0
         self._datagrams: list[Datagram] = []
         self._rtcp: list[Datagram] = []
@@ -55,11 +54,8 @@ class RtpSession:
 
     def receive_rtcp(self, data: bytes, addr: Address, now: float) -> None:
         """Take a datagram from the RTCP port. What isn't from the peer's host is counted and dropped."""
-        if not self.inbound.latch.is_from_peer(addr):
-            self._foreign_rtcp += 1
-            return
-        self._rtcp_source = addr
-        self.inbound.events.extend(self._reporter.receive(data, self.inbound.ssrc, now))
+        byes = self._reporter.receive(data, addr, self.inbound.latch.target, self.inbound.ssrc, now)
+        self.inbound.events.extend(byes)
 
     def pop_frame(self, now: float) -> Frame | Concealed | None:
         """The next piece of the caller's audio, in the negotiated law; to be called until None."""
@@ -117,12 +113,11 @@ class RtpSession:
 
     def update_remote(self, params: RtpParams, now: float) -> None:
         """Take what a re-INVITE negotiated. A new remote address opens the source lock; the same keeps it."""
-        if params.remote_rtcp != self._params.remote_rtcp:
-            self._rtcp_source = None
         self._params = params
         self.inbound.configure(params)
         self.inbound.latch.expect(params.remote_rtp, now)
         self.outbound.configure(params)
+        self._reporter.configure(params)
 
     def close(self, now: float) -> None:
         """Say goodbye by RTCP."""
@@ -130,38 +125,13 @@ class RtpSession:
 
     def report(self, now: float) -> RtpReport:
         """Both directions up to now, for the call record."""
-        reporter, inbound = self._reporter, self.inbound.report()
+        reporter, inbound = self._reporter, self.inbound.report(now)
         one_way_ms = (reporter.rtt_ms or 0.0) / 2 + self._params.ptime_ms
-        score = mos(inbound.loss_percent, one_way_ms + inbound.jitter_mean_ms)
-        inbound = replace(inbound, mos=round(score, 2), foreign_rtcp=self._foreign_rtcp)
-        return RtpReport(inbound, self._outbound_report(one_way_ms), reporter.rtt_ms)
-
-    def _outbound_report(self, one_way_ms: float) -> OutboundReport:
-        sent, remote = self.outbound, self._reporter.remote
-        report = OutboundReport(packets=sent.packets, bytes=sent.octets, unsent=self._unsent)
-        if remote is None:
-            return report
-        loss_percent = 100 * max(remote.cumulative_lost, 0) / max(sent.packets, 1)
-        jitter_ms = remote.jitter * 1000 / CLOCK_HZ
-        score = mos(loss_percent, one_way_ms + jitter_ms)
-        return replace(
-            report,
-            lost=remote.cumulative_lost,
-            loss_percent=loss_percent,
-            jitter_ms=jitter_ms,
-            mos=round(score, 2),
-        )
+        score = round(mos(inbound.loss_percent, one_way_ms + inbound.jitter_mean_ms), 2)
+        inbound = replace(inbound, mos=score, foreign_rtcp=reporter.foreign)
+        return RtpReport(inbound, reporter.outbound_report(self._unsent, one_way_ms), reporter.rtt_ms)
 
     def _queue_rtcp(self, data: bytes) -> None:
-        address = self._rtcp_source or self._rtcp_address()
-        if address is not None:
-            self._rtcp.append((data, address))
-
-    def _rtcp_address(self) -> Address | None:
-        """SDP's address for RTCP, or beside the source if that turned out to be another (RFC 3550, 11)."""
         target = self.inbound.latch.target
-        if target is None:
-            return None
-        if target == self._params.remote_rtp and self._params.remote_rtcp is not None:
-            return self._params.remote_rtcp
-        return target[0], target[1] + 1
+        if target is not None:
+            self._rtcp.append((data, self._reporter.destination(target)))

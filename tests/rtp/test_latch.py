@@ -121,12 +121,3 @@ def test_a_flood_from_many_addresses_neither_grows_nor_keeps_the_caller_out() ->
             latch.judge(packet(port), (ATTACKER[0], 1024 + 20 * index + port), index * 0.02)
     assert Verdict.LOCKED in verdicts
     assert len(latch._candidates) <= MAX_CANDIDATES
-
-
-def test_rtcp_belongs_to_the_host_of_the_lock() -> None:
-    latch = Latch(CALLER)
-    assert latch.is_from_peer((CALLER[0], 9))
-    send(latch, BEHIND_NAT, PROBATION_S)
-    assert latch.is_from_peer((BEHIND_NAT[0], 9))
-    assert not latch.is_from_peer((CALLER[0], 9))
-    assert not Latch(None).is_from_peer(ATTACKER)

@@ -110,7 +110,7 @@ def test_an_end_that_comes_after_the_last_sample_finishes_the_item() -> None:
     pop(queue)
     queue.end_item("a", 0)
     assert isinstance(events(queue)[-1], ItemPlayed)
-    assert queue.item_being_heard is None
+    assert queue.flush().heard is None
 
 
 def test_a_new_item_ends_the_one_before_it() -> None:

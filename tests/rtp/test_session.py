@@ -356,11 +356,12 @@ def test_rtcp_from_elsewhere_or_of_other_streams_changes_nothing() -> None:
     rtp = session()
     feed(rtp, stream(0.1))
     events(rtp)
-    rtp.receive_rtcp(serialize_compound([Goodbye((SSRC,))]), ATTACKER, START + 1)
+    for attacker in (ATTACKER, (CALLER[0], 9999)):
+        rtp.receive_rtcp(serialize_compound([Goodbye((SSRC,))]), attacker, START + 1)
     rtp.receive_rtcp(serialize_compound([Goodbye((99,))]), (CALLER[0], 4001), START + 1)
     rtp.receive_rtcp(b"junk", (CALLER[0], 4001), START + 1)
     assert events(rtp) == []
-    assert rtp.report(START).inbound.foreign_rtcp == 1
+    assert rtp.report(START).inbound.foreign_rtcp == 2
     rtp.close(START + 2)
     assert [addr for _, addr in rtp.rtcp_to_send()] == [(CALLER[0], 4001)]
 
@@ -376,7 +377,10 @@ def test_rtcp_follows_a_source_behind_nat() -> None:
     rtp = session()
     feed(rtp, stream(1.0), BEHIND_NAT)
     rtp.close(START + 2)
-    assert [addr for _, addr in rtp.rtcp_to_send()] == [(BEHIND_NAT[0], BEHIND_NAT[1] + 1)]
+    rtp.receive_rtcp(serialize_compound([ReceiverReport(SSRC)]), (BEHIND_NAT[0], 62_500), START + 2)
+    rtp.close(START + 3)
+    destinations = [addr for _, addr in rtp.rtcp_to_send()]
+    assert destinations == [(BEHIND_NAT[0], BEHIND_NAT[1] + 1), (BEHIND_NAT[0], 62_500)]
 
 
 # --- the whole --------------------------------------------------------------------------------------
