@@ -68,9 +68,8 @@ class TrunkStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class LegReady(CallEvent, frozen=True, kw_only=True):
-    """The backend is configured: the call may be answered. `pipeline` prints the audio path."""
+    """The backend is configured: the call may be answered."""
 
-    pipeline: str
     ready_ms: float
 
 
@@ -80,6 +79,12 @@ class LegFailed(CallEvent, frozen=True, kw_only=True):
     sip_status: int
     reason_code: str
     detail: str
+
+
+class PathBuilt(CallEvent, frozen=True, kw_only=True):
+    """The audio path, printed, as it is from now on: at the start, and after a change of codec."""
+
+    path: str
 
 
 class MediaStarted(CallEvent, frozen=True, kw_only=True):
@@ -158,6 +163,7 @@ class LegEnded(CallEvent, frozen=True, kw_only=True):
 LegEvent = (
     LegReady
     | LegFailed
+    | PathBuilt
     | MediaStarted
     | SpeechStarted
     | SpeechStopped

@@ -28,14 +28,24 @@ class WorkerFigures:
     late_sum_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class ServerFigures:
+    """What the control process counts outside of calls."""
+
+    worker_restarts: int
+    rtp_port_pairs_in_use: int
+    source_filter_dropped: int
+
+
+Workers = Callable[[], Mapping[int, WorkerFigures]]
+
+
 class Metrics:
     """The server's metrics. `observe` takes every event of every call."""
 
-    def __init__(
-        self, workers: Callable[[], Mapping[int, WorkerFigures]], restarts: Callable[[], int]
-    ) -> None:
+    def __init__(self, workers: Workers, server: Callable[[], ServerFigures]) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(WorkerCollector(workers, restarts))
+        self.registry.register(FiguresCollector(workers, server))
         to = self.registry
         self._received = Counter(
             "sipagent_calls_received_total", "INVITEs judged", ["trunk", "direction"], registry=to
@@ -71,9 +81,6 @@ class Metrics:
         self._registered = Gauge(
             "sipagent_trunk_registered", "1 while the trunk is registered", ["trunk"], registry=to
         )
-        self._dropped = Gauge(
-            "sipagent_sip_source_filter_dropped", "Requests dropped from unlisted sources", registry=to
-        )
 
     def observe(self, event: events.Event, trunk: str, began: float) -> None:
         """Count one event of a call that came over `trunk` at `began`."""
@@ -106,9 +113,6 @@ class Metrics:
     def observe_trunk(self, event: events.TrunkStateChanged) -> None:
         self._registered.labels(event.trunk).set(event.registered)
 
-    def set_source_filter_dropped(self, total: int) -> None:
-        self._dropped.set(total)
-
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
@@ -121,16 +125,34 @@ class Metrics:
                         self._rtp.labels(f"{direction}_{kind}").inc(value)
 
 
-class WorkerCollector(Collector):
-    """Exposes what the media workers last reported."""
+class FiguresCollector(Collector):
+    """Exposes what is not counted by events: asked for at every scrape."""
 
-    def __init__(
-        self, workers: Callable[[], Mapping[int, WorkerFigures]], restarts: Callable[[], int]
-    ) -> None:
+    def __init__(self, workers: Workers, server: Callable[[], ServerFigures]) -> None:
         self._workers = workers
-        self._restarts = restarts
+        self._server = server
 
     def collect(self) -> Iterable[Metric]:
+        yield from self._collect_server()
+        yield from self._collect_workers()
+
+    def _collect_server(self) -> Iterable[Metric]:
+        figures = self._server()
+        yield CounterMetricFamily(
+            "sipagent_worker_restarts", "Media workers that died and were restarted", figures.worker_restarts
+        )
+        yield GaugeMetricFamily(
+            "sipagent_rtp_port_pairs_in_use",
+            "RTP/RTCP port pairs that calls hold",
+            figures.rtp_port_pairs_in_use,
+        )
+        yield CounterMetricFamily(
+            "sipagent_sip_requests_dropped",
+            "Requests from unlisted sources, dropped unanswered",
+            figures.source_filter_dropped,
+        )
+
+    def _collect_workers(self) -> Iterable[Metric]:
         legs = GaugeMetricFamily("sipagent_worker_legs", "Legs on a media worker", labels=["worker"])
         rss = GaugeMetricFamily(
             "sipagent_worker_resident_bytes", "Memory of a media worker", labels=["worker"]
@@ -151,11 +173,7 @@ class WorkerCollector(Collector):
             cpu.add_metric(label, figures.cpu_s)
             skipped.add_metric(label, figures.ticks_skipped)
             late.add_metric(label, cumulative(figures), figures.late_sum_s)
-        restarts = CounterMetricFamily(
-            "sipagent_worker_restarts", "Media workers that died and were restarted"
-        )
-        restarts.add_metric([], self._restarts())
-        return [legs, rss, cpu, skipped, late, restarts]
+        return [legs, rss, cpu, skipped, late]
 
 
 def cumulative(figures: WorkerFigures) -> list[tuple[str, float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import time
 import uuid
@@ -15,12 +16,13 @@ from sipagent.call.house import House
 from sipagent.call.load import CallLoad
 from sipagent.call.log import CallLog
 from sipagent.call.narration import log_event
-from sipagent.call.session import CallSession
+from sipagent.call.session import CallSession, record_rejected
 from sipagent.config import Config
 from sipagent.errors import EndReason
-from sipagent.metrics import Metrics, WorkerFigures
+from sipagent.metrics import Metrics, ServerFigures, WorkerFigures
 from sipagent.sip.agent import SipAgent
 from sipagent.sip.call import SipCall
+from sipagent.sip.messages import RejectedInvite
 from sipagent.worker.ipc import LATE_BOUNDS_S
 from sipagent.worker.supervisor import Supervisor
 
@@ -39,6 +41,7 @@ class Server:
         workers = config.media.workers
         self._config = config
         self._calls: dict[str, tuple[CallSession, asyncio.Task[None]]] = {}
+        self._rejected: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._stop = asyncio.Event()
@@ -47,8 +50,10 @@ class Server:
         self._log = CallLog(
             spool=storage.spool, transcripts=storage.transcripts, recordings=storage.recordings
         )
-        self._metrics = Metrics(self._worker_figures, lambda: self._workers.restarts)
-        self._sip = SipAgent(config, on_invite=self._on_invite, on_trunk=self._on_trunk)
+        self._metrics = Metrics(self._worker_figures, self._figures)
+        self._sip = SipAgent(
+            config, on_invite=self._on_invite, on_trunk=self._on_trunk, on_rejected=self._on_rejected
+        )
         self._http = HttpServer(build(self._readiness, self._metrics.exposition), config.http.listen)
         self._house = House(
             config=config,
@@ -74,6 +79,7 @@ class Server:
             await self._close()
 
     async def _start(self) -> None:
+        raise_file_limit()
         self._log.recover()
         await self._workers.start()
         await self._sip.start()
@@ -110,22 +116,29 @@ class Server:
 
     def _on_invite(self, sip: SipCall) -> None:
         call_id = uuid.uuid4().hex
-        session = CallSession(call_id, sip, self._house)
-        task = asyncio.create_task(self._run_call(session), name=f"call {call_id}")
+        with logs.call(call_id):
+            session = CallSession(call_id, sip, self._house)
+            task = asyncio.create_task(self._run_call(session), name=f"call {call_id}")
         self._calls[call_id] = (session, task)
         self._idle.clear()
 
     async def _run_call(self, session: CallSession) -> None:
-        with logs.call(session.call_id):
-            try:
-                await session.run()
-            except Exception:  # the call's edge: one call's defect must not end the others
-                log.exception("call_crashed")
-                await session.abandon()
-            finally:
-                del self._calls[session.call_id]
-                if not self._calls:
-                    self._idle.set()
+        try:
+            await session.run()
+        except Exception:  # the call's edge: one call's defect must not end the others
+            log.exception("call_crashed")
+            await session.abandon()
+        finally:
+            del self._calls[session.call_id]
+            if not self._calls:
+                self._idle.set()
+
+    def _on_rejected(self, rejected: RejectedInvite) -> None:
+        """pjsip refused an INVITE by itself; it gets its record all the same."""
+        call_id = uuid.uuid4().hex
+        task = asyncio.create_task(record_rejected(call_id, rejected, self._house), name=f"call {call_id}")
+        self._rejected.add(task)
+        task.add_done_callback(self._rejected.discard)
 
     def _on_trunk(self, event: events.TrunkStateChanged) -> None:
         self._metrics.observe_trunk(event)
@@ -133,7 +146,7 @@ class Server:
 
     def _registered_sources(self) -> dict[str, frozenset[str]]:
         return {
-            name: frozenset(str(network.network_address) for network in self._sip.sources(name))
+            name: self._sip.registrar_addresses(name)
             for name, trunk in self._config.trunks.items()
             if trunk.registration is not None
         }
@@ -145,6 +158,13 @@ class Server:
             "workers": bool(self._workers.ready_workers()),
             "accepting_calls": not self._house.load.draining,
         }
+
+    def _figures(self) -> ServerFigures:
+        return ServerFigures(
+            worker_restarts=self._workers.restarts,
+            rtp_port_pairs_in_use=self._house.ports.in_use,
+            source_filter_dropped=self._sip.dropped_requests,
+        )
 
     def _worker_figures(self) -> dict[int, WorkerFigures]:
         return {
@@ -160,3 +180,9 @@ class Server:
             )
             for number, report in self._workers.reports().items()
         }
+
+
+def raise_file_limit() -> None:
+    """Every port pair and every worker costs descriptors: take all that the system allows us."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -73,14 +73,16 @@ class AgentSpeech:
         truncations = []
         unheard = False
         for item in self._items.values():
+            if item.stale:
+                continue
+            item.stale = True
             if item.item_id == item_id:
                 unheard = True
                 received_ms = item.audio_bytes // self._bytes_per_ms
                 if heard_ms < received_ms or not item.audio_done:
                     truncations.append(Truncation(item.item_id, content_index, min(heard_ms, received_ms)))
-            elif unheard and item.audio_bytes and not item.stale:
+            elif unheard and item.audio_bytes:
                 truncations.append(Truncation(item.item_id, item.content_index, 0))
-            item.stale = True
         if self.active_response is not None:
             self._stale_responses.append(self.active_response)
         return truncations

@@ -6,7 +6,7 @@ import asyncio
 import socket
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.frames import CloseCode
 
 from sipagent.backends.base import (
@@ -184,7 +184,7 @@ async def _connect(endpoint: Endpoint) -> ClientConnection:
         )
     except InvalidStatus as error:
         raise _refusal(error) from error
-    except (OSError, EOFError, InvalidHandshake, InvalidURI) as error:
+    except (OSError, EOFError, WebSocketException) as error:
         raise BackendUnreachable(f"can't connect: {error}", code=type(error).__name__) from error
     sock = connection.transport.get_extra_info("socket")
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)

@@ -61,7 +61,7 @@ class CallRecord(msgspec.Struct, kw_only=True):
     end_reason: str | None = None
     detail: str = ""
     codec: str | None = None
-    pipeline: str | None = None
+    path: str | None = None
     timings: Timings = msgspec.field(default_factory=Timings)
     turns: list[Turn] = []
     digits: list[dict[str, Any]] = []
@@ -103,8 +103,9 @@ class RecordBuilder:
                 record.sip_status, record.reason_code = event.sip_status, event.reason_code
                 record.detail = event.detail
             case events.LegReady():
-                record.pipeline = event.pipeline
                 record.timings.backend_ready_ms = self._ms(event.at)
+            case events.PathBuilt():
+                record.path = event.path
             case events.CallAnswered():
                 self._answered = event.at
                 record.codec = event.codec

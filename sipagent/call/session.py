@@ -17,16 +17,19 @@ from sipagent import events, logs
 from sipagent.call import admission
 from sipagent.call.admission import Admit, Refuse
 from sipagent.call.house import House
+from sipagent.call.origin import trunk_of
 from sipagent.call.state import State, next_state
 from sipagent.errors import EndReason, NoRtpPort, NoWorker, ReasonCode, SdpError
 from sipagent.sip import sdp
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import (
     CallDisconnected,
+    IncomingInvite,
     InfoDigit,
     LocalMedia,
     MediaNegotiated,
     NegotiatedMedia,
+    RejectedInvite,
     SipEvent,
 )
 from sipagent.sip.route import local_address_towards
@@ -55,7 +58,7 @@ class CallSession:
         decision = self._decide()
         self._decision = decision
         self._trunk = decision.trunk.name if decision.trunk else ""
-        received = self._received()
+        received = call_received(call_id, self._invite, self._trunk, self._began)
         self._story = house.calls.story(received)
         self._publish(received)
 
@@ -69,8 +72,7 @@ class CallSession:
         else:
             with self._house.load.permit(self._trunk, self._began):
                 await self._serve(self._decision)
-        self._publish(self._ended())
-        await self._story.close()
+        await self._leave()
 
     def end(self, reason: EndReason, detail: str = "") -> None:
         """End the call from our side, whatever it is doing."""
@@ -84,7 +86,14 @@ class CallSession:
         self._sip.hang_up(sip_status=500, reason_code=ReasonCode.INTERNAL_ERROR)
         if self._leg is not None:
             self._leg.close(EndReason.INTERNAL_ERROR)
-        self._publish(self._ended())
+        await self._leave()
+
+    async def _leave(self) -> None:
+        """Tell the last event; returns when the record is on disk."""
+        ended = self._ended()
+        self._publish(ended)
+        if isinstance(self._decision, Admit):
+            self._house.metrics.call_left(self._trunk, ended.end_reason)
         await self._story.close()
 
     async def _serve(self, admitted: Admit) -> None:
@@ -219,10 +228,9 @@ class CallSession:
         assert self._leg is not None
         if self._story.record.answered_at is None:
             self._publish(events.CallAnswered(call_id=self.call_id, at=time.monotonic(), codec=media.codec))
-            self._leg.start(rtp_params(media))
         else:
             log.info("media_updated", codec=media.codec, direction=media.direction)
-            self._leg.update(rtp_params(media))
+        self._leg.start(rtp_params(media))
 
     def _digit(self, event: InfoDigit) -> None:
         assert self._leg is not None
@@ -267,19 +275,6 @@ class CallSession:
         if self._ending is None:
             self._ending = (reason, sip_status, detail)
 
-    def _received(self) -> events.CallReceived:
-        invite = self._invite
-        return events.CallReceived(
-            call_id=self.call_id,
-            at=self._began,
-            direction="inbound",
-            source=f"{invite.source_ip}:{invite.source_port}/{invite.transport}",
-            trunk=self._trunk or None,
-            from_number=invite.from_number,
-            to_number=invite.to_number,
-            sip_call_id=invite.sip_call_id,
-        )
-
     def _ended(self) -> events.CallEnded:
         reason, sip_status, detail = self._ending or (EndReason.INTERNAL_ERROR, 500, "")
         return events.CallEnded(
@@ -289,6 +284,44 @@ class CallSession:
             sip_status=sip_status,
             detail=detail,
         )
+
+
+async def record_rejected(call_id: str, rejected: RejectedInvite, house: House) -> None:
+    """Keep the record of an INVITE that never became a call, because pjsip refused it by itself."""
+    now = time.monotonic()
+    trunk = trunk_of(rejected.invite, house.config, house.registered_sources())
+    name = trunk.name if trunk else ""
+    received = call_received(call_id, rejected.invite, name, now)
+    refused = events.CallRefused(
+        call_id=call_id,
+        at=now,
+        sip_status=rejected.sip_status,
+        reason_code=rejected.reason_code,
+        detail="refused by the SIP stack",
+    )
+    ended = events.CallEnded(
+        call_id=call_id, at=now, end_reason=EndReason.REFUSED, sip_status=rejected.sip_status
+    )
+    story = house.calls.story(received)
+    for event in (received, refused, ended):
+        story.tell(event)
+        house.metrics.observe(event, name, now)
+        house.watch(event)
+    await story.close()
+
+
+def call_received(call_id: str, invite: IncomingInvite, trunk: str, now: float) -> events.CallReceived:
+    """The first event of an inbound call."""
+    return events.CallReceived(
+        call_id=call_id,
+        at=now,
+        direction="inbound",
+        source=f"{invite.source_ip}:{invite.source_port}/{invite.transport}",
+        trunk=trunk or None,
+        from_number=invite.from_number,
+        to_number=invite.to_number,
+        sip_call_id=invite.sip_call_id,
+    )
 
 
 def why_disconnected(event: CallDisconnected, state: State) -> EndReason:

@@ -7,6 +7,7 @@ on the next start if the process died.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -168,17 +169,22 @@ def complete(file: BinaryIO) -> None:
 
 
 def repair(directory: Path) -> list[Path]:
-    """Complete every `*.part` under `directory` that a dead process left. Returns the recordings' paths."""
+    """Complete every `*.part` under `directory` that a dead process left. Returns the recordings' paths.
+
+    A worker that outlived its server for a moment may complete its recordings at the same time: whoever
+    renames the file first is right.
+    """
     repaired = []
     for part in sorted(directory.rglob(f"*.wav{PART}")):
-        if part.stat().st_size < wav.HEADER_BYTES:
-            part.unlink()
-            continue
-        with open(part, "r+b") as file:
-            complete(file)
         path = part.with_name(part.name.removesuffix(PART))
-        os.replace(part, path)
-        repaired.append(path)
+        with contextlib.suppress(FileNotFoundError):
+            if part.stat().st_size < wav.HEADER_BYTES:
+                part.unlink()
+                continue
+            with open(part, "r+b") as file:
+                complete(file)
+            os.replace(part, path)
+            repaired.append(path)
     return repaired
 
 

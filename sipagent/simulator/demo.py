@@ -131,7 +131,8 @@ COLOURS = {"sip": "blue", "media": "magenta", "caller": "green", "agent": "cyan"
 TIMELINE = {
     "call_received": ("sip", "INVITE from {from_number} to {to_number}"),
     "call_admitted": ("sip", "admitted by {route}, 180 Ringing"),
-    "leg_ready": ("media", "backend ready after {ready_ms} ms; {pipeline}"),
+    "leg_ready": ("media", "backend ready after {ready_ms} ms"),
+    "path_built": ("media", "{path}"),
     "call_answered": ("sip", "200 OK, {codec}"),
     "media_started": ("media", "first RTP from {source}, source locked"),
     "agent_speech_started": ("agent", "speaks"),

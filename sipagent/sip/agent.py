@@ -113,6 +113,15 @@ class SipAgent:
         """The networks that a trunk's requests may come from, as known now."""
         return self._sources.of(trunk)
 
+    def registrar_addresses(self, trunk: str) -> frozenset[str]:
+        """The addresses that a trunk's registrar resolved to."""
+        return self._sources.resolved(trunk)
+
+    @property
+    def dropped_requests(self) -> int:
+        """Requests from unlisted sources that got no answer; 0 in a build that can't filter."""
+        return pjsua.dropped_requests()
+
     @property
     def calls(self) -> int:
         """Calls that pjsua2 still holds."""

@@ -26,6 +26,10 @@ class Sources:
     def of(self, trunk: str) -> frozenset[Network]:
         return self._configured[trunk] | self._resolved.get(trunk, frozenset())
 
+    def resolved(self, trunk: str) -> frozenset[str]:
+        """The addresses of a trunk's registrar, as last resolved."""
+        return frozenset(str(network.network_address) for network in self._resolved.get(trunk, ()))
+
     def all(self) -> frozenset[Network]:
         return frozenset(network for trunk in self._configured for network in self.of(trunk))
 

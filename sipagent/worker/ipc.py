@@ -48,14 +48,7 @@ class OpenLeg(Message, frozen=True, kw_only=True):
 
 
 class StartMedia(Message, frozen=True, kw_only=True):
-    """The call stands: audio flows from now on."""
-
-    call_id: str
-    params: RtpParams
-
-
-class UpdateMedia(Message, frozen=True, kw_only=True):
-    """A re-INVITE changed address, codec or direction."""
+    """Audio flows from now on; sent again, with what a re-INVITE changed."""
 
     call_id: str
     params: RtpParams
@@ -93,7 +86,7 @@ class WorkerReport(Message, frozen=True, kw_only=True):
     ticks_skipped: int
 
 
-ToWorker = OpenLeg | StartMedia | UpdateMedia | PressDigit | CloseLeg
+ToWorker = OpenLeg | StartMedia | PressDigit | CloseLeg
 ToControl = WorkerReady | WorkerReport | LegEvent
 
 #: Upper bounds, in seconds, of `WorkerReport.tick_late_buckets` (the last bucket is unbounded).

@@ -31,7 +31,6 @@ from sipagent.worker.ipc import (
     PressDigit,
     StartMedia,
     ToWorker,
-    UpdateMedia,
     WorkerReady,
     WorkerReport,
 )
@@ -78,20 +77,17 @@ class Worker:
         match message:
             case StartMedia():
                 leg.start(message.params)
-            case UpdateMedia():
-                leg.update(message.params)
             case PressDigit():
                 leg.press(message.digit)
             case CloseLeg():
                 leg.close(message.reason)
 
     def _open(self, order: OpenLeg, fds: list[int]) -> None:
-        sockets = [socket.socket(fileno=fd) for fd in fds]
+        rtp_socket, rtcp_socket = (socket.socket(fileno=fd) for fd in fds)
         leg = Leg(
             order,
             AgentConfig.model_validate(order.agent),
-            rtp_socket=sockets[0],
-            rtcp_socket=sockets[1],
+            (rtp_socket, rtcp_socket),
             emit=self._channel.send,
             ticker=self._ticker,
             recordings=self._recordings,

@@ -26,7 +26,6 @@ from sipagent.worker.ipc import (
     StartMedia,
     ToControl,
     ToWorker,
-    UpdateMedia,
     WorkerReady,
     WorkerReport,
 )
@@ -50,10 +49,8 @@ class LegHandle:
         self._send = send
 
     def start(self, params: RtpParams) -> None:
+        """Let audio flow, or take up what a re-INVITE changed."""
         self._send(StartMedia(call_id=self.call_id, params=params))
-
-    def update(self, params: RtpParams) -> None:
-        self._send(UpdateMedia(call_id=self.call_id, params=params))
 
     def press(self, digit: str) -> None:
         self._send(PressDigit(call_id=self.call_id, digit=digit))

@@ -1,0 +1,104 @@
+"""What a leg tells the control process: what its three sources report, in the words of `sipagent.events`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rtp.events import DigitReceived, ItemPlayed, ItemStarted, PlayoutEvent, RtpEvent, SourceLatched
+from sipagent import events
+from sipagent.backends.base import (
+    BackendEvent,
+    CallerSpeechStarted,
+    CallerSpeechStopped,
+    ProblemReported,
+    TranscriptFinished,
+    UsageCounted,
+)
+from sipagent.media.recorder import RecordingOutcome
+
+Emit = Callable[[events.LegEvent], None]
+
+
+class Reporter:
+    """Emits call events for one call. What has no meaning outside the leg is passed over."""
+
+    def __init__(self, call_id: str, emit: Emit) -> None:
+        self._call_id = call_id
+        self._emit = emit
+
+    def ready(self, ready_ms: float, now: float) -> None:
+        self._emit(events.LegReady(call_id=self._call_id, at=now, ready_ms=round(ready_ms, 1)))
+
+    def path_built(self, path: str, now: float) -> None:
+        self._emit(events.PathBuilt(call_id=self._call_id, at=now, path=path))
+
+    def failed(self, sip_status: int, reason_code: str, detail: str, now: float) -> None:
+        self._emit(
+            events.LegFailed(
+                call_id=self._call_id, at=now, sip_status=sip_status, reason_code=reason_code, detail=detail
+            )
+        )
+
+    def ended(
+        self,
+        reason: str,
+        detail: str,
+        rtp: dict[str, Any],
+        audio: dict[str, int],
+        recording: RecordingOutcome | None,
+        now: float,
+    ) -> None:
+        self._emit(
+            events.LegEnded(
+                call_id=self._call_id,
+                at=now,
+                reason=reason,
+                detail=detail,
+                rtp=rtp,
+                audio=audio,
+                recording=recording.path if recording else None,
+                recording_truncated=recording.truncated if recording else False,
+            )
+        )
+
+    def rtp(self, event: RtpEvent, now: float) -> None:
+        match event:
+            case SourceLatched(addr):
+                source = f"{addr[0]}:{addr[1]}"
+                self._emit(events.MediaStarted(call_id=self._call_id, at=now, source=source))
+            case DigitReceived(digit, duration_ms):
+                self._emit(
+                    events.DigitReceived(call_id=self._call_id, at=now, digit=digit, duration_ms=duration_ms)
+                )
+
+    def playout(self, event: PlayoutEvent, now: float) -> None:
+        match event:
+            case ItemStarted():
+                self._emit(events.AgentSpeechStarted(call_id=self._call_id, at=now, item_id=event.item_id))
+            case ItemPlayed():
+                self._emit(
+                    events.AgentSpeechEnded(
+                        call_id=self._call_id,
+                        at=now,
+                        item_id=event.item_id,
+                        played_ms=event.played_ms,
+                        flushed_ms=event.flushed_ms,
+                        interrupted=event.interrupted,
+                        starvations={cause.value: frames for cause, frames in event.starvations.items()},
+                    )
+                )
+
+    def backend(self, event: BackendEvent, now: float) -> None:
+        call_id = self._call_id
+        match event:
+            case CallerSpeechStarted(item_id=item_id, audio_ms=audio_ms):
+                self._emit(events.SpeechStarted(call_id=call_id, at=now, item_id=item_id, audio_ms=audio_ms))
+            case CallerSpeechStopped(item_id=item_id, audio_ms=audio_ms):
+                self._emit(events.SpeechStopped(call_id=call_id, at=now, item_id=item_id, audio_ms=audio_ms))
+            case TranscriptFinished(role=role, item_id=item_id, text=text):
+                self._emit(events.Transcript(call_id=call_id, at=now, role=role, item_id=item_id, text=text))
+            case UsageCounted(source=source, usage=usage):
+                self._emit(events.UsageReported(call_id=call_id, at=now, source=source, usage=usage))
+            case ProblemReported(code=code, message=message):
+                self._emit(events.BackendProblem(call_id=call_id, at=now, code=code, message=message))

@@ -1,0 +1,144 @@
+"""The phone side of a leg while audio flows: sockets, RTP session, audio path, recording, on the tick.
+
+in    udp -> rtp.session (latch, statistics, jitter buffer) -> pipeline.caller -> backend
+out   playout -> pipeline.wire -> rtp.session -> udp
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rtp.address import Address
+from rtp.events import DigitReceived
+from rtp.playout import Playout, StarvationCause
+from rtp.session import JitterConfig, RtpParams, RtpSession
+from rtp.udp import UdpPair
+from sipagent.backends.base import Backend
+from sipagent.formats import CODECS
+from sipagent.media import pipeline
+from sipagent.media.nodes import Node
+from sipagent.media.recorder import Recorder, RecordingOutcome, RecordingWriter
+from sipagent.worker.ipc import OpenLeg
+from sipagent.worker.reporter import Reporter
+from sipagent.worker.ticker import FRAME_MS, Ticker
+
+OpenUdp = Callable[
+    [Callable[[bytes, Address, float], None], Callable[[bytes, Address, float], None]], UdpPair
+]
+
+
+class Stream:
+    """Flows from construction to `finish`. `agent` is the path from backend to playout, for the printout."""
+
+    def __init__(
+        self,
+        order: OpenLeg,
+        params: RtpParams,
+        *,
+        playout: Playout,
+        backend: Backend,
+        agent: Node,
+        reporter: Reporter,
+        open_udp: OpenUdp,
+        ticker: Ticker,
+        recordings: RecordingWriter,
+    ) -> None:
+        now = time.monotonic()
+        self._phone = CODECS[params.codec]
+        self._queued = pipeline.playout_format(backend.output_format)
+        self._playout = playout
+        self._backend = backend
+        self._agent = agent
+        self._reporter = reporter
+        self._ticker = ticker
+        jitter = JitterConfig(order.jitter_min_ms, order.jitter_max_ms)
+        self._session = RtpSession(params, jitter, now, unix_offset_s=time.time() - now)
+        self._recorder: Recorder | None = None
+        if order.recording is not None:
+            path = Path(order.recording)
+            self._recorder = Recorder(path, recordings, caller=self._phone, agent=self._queued, start=now)
+        self._caller, self._wire = self._build_path()
+        self._udp = open_udp(self._on_rtp, self._on_rtcp)
+        self._udp.open()
+        ticker.add(self._tick)
+
+    def update(self, params: RtpParams) -> None:
+        """Take what a re-INVITE changed: address, codec, direction."""
+        self._session.update_remote(params, time.monotonic())
+        if CODECS[params.codec] != self._phone:
+            self._phone = CODECS[params.codec]
+            self._caller, self._wire = self._build_path()
+
+    def report_playout(self, now: float) -> None:
+        """Tell what playout noticed."""
+        while (event := self._playout.next_event()) is not None:
+            self._reporter.playout(event, now)
+
+    async def finish(self) -> tuple[dict[str, Any], RecordingOutcome | None]:
+        """Stop, say goodbye by RTCP, complete the recording. Returns the RTP report and the recording."""
+        now = time.monotonic()
+        self._ticker.remove(self._tick)
+        self._playout.flush()
+        self.report_playout(now)
+        self._session.close(now)
+        self._send()
+        self._udp.close()
+        report = self._session.report(now).as_dict()
+        if self._recorder is None:
+            return report, None
+        return report, await asyncio.wrap_future(self._recorder.finish(now))
+
+    def _build_path(self) -> tuple[Node, Node]:
+        backend = self._backend
+        caller = pipeline.caller(
+            self._phone, backend.input_format, lambda audio, now: backend.send_audio(audio), self._recorder
+        )
+        wire = pipeline.wire(self._queued, self._phone, self._session.send_frame, self._recorder)
+        path = f"caller: rtp -> {caller} | agent: backend -> {self._agent} -> {wire}"
+        self._reporter.path_built(path, time.monotonic())
+        return caller, wire
+
+    def _on_rtp(self, data: bytes, addr: Address, now: float) -> None:
+        self._session.receive_datagram(data, addr, now)
+        self._drain(now)
+
+    def _on_rtcp(self, data: bytes, addr: Address, now: float) -> None:
+        self._session.receive_rtcp(data, addr, now)
+
+    def _drain(self, now: float) -> None:
+        """Move what the jitter buffer lets go, holes concealed, and tell what the session noticed."""
+        while (frame := self._session.pop_frame(now)) is not None:
+            self._caller.write(frame.payload, now)
+        while (event := self._session.next_event()) is not None:
+            self._reporter.rtp(event, now)
+            if isinstance(event, DigitReceived):
+                self._backend.send_digit(event.digit)
+
+    def _tick(self, now: float, late_s: float) -> None:
+        self._drain(now)
+        if self._session.may_send:
+            frame = self._playout.pop(FRAME_MS, now, starvation_cause(late_s))
+            self._wire.write(frame.audio, now)
+            self.report_playout(now)
+        self._session.handle_timer(now)
+        self._send()
+        if self._recorder is not None:
+            self._recorder.advance(now)
+
+    def _send(self) -> None:
+        for data, addr in self._session.datagrams_to_send():
+            self._udp.send(data, addr)
+        for data, addr in self._session.rtcp_to_send():
+            self._udp.send_rtcp(data, addr)
+
+
+def starvation_cause(late_s: float) -> StarvationCause:
+    """Whom to blame if there is nothing to send on a tick that comes `late_s` late."""
+    frames_late = late_s * 1000 / FRAME_MS
+    if frames_late > 2:
+        return StarvationCause.WORKER_OVERLOADED
+    return StarvationCause.LOOP_LATE if frames_late > 1 else StarvationCause.BACKEND_LATE
