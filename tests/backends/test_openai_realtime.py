@@ -353,7 +353,7 @@ def test_interrupting_twice_truncates_once(talk, says):
     talk.hear(says.created(), says.audio(500), says.speech_started())
     talk.protocol.interrupt("i1", 0, 100)
     talk.sent()
-    talk.protocol.interrupt(None, 0, 0)
+    talk.protocol.interrupt("i1", 0, 100)
     assert truncations(talk.sent()) == []
 
 
