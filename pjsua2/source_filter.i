@@ -1,4 +1,4 @@
-// Two additions to the pjsua2 module, appended to pjsua2.i by build.py:
+// What sipagent adds to the pjsua2 module, appended to pjsua2.i by build.py:
 //
 //   setSourceFilter("192.0.2.0/24 2001:db8::/32")   only these sources get an answer; "" = nobody; call again to replace.
 //                                                   ValueError on a malformed entry (the old list stays),
@@ -241,3 +241,8 @@ void setSourceFilter(const std::string &cidrs);
 void clearSourceFilter();
 unsigned long long sourceFilterDropped();
 std::string compiledLimits();
+
+// Until libInit() is told where to log, pjlib prints to stdout: a server's stdout is not for that.
+%init %{
+    pj_log_set_level(0);
+%}

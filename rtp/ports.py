@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from random import Random, SystemRandom
 
 RECEIVE_BUFFER_BYTES = 64 * 1024
-DSCP_EF = 0xB8
-"""Expedited forwarding (RFC 3246), as the TOS or traffic class byte."""
+DSCP_EF = 46
+"""Expedited forwarding (RFC 3246), for RTP and RTCP."""
 CONFLICT_RETRY_S = 60.0
 """A pair that another process had bound is tried again after this long."""
 MAX_DRAINED = 1000
@@ -35,13 +35,20 @@ class PortPool:
     """The pairs of `host` between `first` and `last`, both included. Times are monotonic seconds."""
 
     def __init__(
-        self, host: str, first: int, last: int, quarantine_s: float = 3.0, rng: Random | None = None
+        self,
+        host: str,
+        first: int,
+        last: int,
+        quarantine_s: float = 3.0,
+        dscp: int = DSCP_EF,
+        rng: Random | None = None,
     ) -> None:
         self.conflicts = 0
         """Times that a pair was found bound by another process."""
         self._host = host
         self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._quarantine_s = quarantine_s
+        self._dscp = dscp
         self._rng = rng or SystemRandom()
         self._free: list[PortPair | int] = list(range(first + first % 2, last, 2))
         self._resting: deque[tuple[float, PortPair | int]] = deque()
@@ -108,24 +115,24 @@ class PortPool:
             return None
 
     def _bind(self, port: int) -> PortPair:
-        rtp_sock = _bound(self._family, self._host, port)
+        rtp_sock = _bound(self._family, self._host, port, self._dscp)
         try:
-            return PortPair(rtp_sock, _bound(self._family, self._host, port + 1), port)
+            return PortPair(rtp_sock, _bound(self._family, self._host, port + 1, self._dscp), port)
         except OSError:
             rtp_sock.close()
             raise
 
 
-def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+def _bound(family: socket.AddressFamily, host: str, port: int, dscp: int) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, DSCP_EF)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
         else:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP_EF)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
         sock.bind((host, port))
     except OSError:
         sock.close()

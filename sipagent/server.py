@@ -58,7 +58,7 @@ class Server:
         self._house = House(
             config=config,
             load=CallLoad(config, now),
-            ports=PortPool(rtp.bind_address, rtp.first_port, rtp.last_port, quarantine_s=rtp.quarantine_s),
+            ports=PortPool(rtp.bind_address, rtp.first_port, rtp.last_port, rtp.quarantine_s, rtp.dscp),
             workers=self._workers,
             calls=self._log,
             metrics=self._metrics,

@@ -64,7 +64,6 @@ class TrunkConfig(Section):
     numbers: Mapping[str, str] = {}
     max_calls: PositiveInt | None = None
     max_calls_per_second: PositiveFloat | None = None
-    ringing_timeout_s: PositiveInt = 60
     record: bool | None = None
 
     @model_validator(mode="after")

@@ -44,7 +44,7 @@ def test_a_pair_is_an_even_port_and_the_next(pool: PortPool) -> None:
     assert pair.rtp_sock.getsockname() == ("127.0.0.1", pair.port)
     assert pair.rtcp_sock.getsockname() == ("127.0.0.1", pair.port + 1)
     assert not pair.rtp_sock.getblocking()
-    assert pair.rtp_sock.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == DSCP_EF
+    assert pair.rtp_sock.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == DSCP_EF << 2
 
 
 def test_pairs_are_lent_once_until_the_pool_is_exhausted(pool: PortPool) -> None:
