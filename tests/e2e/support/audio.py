@@ -1,0 +1,66 @@
+"""Known signals and what to look for in audio."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sipagent.formats import CODECS, AudioFormat
+from sipagent.media.nodes import decoder
+from sipagent.simulator import voice
+
+RATE = 8000
+Samples = npt.NDArray[np.int16]
+
+
+def signal(number: int, ms: int, law: AudioFormat) -> bytes:
+    """Pseudo-random law bytes, another signal for each number, none of its frames silent."""
+    return voice.pattern(number, ms, law)
+
+
+def tone(hz: float, ms: int, law: AudioFormat) -> bytes:
+    return voice.tone(hz, ms, law)
+
+
+def samples(audio: bytes, codec: str) -> Samples:
+    """Law bytes as 16-bit samples."""
+    return np.frombuffer(decoder(CODECS[codec])(audio), "<i2")
+
+
+def received(audio: bytes | bytearray, name: str) -> Samples:
+    """What a backend received in one of the formats of `backend.audio`."""
+    return np.frombuffer(audio, "<i2") if name == "pcm24" else samples(bytes(audio), name.upper())
+
+
+def recorded(path: str | Path) -> tuple[Samples, Samples]:
+    """Caller and agent of a recording; fails unless it is a whole stereo WAV file of 16 bits at 8000 Hz."""
+    with wave.open(str(path)) as file:
+        assert file.getparams()[:3] == (2, 2, RATE)
+        data = file.readframes(file.getnframes())
+        assert len(data) == 4 * file.getnframes() > 0
+    both = np.frombuffer(data, "<i2").reshape(-1, 2)
+    return both[:, 0], both[:, 1]
+
+
+def holds(whole: Samples, part: Samples) -> bool:
+    """Is `part` there in one piece, sample by sample?"""
+    return part.astype("<i2").tobytes() in whole.astype("<i2").tobytes()
+
+
+def from_first_sound(audio: Samples) -> Samples:
+    """Without the silence at its beginning."""
+    return audio[np.flatnonzero(audio)[0] :]
+
+
+def pitch_hz(audio: Samples, rate: int = RATE) -> float:
+    """The strongest frequency."""
+    spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio))))
+    return float(np.argmax(spectrum) * rate / len(audio))
+
+
+def level_db(audio: Samples) -> float:
+    """RMS relative to full scale."""
+    return 20 * float(np.log10(np.sqrt(np.mean(np.square(audio.astype(np.float64)))) / 32768 + 1e-9))

@@ -1,0 +1,271 @@
+"""A telephone by hand: SIP messages and RTP packets without the code under test.
+
+Every packet heard is kept with its arrival time, so that a test can say what was on the wire and when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from rtp import packet
+from rtp.dtmf import DigitSender
+from rtp.pacer import Pacer
+from sipagent.formats import CODECS, AudioFormat
+from tests.e2e.support.server import NUMBER, Setup
+from tests.e2e.support.sip import Address, Message, Socket, request
+from tests.e2e.support.waiting import PATIENCE_S
+
+FRAME_MS = 20
+PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}
+TELEPHONE_EVENT = 101
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An RTP packet that came in, and when (CLOCK_MONOTONIC)."""
+
+    at: float
+    packet: packet.RtpPacket
+
+
+class Phone:
+    """One call. From the moment it is answered it sends a frame every 20 ms, silence if there's nothing to say.
+
+    `answer` is the final response to the INVITE. `ended` is set by the server's BYE, which is then in `bye`.
+    """
+
+    def __init__(self, setup: Setup, codecs: Sequence[str], number: str, speech: bytes) -> None:
+        self.answer: Message | None = None
+        self.bye: Message | None = None
+        self.ended = asyncio.Event()
+        self.heard: list[Heard] = []
+        self.codec = codecs[0]
+        self._codecs = codecs
+        self._server: Address = (setup.host, setup.sip_port)
+        self._uri = f"sip:{number}@{setup.host}:{setup.sip_port}"
+        self._host = setup.host
+        self._call_id = secrets.token_hex(8)
+        self._tag = secrets.token_hex(4)
+        self._cseq = 0
+        self._branch = ""
+        self._responses: asyncio.Queue[Message] = asyncio.Queue()
+        self._speech: deque[bytes] = deque()
+        self._to_say = speech
+        self._digits = DigitSender()
+        self._said = asyncio.Event()
+        self._heard_more = asyncio.Event()
+        self._pacing: asyncio.Task[None] | None = None
+        self._sip: Socket
+        self._rtp: Socket
+
+    # --- signalling ---------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        self._sip = await Socket.open(self._receive_sip, (self._host, 0))
+        self._rtp = await Socket.open(self._receive_rtp, (self._host, 0))
+
+    async def invite(self) -> Message:
+        """Send an INVITE and acknowledge its final answer, which is returned."""
+        self._branch = secrets.token_hex(8)
+        self._send("INVITE", body=self._offer(), branch=self._branch)
+        self.answer = answer = await self._final("INVITE")
+        self._send("ACK", branch=self._branch if answer.status >= 300 else None)
+        if answer.status == 200:
+            self._talk(answer.body)
+        return answer
+
+    async def ring(self) -> None:
+        """Send an INVITE, and return when it rings."""
+        self._branch = secrets.token_hex(8)
+        self._send("INVITE", body=self._offer(), branch=self._branch)
+        while (await self._response("INVITE")).status != 180:
+            pass
+
+    async def cancel(self) -> Message:
+        """Give up while it rings; returns the final answer to the INVITE."""
+        self._send("CANCEL", branch=self._branch)
+        answer = await self._final("INVITE")
+        self._send("ACK", branch=self._branch)
+        return answer
+
+    async def hang_up(self) -> None:
+        """BYE, and its answer."""
+        self._stop_talking()
+        self._send("BYE")
+        assert (await self._final("BYE")).status == 200
+
+    async def hung_up(self, within_s: float = PATIENCE_S) -> Message:
+        """The server's BYE."""
+        async with asyncio.timeout(within_s):
+            await self.ended.wait()
+        assert self.bye is not None
+        return self.bye
+
+    def close(self) -> None:
+        """Be gone, without a word if the call still stands."""
+        self._stop_talking()
+        self._sip.close()
+        self._rtp.close()
+
+    def _send(self, method: str, *, body: str = "", branch: str | None = None) -> None:
+        if method not in ("ACK", "CANCEL"):
+            self._cseq += 1
+        answered = self.answer is not None and method != "CANCEL"
+        data = request(
+            method,
+            self._uri,
+            self._sip.address,
+            call_id=self._call_id,
+            from_tag=self._tag,
+            to=self.answer["to"] if answered and self.answer else None,
+            cseq=self._cseq,
+            branch=branch,
+            body=body,
+        )
+        self._sip.send(data, self._server)
+
+    async def _final(self, method: str) -> Message:
+        while (response := await self._response(method)).status < 200:
+            pass
+        return response
+
+    async def _response(self, method: str) -> Message:
+        async with asyncio.timeout(PATIENCE_S):
+            while (response := await self._responses.get()).method != method:
+                pass
+            return response
+
+    def _receive_sip(self, data: bytes, addr: Address) -> None:
+        message = Message.parse(data)
+        if message.status:
+            self._responses.put_nowait(message)
+        elif message.method != "ACK":
+            self._sip.send(message.answer, addr)
+            if message.method == "BYE":
+                self._stop_talking()
+                self.bye = message
+                self.ended.set()
+
+    def _offer(self) -> str:
+        types = " ".join(str(PAYLOAD_TYPES[codec]) for codec in self._codecs)
+        lines = [
+            "v=0",
+            f"o=- 1 1 IN IP4 {self._host}",
+            "s=-",
+            f"c=IN IP4 {self._host}",
+            "t=0 0",
+            f"m=audio {self._rtp.address[1]} RTP/AVP {types} {TELEPHONE_EVENT}",
+            f"a=rtpmap:{TELEPHONE_EVENT} telephone-event/8000",
+            "",
+        ]
+        return "\r\n".join(lines)
+
+    # --- RTP ----------------------------------------------------------------------------------------
+
+    @property
+    def law(self) -> AudioFormat:
+        return CODECS[self.codec]
+
+    async def say(self, audio: bytes) -> None:
+        """Send law bytes, whole frames of 20 ms; returns when the last is out."""
+        self._queue(audio)
+        self._said.clear()
+        async with asyncio.timeout(PATIENCE_S + len(audio) / 8000):
+            await self._said.wait()
+
+    def press(self, digit: str, duration_ms: int = 100) -> None:
+        """Send a digit by RFC 4733 in place of the next frames."""
+        self._digits.press(digit, duration_ms, FRAME_MS)
+
+    async def hear(self, enough: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
+        """Wait for something of what is heard, asked after every packet."""
+        async with asyncio.timeout(within_s):
+            while not enough():
+                self._heard_more.clear()
+                await self._heard_more.wait()
+
+    async def hear_speech(self, ms: int, within_s: float = PATIENCE_S) -> None:
+        """Wait until that much of the agent was heard."""
+        await self.hear(lambda: len(self.speech_heard()) >= 8 * ms, within_s)
+
+    def audio_heard(self) -> bytes:
+        """All audio in the order in which it came."""
+        return b"".join(each.packet.payload for each in self.heard)
+
+    def frames_of_speech(self) -> list[Heard]:
+        """The packets that aren't silence."""
+        return [each for each in self.heard if each.packet.payload.strip(self.law.silence)]
+
+    def speech_heard(self) -> bytes:
+        return b"".join(each.packet.payload for each in self.frames_of_speech())
+
+    def _talk(self, answer: str) -> None:
+        """The call is answered: send from now on, beginning with what was given to say."""
+        kind = next(line for line in answer.split("\r\n") if line.startswith("m=audio"))
+        host = next(line for line in answer.split("\r\n") if line.startswith("c=")).split()[2]
+        port, first_type = int(kind.split()[1]), int(kind.split()[3])
+        self.codec = next(name for name, number in PAYLOAD_TYPES.items() if number == first_type)
+        self._queue(self._to_say)
+        self._pacing = asyncio.create_task(self._pace((host, port)))
+
+    def _stop_talking(self) -> None:
+        if self._pacing is not None:
+            self._pacing.cancel()
+
+    def _queue(self, audio: bytes) -> None:
+        size = FRAME_MS * 8
+        self._speech.extend(audio[at : at + size] for at in range(0, len(audio), size))
+
+    async def _pace(self, to: Address) -> None:
+        pacer = Pacer(time.monotonic(), FRAME_MS, max_catch_up=50)
+        ssrc, sequence, timestamp, pressed_at = secrets.randbits(32), secrets.randbits(16), 0, 0
+        while True:
+            for _ in range(pacer.due(time.monotonic())):
+                kind, marker, payload = PAYLOAD_TYPES[self.codec], False, self.law.silence * FRAME_MS * 8
+                if self._digits.busy:
+                    payload, marker = self._digits.next_packet()
+                    pressed_at = timestamp if marker else pressed_at
+                    kind = TELEPHONE_EVENT
+                elif self._speech:
+                    payload = self._speech.popleft()
+                stamp = pressed_at if kind == TELEPHONE_EVENT else timestamp
+                data = packet.RtpPacket(kind, sequence & 0xFFFF, stamp, ssrc, payload, marker)
+                self._rtp.send(packet.serialize(data), to)
+                sequence, timestamp = sequence + 1, timestamp + FRAME_MS * 8
+            if not self._speech:
+                self._said.set()
+            await asyncio.sleep(max(0.0, pacer.next_due - time.monotonic()))
+
+    def _receive_rtp(self, data: bytes, addr: Address) -> None:
+        self.heard.append(Heard(time.monotonic(), packet.parse(data)))
+        self._heard_more.set()
+
+
+@contextlib.asynccontextmanager
+async def phone(
+    setup: Setup, *, codecs: Sequence[str] = ("PCMU",), number: str = NUMBER, speech: bytes = b""
+) -> AsyncIterator[Phone]:
+    """A telephone that hasn't called yet. `speech` is sent from the very first packet."""
+    caller = Phone(setup, codecs, number, speech)
+    await caller.open()
+    try:
+        yield caller
+    finally:
+        caller.close()
+
+
+@contextlib.asynccontextmanager
+async def call(
+    setup: Setup, *, codecs: Sequence[str] = ("PCMU",), number: str = NUMBER, speech: bytes = b""
+) -> AsyncIterator[Phone]:
+    """A call that has been answered."""
+    async with phone(setup, codecs=codecs, number=number, speech=speech) as caller:
+        answer = await caller.invite()
+        assert answer.status == 200, answer
+        yield caller

@@ -1,0 +1,34 @@
+"""Ports that are free on this machine, below the range that the kernel hands out by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+from collections.abc import Sequence
+
+FIRST, LAST = 10_000, 30_000
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Free for UDP and TCP."""
+    return free_ports(1, host)[0]
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> Sequence[int]:
+    """A run of `count` ports, the first of them even, each free for UDP and TCP."""
+    for _ in range(1000):
+        first = random.randrange(FIRST, LAST - count, 2)
+        run = range(first, first + count)
+        if all(_is_free(host, port) for port in run):
+            return run
+    raise AssertionError(f"no run of {count} free ports between {FIRST} and {LAST}")
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        with contextlib.suppress(OSError):
+            tcp.bind((host, port))
+            udp.bind((host, port))
+            return True
+    return False

@@ -1,0 +1,65 @@
+"""What processes hold, by proc(5)."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Open files by what they are, and threads."""
+
+    files: Counter[str]
+    threads: int
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    """Runs, and isn't a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def holdings(pid: int, pool: Collection[int] = ()) -> Holdings:
+    """What may not grow. Not counted: sockets bound to a port of `pool`, because the RTP port pool keeps what
+    it once bound; and /dev/null, which pjsip opens with its first call, once.
+    """
+    kept = {f"socket:[{inode}]" for inode, port in _udp_ports(pid).items() if port in pool} | {os.devnull}
+    files = Counter(_kind(name) for name in _open_files(pid) if name not in kept)
+    return Holdings(files, len(os.listdir(f"/proc/{pid}/task")))
+
+
+def bound(pid: int, pool: Collection[int]) -> set[int]:
+    """The UDP ports of `pool` that a process holds."""
+    ports = _udp_ports(pid)
+    inodes = (name.removeprefix("socket:[").removesuffix("]") for name in _open_files(pid))
+    return {ports[inode] for inode in inodes if ports.get(inode) in pool}
+
+
+def _open_files(pid: int) -> list[str]:
+    names = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            names.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:
+            continue
+    return names
+
+
+def _udp_ports(pid: int) -> dict[str, int]:
+    """Inode of each UDP socket in the process's network namespace, and its port."""
+    rows = [row.split() for row in Path(f"/proc/{pid}/net/udp").read_text().splitlines()[1:]]
+    return {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows}
+
+
+def _kind(name: str) -> str:
+    return name.partition(":[")[0]

@@ -1,0 +1,290 @@
+"""The whole server as a process: `sipagent run` with a configuration of the test's own, watched from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.support import processes
+from tests.e2e.support.ports import free_ports
+from tests.e2e.support.sip import options_answered
+from tests.e2e.support.waiting import PATIENCE_S, eventually, eventually_equal
+
+SIPAGENT = Path(sys.executable).with_name("sipagent")
+HOST = "127.0.0.1"
+NUMBER = "1000"
+RTP_PAIRS = 20
+WORKERS = 2
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A configuration on disk, so that a server can be started on it again after a crash."""
+
+    config: Path
+    storage: Path
+    sip_port: int
+    tls_port: int
+    http_port: int
+    rtp_ports: Collection[int]
+    host: str = HOST
+
+
+def write_setup(
+    directory: Path,
+    model_url: str | None,
+    *,
+    agent: Mapping[str, Any] | None = None,
+    trunk: Mapping[str, Any] | None = None,
+    host: str = HOST,
+    rtp_pairs: int = RTP_PAIRS,
+    **sections: Mapping[str, Any],
+) -> Setup:
+    """A server with one trunk, `carrier`, whose only number reaches one agent.
+
+    Without `model_url` the agent echoes. `agent` and `trunk` are laid over the defaults key by key, and so
+    are `sections` of sipagent.yaml (`sip`, `limits`, `storage`, ...).
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    sip, tls, http, _, *rtp = free_ports(4 + 2 * rtp_pairs, host)
+    storage = Path(sections.get("storage", {}).get("directory", directory / "storage"))
+    backend = {"kind": "echo"} if model_url is None else {"kind": "openai_realtime", "url": model_url}
+    defaults = {
+        "sip": {"listen_udp": f"{host}:{sip}", "listen_tcp": f"{host}:{sip}"},
+        "rtp": {"bind_address": host, "first_port": rtp[0], "last_port": rtp[-1]},
+        "media": {"workers": WORKERS},
+        "limits": {"max_calls": rtp_pairs, "max_calls_per_second": 1000},
+        "http": {"listen": f"{HOST}:{http}"},
+        "storage": {"directory": str(storage)},
+        "logging": {"level": "debug", "full_numbers": True},
+    }
+    names = defaults.keys() | sections.keys()
+    _write(
+        directory / "sipagent.yaml",
+        {name: {**defaults.get(name, {}), **sections.get(name, {})} for name in names},
+    )
+    carrier = {"allowed_addresses": [host], "numbers": {NUMBER: "receptionist"}}
+    _write(directory / "trunks/carrier.yaml", carrier | dict(trunk or {}))
+    receptionist = {"backend": backend, "instructions": "You are the receptionist."}
+    _write(directory / "agents/receptionist.yaml", receptionist | dict(agent or {}))
+    return Setup(directory / "sipagent.yaml", storage, sip, tls, http, rtp, host)
+
+
+def _write(path: Path, document: Mapping[str, Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump(dict(document)))
+
+
+class Server:
+    """A running `sipagent run`. Its log is read as it comes, line by line."""
+
+    def __init__(self, setup: Setup, process: asyncio.subprocess.Process) -> None:
+        self.setup = setup
+        self.process = process
+        self.log: list[Line] = []
+        self.workers: list[int] = []
+        self._earlier_records = len(records(setup))
+        self._news = asyncio.Condition()
+        self._reader = asyncio.create_task(self._read_log())
+        self._idle: dict[int, processes.Holdings] = {}
+
+    @property
+    def uri(self) -> str:
+        return f"sip:{NUMBER}@{self.setup.host}:{self.setup.sip_port}"
+
+    # --- its log ------------------------------------------------------------------------------------
+
+    def lines(self, event: str, **fields: Any) -> list[Line]:
+        """The lines so far that have these fields."""
+        wanted = {"event": event} | fields
+        return [line for line in self.log if wanted.items() <= line.items()]
+
+    async def wait_log(self, event: str, count: int = 1, within_s: float = PATIENCE_S, **fields: Any) -> Line:
+        """The `count`-th line with these fields, which may have been written already."""
+        try:
+            async with asyncio.timeout(within_s), self._news:
+                await self._news.wait_for(
+                    lambda: len(self.lines(event, **fields)) >= count or self._reader.done()
+                )
+        except TimeoutError:
+            pass
+        found = self.lines(event, **fields)
+        assert len(found) >= count, f"no {event} {fields} ({len(found)} of {count}):\n{self.tail()}"
+        return found[count - 1]
+
+    def tail(self, lines: int = 30) -> str:
+        return "\n".join(json.dumps(line) for line in self.log[-lines:])
+
+    async def _read_log(self) -> None:
+        assert self.process.stderr is not None
+        with open(self.setup.config.with_name("server.log"), "ab") as copy:
+            while line := await self.process.stderr.readline():
+                copy.write(line)
+                self.log.append(_parsed(line))
+                async with self._news:
+                    self._news.notify_all()
+        async with self._news:
+            self._news.notify_all()
+
+    # --- what it keeps and tells --------------------------------------------------------------------
+
+    def calls(self) -> list[dict[str, Any]]:
+        """The records of this server's calls, oldest first."""
+        return records(self.setup)[self._earlier_records :]
+
+    async def wait_record(self, count: int = 1, within_s: float = PATIENCE_S) -> dict[str, Any]:
+        """The record of the `count`-th call that ended."""
+        try:
+            await eventually(lambda: len(self.calls()) >= count, f"record {count}", within_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.tail()}") from None
+        return self.calls()[count - 1]
+
+    async def get(self, path: str) -> httpx.Response:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return await client.get(f"http://{HOST}:{self.setup.http_port}{path}", timeout=PATIENCE_S)
+
+    async def metrics(self) -> dict[str, float]:
+        """Samples by name, with labels as Prometheus writes them: `name{a="1",b="2"}`."""
+        text = (await self.get("/metrics")).text
+        return {
+            _sample_name(sample.name, sample.labels): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    # --- its life -----------------------------------------------------------------------------------
+
+    async def started(self) -> None:
+        await self.wait_log("server_started", within_s=20)
+        self.workers = processes.children(self.process.pid)
+        for pid in (self.process.pid, *self.workers):
+            self._idle[pid] = processes.holdings(pid, self.setup.rtp_ports)
+
+    def terminate(self) -> None:
+        self.process.terminate()
+
+    async def exited(self, within_s: float = PATIENCE_S) -> int:
+        """The exit code, once it and its workers (who share its log) are gone."""
+        async with asyncio.timeout(within_s):
+            await self._reader
+            return await self.process.wait()
+
+    async def stop(self) -> None:
+        """SIGTERM, and out in good order."""
+        self.terminate()
+        assert await self.exited() == 0, self.tail()
+        assert self.lines("server_stopped"), self.tail()
+
+    async def kill(self) -> None:
+        """SIGKILL to the control process alone; returns when its workers are gone too."""
+        self.process.send_signal(signal.SIGKILL)
+        assert await self.exited() == -signal.SIGKILL
+        assert not [pid for pid in self.workers if processes.is_alive(pid)], "workers outlive the server"
+
+    async def destroy(self) -> None:
+        """After a failure: end whatever is left."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+        async with asyncio.timeout(PATIENCE_S):
+            await self._reader
+
+    # --- after every test ---------------------------------------------------------------------------
+
+    async def assert_clean(self, errors: Sequence[str] = ()) -> None:
+        """Nothing is left of the calls but their records. `errors` are events that may be logged as errors."""
+        assert await options_answered(self.setup.host, self.setup.sip_port, within_s=1.0)
+        await self._assert_one_record_per_call()
+        metrics = await self.metrics()
+        active = {name: value for name, value in metrics.items() if name.startswith("sipagent_calls_active")}
+        assert not any(active.values()), active
+        assert metrics["sipagent_rtp_port_pairs_in_use"] == 0
+        await self._assert_nothing_held()
+        assert not list(self.setup.storage.rglob("*.part"))
+        assert not list(self.setup.storage.glob("spool/open/*"))
+        self.assert_no_errors(errors)
+
+    def assert_no_errors(self, allowed: Sequence[str] = ()) -> None:
+        bad = [
+            line
+            for line in self.log
+            if line.get("level") in ("error", "critical", None) and line["event"] not in allowed
+        ]
+        assert not bad, json.dumps(bad, indent=1)
+
+    async def _assert_one_record_per_call(self) -> None:
+        received = sorted(line["call_id"] for line in self.lines("call_received"))
+        await eventually_equal(
+            lambda: sorted(record["call_id"] for record in self.calls()), received, "records"
+        )
+        for record in self.calls():
+            assert record["end_reason"], record
+            assert record["call_status"] != "in-progress", record
+
+    async def _assert_nothing_held(self) -> None:
+        for pid, idle in self._idle.items():
+            if not processes.is_alive(pid):
+                continue
+            await eventually_equal(
+                lambda pid=pid: processes.holdings(pid, self.setup.rtp_ports), idle, f"held by {pid}"
+            )
+            if pid != self.process.pid:
+                assert not processes.bound(pid, self.setup.rtp_ports), "a worker kept RTP sockets"
+
+
+@contextlib.asynccontextmanager
+async def running(
+    setup: Setup, *, errors: Sequence[str] = (), wrapper: Sequence[str] = ()
+) -> AsyncIterator[Server]:
+    """A server on `setup`. If the test hasn't ended it, it must be clean and stop in good order.
+
+    `errors` are events that this test expects to be logged as errors; `wrapper` is a command to run it under.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(*wrapper, SIPAGENT, "run", "-c", setup.config),
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        limit=2**22,
+    )
+    server = Server(setup, process)
+    try:
+        await server.started()
+        yield server
+        if process.returncode is None:
+            await server.assert_clean(errors)
+            await server.stop()
+        server.assert_no_errors(errors)
+    finally:
+        await server.destroy()
+
+
+def records(setup: Setup) -> list[dict[str, Any]]:
+    """Every record in the spool of this set-up, oldest first."""
+    files = sorted(setup.storage.glob("spool/calls-*.jsonl"))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def _parsed(line: bytes) -> Line:
+    try:
+        parsed = json.loads(line)
+    except ValueError:
+        return {"event": "not_json", "text": line.decode(errors="replace").rstrip()}
+    return {"event": ""} | parsed
+
+
+def _sample_name(name: str, labels: Mapping[str, str]) -> str:
+    pairs = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
+    return f"{name}{{{pairs}}}" if pairs else name
