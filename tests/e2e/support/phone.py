@@ -35,7 +35,7 @@ class Heard:
 
 
 class Phone:
-    """One call. From the moment it is answered it sends a frame every 20 ms, silence if there's nothing to say.
+    """One call. Once answered it sends a frame every 20 ms, silence if there is nothing to say.
 
     `answer` is the final response to the INVITE. `ended` is set by the server's BYE, which is then in `bye`.
     """

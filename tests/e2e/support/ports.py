@@ -26,9 +26,8 @@ def free_ports(count: int, host: str = "127.0.0.1") -> Sequence[int]:
 
 
 def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        with contextlib.suppress(OSError):
-            tcp.bind((host, port))
-            udp.bind((host, port))
-            return True
+    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
+        tcp.bind((host, port))
+        udp.bind((host, port))
+        return True
     return False

@@ -1,4 +1,4 @@
-"""The whole server as a process: `sipagent run` with a configuration of the test's own, watched from outside."""
+"""The whole server as a process: `sipagent run` on a configuration of the test's own, watched from outside."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ class Server:
     # --- after every test ---------------------------------------------------------------------------
 
     async def assert_clean(self, errors: Sequence[str] = ()) -> None:
-        """Nothing is left of the calls but their records. `errors` are events that may be logged as errors."""
+        """Nothing is left of the calls but their records. `errors` are events that may be errors in the log."""
         assert await options_answered(self.setup.host, self.setup.sip_port, within_s=1.0)
         await self._assert_one_record_per_call()
         metrics = await self.metrics()
