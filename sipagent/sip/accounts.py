@@ -17,6 +17,7 @@ from sipagent.sip.settings import AccountSettings
 LONGEST_RETRY_S = 60.0
 #: The registrar understood us and said no: asking often won't help, and gets addresses banned.
 REFUSED_RETRY_S = 300.0
+LOST_CONNECTION_RETRY_S = 10.0
 _PASSING_4XX = frozenset({408, 423, 429, 480})
 UNREGISTER_WAIT_S = 3.0
 
@@ -43,12 +44,20 @@ class Registration:
         self._gone = asyncio.Event()
 
     def start(self) -> None:
-        """Register, now. Also after a connection was lost."""
+        """Register, now."""
         self._cancel_retry()
         try:
             self._account.register()
         except PjError as error:
             self.on_answer(503, str(error), 0)
+
+    def on_connection_lost(self) -> None:
+        """Some connection of this trunk's kind is gone: see, in a while, whether ours was it.
+
+        The wait is long because anybody can open and close connections to us.
+        """
+        if self._retry is None and not self._stopping:
+            self._start_in(LOST_CONNECTION_RETRY_S)
 
     async def stop(self) -> None:
         """Unregister, and wait a moment for the registrar to confirm it."""
@@ -69,9 +78,7 @@ class Registration:
             self._failures = 0
         else:
             self._failures += 1
-            delay_s = retry_delay_s(sip_status, self._failures) * random.uniform(0.8, 1.2)
-            self._cancel_retry()
-            self._retry = asyncio.get_running_loop().call_later(delay_s, self.start)
+            self._start_in(retry_delay_s(sip_status, self._failures))
         self._on_change(
             TrunkStateChanged(
                 at=time.monotonic(),
@@ -82,6 +89,11 @@ class Registration:
                 expires_s=expires_s if registered else 0,
             )
         )
+
+    def _start_in(self, delay_s: float) -> None:
+        self._cancel_retry()
+        jitter = random.uniform(0.8, 1.2)
+        self._retry = asyncio.get_running_loop().call_later(delay_s * jitter, self.start)
 
     def _cancel_retry(self) -> None:
         if self._retry is not None:

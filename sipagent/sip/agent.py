@@ -56,17 +56,15 @@ class SipAgent:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Listen, and begin to register. Raises `PjError` when a listener can't be opened, `ConfigError`."""
+        """Listen, and begin to register. Raises `ConfigError` for a listener or secret that can't be used."""
         await self._sources.refresh()
         self._stack = Stack(self)
-        self._stack.start(self._config.sip)
-        self._strangers = Account(STRANGERS, self._incoming)
-        self._filter_sources()
-        for name, trunk in self._config.trunks.items():
-            settings = settings_for(trunk, self._config.sip.listener(trunk.transport))
-            account = self._accounts[name] = Account(settings, self._incoming)
-            if settings.registrar:
-                account.keep_registered(name, self._on_trunk)
+        try:
+            self._stack.start(self._config.sip)
+            self._open_accounts()
+        except BaseException:
+            await self.stop()
+            raise
         self._tasks = [asyncio.create_task(self._poll(self._stack)), asyncio.create_task(self._resolve())]
 
     async def stop(self) -> None:
@@ -127,6 +125,11 @@ class SipAgent:
         """Calls that pjsua2 still holds."""
         return len(self._calls)
 
+    @property
+    def requests_dropped(self) -> int:
+        """Requests that got no answer, because their source is of no trunk."""
+        return pjsua.requests_dropped()
+
     # --- what pjsua2 reports (see `handlers.StackHandler`) ------------------------------------------
 
     def select_account(self, source: str) -> int | None:
@@ -141,12 +144,21 @@ class SipAgent:
     def on_connection_lost(self, transport: str) -> None:
         for name, account in self._accounts.items():
             if account.registration and self._config.trunks[name].transport == transport.lower():
-                asyncio.get_running_loop().call_soon(account.registration.start)
+                account.registration.on_connection_lost()
 
     def on_callback_failed(self) -> None:
         """Nothing hangs on these: pjsua2 goes on as if it had not asked."""
 
     # ------------------------------------------------------------------------------------------------
+
+    def _open_accounts(self) -> None:
+        self._filter_sources()
+        self._strangers = Account(STRANGERS, self._incoming)
+        for name, trunk in self._config.trunks.items():
+            settings = settings_for(trunk, self._config.sip.listener(trunk.transport))
+            account = self._accounts[name] = Account(settings, self._incoming)
+            if settings.registrar:
+                account.keep_registered(name, self._on_trunk)
 
     def _incoming(self, account: Account, call_id: int, source: str, message: str) -> None:
         call = SipCall(parse_invite(message, *split_address(source)), self._ended)

@@ -42,7 +42,8 @@ class SipCall:
         self._events: asyncio.Queue[SipEvent] = asyncio.Queue(EVENT_QUEUE_SIZE)
         self._pj: PjCall | None = None
         self._local: LocalMedia | None = None
-        self._answer: tuple[str, NegotiatedMedia] | None = None
+        self._agreed: NegotiatedMedia | None = None  # by an answer of ours
+        self._reply: str | None = None  # the answer to a new offer, until it is sent
         self._session_id = secrets.randbits(62)
         self._version = 0
         self._has_media = False
@@ -65,9 +66,9 @@ class SipCall:
         if self.invite.offer is None:
             self._respond(200)
             return None
-        text, agreed = self._answer = self._answer_to(self.invite.offer, local)
+        text, self._agreed = self._answer_to(self.invite.offer, local)
         self._respond(200, text)
-        return agreed
+        return self._agreed
 
     def refuse(self, sip_status: int, *, reason_code: ReasonCode, retry_after_s: int | None = None) -> None:
         """A final answer other than 200, with the rule that refused the call in its Reason header."""
@@ -116,23 +117,23 @@ class SipCall:
     def on_offer(self, offer: str) -> int:
         assert self._local is not None
         try:
-            self._answer = self._answer_to(offer, self._local)
+            self._reply, self._agreed = self._answer_to(offer, self._local)
         except SdpError as error:
             logger.warning("call %s: new offer refused: %s", self.sip_call_id, error)
             return error.sip_status
         return 200
 
-    def local_sdp(self, *, is_answer: bool) -> str | None:
+    def local_sdp(self) -> str | None:
         if self._local is None:  # pjsua2 prepares an answer of its own before it tells us of the INVITE
             return None
-        if is_answer:
-            assert self._answer is not None
-            return self._answer[0]
-        self._answer = None
+        if self._reply is not None:
+            text, self._reply = self._reply, None
+            return text
+        self._agreed = None
         return negotiation.offer(self._local, session_id=self._session_id, version=self._next_version())
 
     def on_media(self, stream: NegotiatedMedia | None) -> None:
-        media = self._answer[1] if self._answer else stream
+        media = self._agreed or stream
         if media is not None:
             self._has_media = True
             self._emit(MediaNegotiated(media))

@@ -23,8 +23,11 @@ class CallHandler(CallbackHandler, Protocol):
     def on_offer(self, offer: str) -> int:
         """A new offer within the call. Returns the SIP status to answer with; any but 200 refuses it."""
 
-    def local_sdp(self, *, is_answer: bool) -> str | None:
-        """The SDP to send, or None to let pjsip's own stand (where it is known not to be sent)."""
+    def local_sdp(self) -> str | None:
+        """The SDP to send: the answer to the offer just reported, else an offer of ours.
+
+        None lets pjsip's own stand, where that is known not to be sent.
+        """
 
     def on_media(self, stream: NegotiatedMedia | None) -> None:
         """Offer and answer are complete. `stream` is what pjmedia made of them, None for no active stream."""

@@ -25,9 +25,7 @@ _TRANSPORTS: dict[str, Transport] = {"UDP": "udp", "TCP": "tcp", "TLS": "tls"}
 
 def parse_invite(message: str, source_ip: str, source_port: int) -> IncomingInvite:
     """Read the text of an INVITE that came from `source_ip`."""
-    head, body = [*_BLANK_LINE.split(message, maxsplit=1), ""][:2]
-    request_line, *lines = _LINE_END.split(_FOLD.sub(" ", head))
-    headers = tuple(_header(line) for line in lines if ":" in line)
+    request_line, headers, body = _split(message)
     first = {name.lower(): value for name, value in reversed(headers)}
     return IncomingInvite(
         sip_call_id=first.get("call-id", ""),
@@ -40,6 +38,13 @@ def parse_invite(message: str, source_ip: str, source_port: int) -> IncomingInvi
         headers=headers,
         offer=_offer(first.get("content-type", ""), body),
     )
+
+
+def offer_in(message: str) -> str | None:
+    """The SDP in a request, as it came."""
+    _, headers, body = _split(message)
+    types = (value for name, value in headers if name.lower() == "content-type")
+    return _offer(next(types, ""), body)
 
 
 def rejected_invite(invite: IncomingInvite, sip_status: int) -> RejectedInvite:
@@ -65,6 +70,13 @@ def split_address(address: str) -> tuple[str, int]:
     """`192.0.2.1:5060` or `[2001:db8::1]:5060`, as pjsip prints it -> host and port."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def _split(message: str) -> tuple[str, tuple[tuple[str, str], ...], str]:
+    """Request line, headers, body."""
+    head, body = [*_BLANK_LINE.split(message, maxsplit=1), ""][:2]
+    request_line, *lines = _LINE_END.split(_FOLD.sub(" ", head))
+    return request_line, tuple(_header(line) for line in lines if ":" in line), body
 
 
 def _header(line: str) -> tuple[str, str]:

@@ -16,8 +16,9 @@ from typing import Any, Protocol, TypeVar, cast
 import pjsua2 as pj
 
 from sipagent.config import HostPort, SipConfig, TlsConfig
+from sipagent.errors import ConfigError
 from sipagent.sip.handlers import AccountHandler, CallHandler, StackHandler
-from sipagent.sip.invite import split_address
+from sipagent.sip.invite import offer_in, split_address
 from sipagent.sip.messages import Direction, NegotiatedMedia, Transport
 from sipagent.sip.settings import AccountSettings
 
@@ -61,6 +62,7 @@ class PjCall(pj.Call):  # type: ignore[misc]
     def __init__(self, account: PjAccount, handler: CallHandler, call_id: int = pj.PJSUA_INVALID_ID) -> None:
         super().__init__(account, call_id)
         self.handler = handler
+        self._reoffer: str | None = None
 
     def place(self, uri: str, headers: Iterable[tuple[str, str]], from_uri: str | None) -> None:
         """Send an INVITE. Raises `PjError`."""
@@ -92,13 +94,18 @@ class PjCall(pj.Call):  # type: ignore[misc]
         self.handler.on_state(info.stateText, info.lastStatusCode, info.lastReason, _is_by_peer(prm.e))
 
     @_contained
+    def onCallRxReinvite(self, prm: Any) -> None:
+        self._reoffer = offer_in(prm.rdata.wholeMsg)  # pjsua2 prints an offer only up to 1 KB
+
+    @_contained
     def onCallRxOffer(self, prm: Any) -> None:
         prm.statusCode = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE  # stands if the handler fails
-        prm.statusCode = self.handler.on_offer(prm.offer.wholeSdp)
+        offer, self._reoffer = self._reoffer or prm.offer.wholeSdp, None
+        prm.statusCode = self.handler.on_offer(offer)
 
     @_contained
     def onCallSdpCreated(self, prm: Any) -> None:
-        text = self.handler.local_sdp(is_answer=prm.remSdp.wholeSdp != "")
+        text = self.handler.local_sdp()
         if text is not None:
             prm.sdp.wholeSdp = text
 
@@ -111,6 +118,14 @@ class PjCall(pj.Call):  # type: ignore[misc]
         event = prm.e.body.tsxState
         if event.type == pj.PJSIP_EVENT_TX_MSG:
             self.handler.on_sent(event.src.tdata.wholeMsg)
+
+    @_contained
+    def onCallTransferRequest(self, prm: Any) -> None:
+        prm.statusCode = pj.PJSIP_SC_DECLINE  # pjsua2 would place a call wherever a REFER says
+
+    @_contained
+    def onCallReplaceRequest(self, prm: Any) -> None:
+        prm.statusCode = pj.PJSIP_SC_DECLINE  # and hand this call to whoever names it
 
     @_contained
     def onDtmfEvent(self, prm: Any) -> None:
@@ -153,6 +168,10 @@ class PjAccount(pj.Account):  # type: ignore[misc]
     def onRegState(self, prm: Any) -> None:
         self.handler.on_registration(prm.code, prm.reason, prm.expiration)
 
+    @_contained
+    def onIncomingSubscribe(self, prm: Any) -> None:
+        prm.code = pj.PJSIP_SC_BAD_EVENT
+
 
 class _Endpoint(pj.Endpoint):  # type: ignore[misc]
     handler: StackHandler
@@ -187,11 +206,14 @@ class Stack:
         self._endpoint.handler = handler
 
     def start(self, sip: SipConfig) -> None:
-        """Open the listeners. Raises `PjError` when one can't be bound."""
+        """Open the listeners. Raises `ConfigError` when one can't be opened."""
         self._endpoint.libCreate()
         self._endpoint.libInit(_endpoint_config(sip.user_agent))
         for transport, listen in _listeners(sip):
-            self._endpoint.transportCreate(*_transport(transport, listen, sip.tls))
+            try:
+                self._endpoint.transportCreate(*_transport(transport, listen, sip.tls))
+            except PjError as error:
+                raise ConfigError([f"sip.listen_{transport}: can't listen on {listen}: {error}"]) from None
         self._endpoint.audDevManager().setNoDev()
         self._endpoint.libStart()
         self._endpoint.audDevManager().setNoDev()
@@ -215,6 +237,11 @@ def max_calls() -> int:
     if not IS_TUNED:
         return UNTUNED_MAX_CALLS
     return int(dict(fact.split("=", 1) for fact in pj.compiledLimits().split())["max_calls"])
+
+
+def requests_dropped() -> int:
+    """Requests from unlisted sources since the process began."""
+    return int(pj.sourceFilterDropped()) if IS_TUNED else 0
 
 
 def set_source_filter(networks: Iterable[str]) -> None:

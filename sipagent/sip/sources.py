@@ -40,11 +40,16 @@ class Sources:
 
     async def refresh(self) -> None:
         """Resolve the registrars again. One that can't be resolved keeps the addresses it had."""
-        for trunk, host in self._registrars.items():
-            try:
-                self._resolved[trunk] = await _resolve(host)
-            except OSError as error:
-                logger.warning("trunk %s: registrar %s can't be resolved: %s", trunk, host, error)
+        await asyncio.gather(*(self._resolve(trunk, host) for trunk, host in self._registrars.items()))
+
+    async def _resolve(self, trunk: str, host: str) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+        except OSError as error:
+            logger.warning("trunk %s: registrar %s can't be resolved: %s", trunk, host, error)
+        else:
+            self._resolved[trunk] = frozenset(ip_network(address[4][0]) for address in found)
 
     def _matches(self, address: str) -> Iterator[tuple[int, str]]:
         ip = ip_address(address)
@@ -56,8 +61,3 @@ class Sources:
 
 def _registrar_host(trunk: TrunkConfig) -> str | None:
     return trunk.registration.host if trunk.registration else None
-
-
-async def _resolve(host: str) -> frozenset[Network]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    return frozenset(ip_network(address[4][0]) for address in found)

@@ -109,6 +109,28 @@ async def test_options_is_answered(agent: Any, sipp: Any) -> None:
         await sipp("uac-options-200", server.port)
 
 
+async def test_what_would_let_others_call_through_us_is_declined(agent: Any, sipp: Any) -> None:
+    async with agent() as server:
+        await sipp("uac-refer-603", server.port)
+        kinds = [event["event"] for event in await server.events(5)]
+        assert kinds == ["invite", "answered", "MediaNegotiated", "CallConfirmed", "CallDisconnected"]
+        await sipp("uac-subscribe-489", server.port)
+
+
+@pytest.mark.parametrize("scenario", ["uac-large-reinvite-answered", "uac-six-media-lines-answered"])
+async def test_offers_of_unusual_size(agent: Any, sipp: Any, scenario: str) -> None:
+    async with agent() as server:
+        await sipp(scenario, server.port)
+        assert (await server.next("CallDisconnected"))["sip_status"] == 200
+
+
+async def test_a_port_in_use_is_a_configuration_error(agent: Any) -> None:
+    async with agent() as server:
+        with pytest.raises(AssertionError, match=f"sip.listen_udp: can't listen on 127.0.0.1:{server.port}"):
+            async with agent(sip={"listen_udp": f"127.0.0.1:{server.port}"}):
+                pass
+
+
 async def test_an_unlisted_source_gets_no_answer(agent: Any, sipp: Any) -> None:
     async with agent(trunk={"allowed_addresses": ["127.0.0.1"]}) as server:
         await sipp("uac-unlisted-source-no-answer", server.port, address="127.0.0.2")
