@@ -157,5 +157,16 @@ class RtpReport:
     rtt_ms: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Nested plain dicts of numbers, ready for JSON."""
-        return asdict(self)
+        """Nested plain dicts of numbers, ready for JSON; fractions to three digits."""
+        return _rounded(asdict(self))
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _rounded(value)
+        if isinstance(value, dict)
+        else round(value, 3)
+        if isinstance(value, float)
+        else value
+        for key, value in values.items()
+    }

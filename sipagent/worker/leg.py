@@ -88,6 +88,7 @@ class Leg:
             reporter=self._reporter,
             open_udp=partial(UdpPair, *self._sockets),
             ticker=self._ticker,
+            on_failure=lambda error: self.close(EndReason.INTERNAL_ERROR, repr(error)),
             recordings=self._recordings,
         )
 

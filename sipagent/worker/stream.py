@@ -24,7 +24,7 @@ from sipagent.media.nodes import Node
 from sipagent.media.recorder import Recorder, RecordingOutcome, RecordingWriter
 from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.reporter import Reporter
-from sipagent.worker.ticker import FRAME_MS, Ticker
+from sipagent.worker.ticker import FRAME_MS, MAX_CATCH_UP_FRAMES, OnFailure, Ticker
 
 OpenUdp = Callable[
     [Callable[[bytes, Address, float], None], Callable[[bytes, Address, float], None]], UdpPair
@@ -45,6 +45,7 @@ class Stream:
         reporter: Reporter,
         open_udp: OpenUdp,
         ticker: Ticker,
+        on_failure: OnFailure,
         recordings: RecordingWriter,
     ) -> None:
         now = time.monotonic()
@@ -64,7 +65,7 @@ class Stream:
         self._caller, self._wire = self._build_path()
         self._udp = open_udp(self._on_rtp, self._on_rtcp)
         self._udp.open()
-        ticker.add(self._tick)
+        ticker.add(self._tick, on_failure)
 
     def update(self, params: RtpParams) -> None:
         """Take what a re-INVITE changed: address, codec, direction."""
@@ -139,6 +140,6 @@ class Stream:
 def starvation_cause(late_s: float) -> StarvationCause:
     """Whom to blame if there is nothing to send on a tick that comes `late_s` late."""
     frames_late = late_s * 1000 / FRAME_MS
-    if frames_late > 2:
+    if frames_late > MAX_CATCH_UP_FRAMES:
         return StarvationCause.WORKER_OVERLOADED
     return StarvationCause.LOOP_LATE if frames_late > 1 else StarvationCause.BACKEND_LATE

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from bisect import bisect_right
 from collections.abc import Callable
 
 from rtp.pacer import Pacer
+from sipagent import logs
 from sipagent.worker.ipc import LATE_BOUNDS_S
 
 FRAME_MS = 20
 SUB_TICKS = 4
+#: What a leg may send at once after a stall, one tick apart otherwise.
+MAX_CATCH_UP_FRAMES = 3
 
 Tick = Callable[[float, float], None]
+OnFailure = Callable[[Exception], None]
+
+log = logs.get_logger(__name__)
 
 
 class Ticker:
     """Calls each registered `tick(now, late_s)` once per 20 ms, on an absolute schedule.
 
     Legs are spread over `SUB_TICKS` slots. After a stall the pacer allows a bounded catch-up and skips the
-    rest, so no leg ever sends more than that in one go.
+    rest, so no leg ever sends more than that in one go. A tick that raises is removed, and its `on_failure`
+    called: one leg's defect must not silence the others.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._slots: list[list[Tick]] = [[] for _ in range(SUB_TICKS)]
-        self._pacer = Pacer(loop.time(), FRAME_MS / SUB_TICKS)
+        self._slots: list[dict[Tick, OnFailure]] = [{} for _ in range(SUB_TICKS)]
+        self._pacer = Pacer(time.monotonic(), FRAME_MS / SUB_TICKS, MAX_CATCH_UP_FRAMES * SUB_TICKS)
         self._next_slot = 0
         self._handle: asyncio.TimerHandle | None = None
         self.ticks = 0
@@ -43,24 +51,29 @@ class Ticker:
         if self._handle is not None:
             self._handle.cancel()
 
-    def add(self, tick: Tick) -> None:
+    def add(self, tick: Tick, on_failure: OnFailure) -> None:
         """Register in the slot with the fewest members."""
-        min(self._slots, key=len).append(tick)
+        min(self._slots, key=len)[tick] = on_failure
 
     def remove(self, tick: Tick) -> None:
+        """Does nothing if it isn't registered."""
         for slot in self._slots:
-            if tick in slot:
-                slot.remove(tick)
+            slot.pop(tick, None)
 
     def _run(self) -> None:
-        now = self._loop.time()
+        now = time.monotonic()
         late_s = now - self._pacer.next_due
         self._observe(late_s)
         for _ in range(self._pacer.due(now)):
             slot = self._slots[self._next_slot]
             self._next_slot = (self._next_slot + 1) % SUB_TICKS
-            for tick in tuple(slot):
-                tick(now, late_s)
+            for tick, on_failure in tuple(slot.items()):
+                try:
+                    tick(now, late_s)
+                except Exception as error:  # the worker loop's edge
+                    log.exception("tick_failed")
+                    del slot[tick]
+                    on_failure(error)
         self._handle = self._loop.call_at(self._pacer.next_due, self._run)
 
     def _observe(self, late_s: float) -> None:
