@@ -7,6 +7,7 @@ interruptions, requests for a response, and errors.
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -120,7 +121,7 @@ class OpenAIRealtime:
                 audio_ms = event.audio_end_ms
                 self._events.append(CallerSpeechStopped(item_id=event.item_id or "", audio_ms=audio_ms))
             case "conversation.item.input_audio_transcription.completed":
-                self._caller_transcribed(event)
+                self._events.extend(_caller_words(event))
             case "conversation.item.input_audio_transcription.failed":
                 self._report(event.error or Fault(code="transcription_failed"))
             case "error":
@@ -142,12 +143,6 @@ class OpenAIRealtime:
                 expires_at=float(expires_at) if isinstance(expires_at, (int, float)) else None,
             )
         )
-
-    def _caller_transcribed(self, event: ServerEvent) -> None:
-        item_id = event.item_id or ""
-        self._events.append(TranscriptFinished(role="caller", item_id=item_id, text=event.transcript or ""))
-        if event.usage:
-            self._events.append(UsageCounted(source="transcription", usage=event.usage))
 
     def _follow_response(self, event: ServerEvent) -> None:
         self._events.extend(self._speech.receive(event))
@@ -181,6 +176,12 @@ class OpenAIRealtime:
     def _lose(self, fault: Fault, *, fatal: bool) -> None:
         self._lost = True
         self._events.append(BackendLost(code=fault.name, message=str(fault), fatal=fatal))
+
+
+def _caller_words(event: ServerEvent) -> Iterator[BackendEvent]:
+    yield TranscriptFinished(role="caller", item_id=event.item_id or "", text=event.transcript or "")
+    if event.usage:
+        yield UsageCounted(source="transcription", usage=event.usage)
 
 
 #: Events of the protocol that tell a leg nothing. Whatever else comes is counted as unknown.

@@ -198,7 +198,8 @@ async def _configure(protocol: WireProtocol, connection: ClientConnection) -> li
             async with asyncio.timeout(HELLO_TIMEOUT_S):
                 protocol.receive_message(await connection.recv(decode=False))
         except TimeoutError:
-            protocol.configure()
+            pass
+        protocol.configure()
         events: list[BackendEvent] = []
         while True:
             while (event := protocol.next_event()) is not None:

@@ -11,6 +11,7 @@ from sipagent.simulator.realtime_emitter import Emitter
 from sipagent.simulator.realtime_shape import ClientError
 from sipagent.simulator.realtime_vad import EnergyVad, Turn
 
+#: What a client that commits by hand must have sent.
 MIN_COMMIT_MS = 100
 _FORMATS = {"audio/pcmu": ULAW, "audio/pcma": ALAW, "audio/pcm": AudioFormat("pcm", 24000)}
 
@@ -65,17 +66,15 @@ class InputBuffer:
             item_id=self._item_id,
         )
 
-    def check_commit(self, heard_as: AudioFormat) -> None:
+    def commit(self, previous_item_id: str | None, heard_as: AudioFormat, least_ms: int) -> tuple[str, bytes]:
+        """Returns the id and audio of the item it becomes. Audio that follows belongs to the next one."""
         held_ms = len(self._held) / heard_as.bytes_per_ms
-        if held_ms < MIN_COMMIT_MS:
+        if held_ms < least_ms:
             raise ClientError(
                 "input_audio_buffer_commit_empty",
-                f"Error committing input audio buffer: buffer too small. Expected at least {MIN_COMMIT_MS}ms "
+                f"Error committing input audio buffer: buffer too small. Expected at least {least_ms}ms "
                 f"of audio, but buffer only has {held_ms:.2f}ms of audio.",
             )
-
-    def commit(self, previous_item_id: str | None) -> tuple[str, bytes]:
-        """Returns the id and audio of the item it becomes. Audio that follows belongs to the next one."""
         item_id, audio = self._item_id, bytes(self._held)
         self._held.clear()
         self._item_id = self._emitter.new_id("item")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 
@@ -28,16 +28,27 @@ class Logged:
     event: Mapping[str, Any]
 
 
-@dataclass(slots=True)
 class SessionLog:
-    """`caller_audio` is all audio appended, `agent_audio` what was sent of each item, as law or PCM bytes."""
+    """`caller_audio` is all audio appended, `agent_audio` what was sent of each item, as law or PCM bytes.
 
-    entries: list[Logged] = field(default_factory=list)
-    caller_audio: bytearray = field(default_factory=bytearray)
-    agent_audio: dict[str, bytearray] = field(default_factory=dict)
-    _file: TextIO | None = None
+    Without `keep` nothing stays in memory; without `directory` nothing is written.
+    """
+
+    def __init__(self, session_id: str, *, keep: bool, directory: Path | None) -> None:
+        self.entries: list[Logged] = []
+        self.caller_audio = bytearray()
+        self.agent_audio: dict[str, bytearray] = {}
+        self._keep = keep
+        self._event_file: BinaryIO | None = None
+        self._audio_file: BinaryIO | None = None
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._event_file = (directory / f"{session_id}.jsonl").open("wb")
+            self._audio_file = (directory / f"{session_id}.caller.raw").open("wb")
 
     def received(self, data: bytes | str) -> None:
+        if not self._active:
+            return
         try:
             event = msgspec.json.decode(data, type=dict[str, Any])
         except msgspec.DecodeError:
@@ -45,7 +56,8 @@ class SessionLog:
         self._add("in", event)
 
     def sent(self, event: Mapping[str, Any]) -> None:
-        self._add("out", event)
+        if self._active:
+            self._add("out", event)
 
     def events(self, direction: Direction, kind: str | None = None) -> list[Mapping[str, Any]]:
         """Those of one direction, all or of one type, in order."""
@@ -55,31 +67,33 @@ class SessionLog:
             if entry.direction == direction and kind in (None, entry.event.get("type"))
         ]
 
-    def open_file(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("w")
+    def close(self) -> None:
+        for file in (self._event_file, self._audio_file):
+            if file is not None:
+                file.close()
 
-    def close(self, caller_audio: Path | None) -> None:
-        if self._file is not None:
-            self._file.close()
-        if caller_audio is not None:
-            caller_audio.write_bytes(self.caller_audio)
+    @property
+    def _active(self) -> bool:
+        return self._keep or self._event_file is not None
 
     def _add(self, direction: Direction, event: Mapping[str, Any]) -> None:
-        if (field_name := _AUDIO_FIELD.get(event.get("type", ""))) is not None:
-            event = self._without_audio(event, field_name)
+        if (name := _AUDIO_FIELD.get(event.get("type", ""))) is not None:
+            event = self._without_audio(event, name)
         entry = Logged(time.monotonic(), direction, event)
-        self.entries.append(entry)
-        if self._file is not None:
-            self._file.write(msgspec.json.encode(entry).decode() + "\n")
+        if self._keep:
+            self.entries.append(entry)
+        if self._event_file is not None:
+            self._event_file.write(msgspec.json.encode(entry) + b"\n")
 
-    def _without_audio(self, event: Mapping[str, Any], field_name: str) -> Mapping[str, Any]:
+    def _without_audio(self, event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         try:
-            audio = base64.b64decode(event[field_name])
+            audio = base64.b64decode(event[name])
         except (KeyError, ValueError, TypeError):
             return event
-        if field_name == "audio":
+        if name == "audio" and self._audio_file is not None:
+            self._audio_file.write(audio)
+        if self._keep and name == "audio":
             self.caller_audio += audio
-        else:
+        elif self._keep:
             self.agent_audio.setdefault(event["item_id"], bytearray()).extend(audio)
-        return {**event, field_name: len(audio)}
+        return {**event, name: len(audio)}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+_STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
 class Part(BaseModel):
     """One item of a reply. Exactly one kind of it stands in each entry of a script."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _STRICT
 
 
 class Say(Part):
@@ -69,18 +71,10 @@ class Turn(BaseModel):
     `heard` null makes the transcription fail.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _STRICT
 
     heard: str | None = "Yes, hello? I have a question."
     reply: list[AnyPart] = Field(min_length=1)
-
-
-class Script(BaseModel):
-    """What stands in a script file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    turns: tuple[Turn, ...] = Field(min_length=1)
 
 
 DEFAULT_SCRIPT = (
@@ -106,6 +100,8 @@ PATTERN_SCRIPT = (Turn(heard="pattern", reply=[Pattern(pattern_ms=4000)]),)
 class Faults:
     """What goes wrong, and when, in seconds from the accepted connection. None: never."""
 
+    __pydantic_config__: ClassVar = _STRICT
+
     refuse_status: int | None = None
     never_created: bool = False
     never_ready: bool = False
@@ -127,10 +123,12 @@ class RealtimeOptions:
     `record_dir` it writes them, and the caller's audio, there.
     """
 
+    __pydantic_config__: ClassVar = _STRICT
+
     host: str = "127.0.0.1"
     port: int = 0
     api_key: str | None = None
-    script: tuple[Turn, ...] = DEFAULT_SCRIPT
+    script: Annotated[tuple[Turn, ...], Field(min_length=1)] = DEFAULT_SCRIPT
     speed: float = 8.0
     chunk_ms: tuple[int, int] = (200, 400)
     reply_delay_ms: int = 300
@@ -146,6 +144,28 @@ class RealtimeOptions:
     faults: Faults = field(default_factory=Faults)
 
 
+def load_options(path: Path) -> RealtimeOptions:
+    """Reads a YAML (or JSON) file: the script as `turns:`, and any other option, such as `faults:`.
+
+    WAV files are looked for beside it. Raises OSError, yaml.YAMLError or pydantic.ValidationError.
+    """
+    document = yaml.safe_load(path.read_text())
+    if isinstance(document, dict) and "turns" in document:
+        document["script"] = document.pop("turns")
+    options = TypeAdapter(RealtimeOptions).validate_python(document)
+    script = [
+        turn.model_copy(update={"reply": [_beside(path, part) for part in turn.reply]})
+        for turn in options.script
+    ]
+    return replace(options, script=tuple(script))
+
+
 def load_script(path: Path) -> tuple[Turn, ...]:
-    """Reads a YAML (or JSON) file. Raises OSError, yaml.YAMLError or pydantic.ValidationError."""
-    return Script.model_validate(yaml.safe_load(path.read_text())).turns
+    """The script alone, see `load_options`."""
+    return load_options(path).script
+
+
+def _beside(script: Path, part: AnyPart) -> AnyPart:
+    if not isinstance(part, Wav):
+        return part
+    return part.model_copy(update={"wav": script.parent / part.wav})

@@ -169,14 +169,16 @@ class Response:
         place = {"item_id": shown["id"], "output_index": index, "call_id": shown["call_id"]}
         entry = Entry(shown)
         self._emit("response.output_item.added", output_index=index, item=shown.copy())
-        self._conversation.add(entry)
+        if self.in_conversation:
+            self._conversation.add(entry)
         self._emit("response.function_call_arguments.delta", **place, delta=arguments)
         self._emit("response.function_call_arguments.done", **place, name=call.call, arguments=arguments)
         shown.update(status="completed", arguments=arguments)
         self._text_length += len(arguments)
         self._output.append(shown)
         self._emit("response.output_item.done", output_index=index, item=shown.copy())
-        self._conversation.done(entry)
+        if self.in_conversation:
+            self._conversation.done(entry)
 
     def _finish(self, status: str, details: dict[str, Any] | None) -> None:
         self.over = True

@@ -6,6 +6,8 @@ import asyncio
 import http
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
@@ -34,13 +36,17 @@ Studio = dict[tuple[AnyPart, AudioFormat], Sound]
 
 
 class RealtimeServer:
-    """Use as `async with RealtimeServer(options) as server`. Sessions stay in `sessions` after they ended."""
+    """Use as `async with RealtimeServer(options) as server`.
+
+    Sessions are in `sessions`; with `log_events` they stay there after they ended, for their logs.
+    """
 
     def __init__(self, options: RealtimeOptions | None = None) -> None:
         self.options = options or RealtimeOptions()
         self.sessions: list[ServedSession] = []
         #: Called with each session when it is accepted.
         self.on_session: Callable[[ServedSession], None] = self.sessions.append
+        self._numbers = count(1)
         self._studio: Studio = {}
         self._server: Server | None = None
 
@@ -92,9 +98,11 @@ class RealtimeServer:
             return
         query = parse_qs(urlsplit(connection.request.path).query)
         model = query.get("model", [DEFAULT_MODEL])[0]
-        session = ServedSession(connection, self.options, len(self.sessions) + 1, model, self._studio)
+        session = ServedSession(connection, self.options, next(self._numbers), model, self._studio)
         self.on_session(session)
         await session.run()
+        if not self.options.log_events and session in self.sessions:
+            self.sessions.remove(session)
 
 
 class ServedSession:
@@ -103,26 +111,22 @@ class ServedSession:
     def __init__(
         self, connection: ServerConnection, options: RealtimeOptions, number: int, model: str, studio: Studio
     ) -> None:
-        self.log = SessionLog()
         self.ended = asyncio.Event()
         self._connection = connection
         self._options = options
         self._studio = studio
-        self._logging = options.log_events or options.record_dir is not None
         self._wake = asyncio.Event()
         self._stalled = False
         self._now = asyncio.get_running_loop().time
         expires_at = int(time.time()) + options.max_session_s
         self._session = RealtimeSession(options, number, model, expires_at, self._now())
+        self.log = SessionLog(self.id, keep=options.log_events, directory=options.record_dir)
 
     @property
     def id(self) -> str:
         return self._session.id
 
     async def run(self) -> None:
-        directory = self._options.record_dir
-        if directory is not None:
-            self.log.open_file(directory / f"{self.id}.jsonl")
         loop = asyncio.get_running_loop()
         timers = [loop.call_later(delay_s, action) for delay_s, action in self._faults()]
         sender = asyncio.create_task(self._send())
@@ -133,15 +137,14 @@ class ServedSession:
             await asyncio.gather(sender, return_exceptions=True)
             for timer in timers:
                 timer.cancel()
-            self.log.close(directory / f"{self.id}.caller.raw" if directory is not None else None)
+            self.log.close()
             self.ended.set()
 
     async def _receive(self) -> None:
         try:
             while True:
                 data = await self._connection.recv(decode=False)
-                if self._logging:
-                    self.log.received(data)
+                self.log.received(data)
                 timer = self._session.next_timer()
                 self._session.receive_message(data, self._now())
                 if self._session.has_output or self._session.next_timer() != timer:
@@ -157,8 +160,7 @@ class ServedSession:
                     sound = await self._sound(part, response.audio_format)
                     response.provide(sound, self._now())
                 for event in self._session.events_to_send():
-                    if self._logging:
-                        self.log.sent(event)
+                    self.log.sent(event)
                     await self._connection.send(msgspec.json.encode(event), text=True)
                 if self._session.close_request is not None:
                     await self._connection.close(*self._session.close_request)
@@ -213,7 +215,7 @@ class ServedSession:
 
 
 async def serve(options: RealtimeOptions, on_start: Callable[[str], None]) -> None:
-    """Runs a server until cancelled. `on_start` gets its URL."""
-    async with RealtimeServer(options) as server:
+    """Runs a server until cancelled, without keeping sessions in memory. `on_start` gets its URL."""
+    async with RealtimeServer(replace(options, log_events=False)) as server:
         on_start(server.url)
         await asyncio.get_running_loop().create_future()

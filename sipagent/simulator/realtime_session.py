@@ -15,7 +15,7 @@ import msgspec
 from sipagent.simulator.realtime_agenda import Agenda
 from sipagent.simulator.realtime_conversation import Conversation, Entry
 from sipagent.simulator.realtime_emitter import Emitter, ServerEvent
-from sipagent.simulator.realtime_input import InputBuffer, audio_format
+from sipagent.simulator.realtime_input import MIN_COMMIT_MS, InputBuffer, audio_format
 from sipagent.simulator.realtime_options import AnyPart, RealtimeOptions
 from sipagent.simulator.realtime_replies import ReplyBook
 from sipagent.simulator.realtime_responder import Responder
@@ -27,7 +27,7 @@ from sipagent.simulator.realtime_shape import (
     new_session,
     updated_session,
 )
-from sipagent.simulator.realtime_usage import transcription_usage
+from sipagent.simulator.realtime_transcript import emit_transcript
 
 _EXPIRED = "Your session hit the maximum duration of 60 minutes."
 
@@ -121,36 +121,20 @@ class RealtimeSession:
                 if settings["turn_detection"]["create_response"]:
                     self._respond({}, now)
 
-    def _commit_by_hand(self, message: Mapping[str, Any], now: float) -> None:
-        self._input.check_commit(audio_format(self._resource["audio"]["input"]["format"]))
-        self._commit(now)
-
-    def _commit(self, now: float) -> None:
+    def _commit(self, now: float, least_ms: int = 0) -> None:
         """What the caller said becomes an item, and some time later a transcript."""
         settings = self._resource["audio"]["input"]
         heard_as = audio_format(settings["format"])
-        item_id, audio = self._input.commit(self._conversation.last_id())
+        item_id, audio = self._input.commit(self._conversation.last_id(), heard_as, least_ms)
         content = [{"type": "input_audio", "transcript": None}]
         shown = {"id": item_id, "object": "realtime.item", "type": "message", "status": "completed"}
         entry = Entry({**shown, "role": "user", "content": content}, bytearray(audio), heard_as)
         self._conversation.add(entry)
         self._conversation.done(entry)
         if settings["transcription"] is not None:
-            transcribe = partial(self._transcribe, entry, self._replies.heard())
-            self._agenda.add(now + self._options.transcription_delay_ms / 1000, transcribe)
-
-    def _transcribe(self, entry: Entry, text: str | None, now: float) -> None:
-        kind = "conversation.item.input_audio_transcription"
-        place = {"item_id": entry.id, "content_index": 0}
-        if text is None:
-            error = {"type": "transcription_error", "code": "audio_unintelligible"}
-            message = "The audio could not be transcribed."
-            self._emitter.emit(f"{kind}.failed", **place, error={**error, "message": message, "param": None})
-            return
-        for word in text.split(" "):
-            self._emitter.emit_delta(f"{kind}.delta", **place, delta=f"{word} ")
-        usage = transcription_usage(entry.audio_ms, text)
-        self._emitter.emit(f"{kind}.completed", **place, transcript=text, usage=usage)
+            transcribe = partial(emit_transcript, self._emitter, entry, self._replies.heard())
+            due = now + self._options.transcription_delay_ms / 1000
+            self._agenda.add(due, lambda _: transcribe())
 
     def _respond(self, overrides: Mapping[str, Any], now: float) -> None:
         RESPONSE(overrides, "response")
@@ -190,7 +174,7 @@ Handler = Callable[[RealtimeSession, Mapping[str, Any], float], None]
 _HANDLERS: dict[str, Handler] = {
     "session.update": RealtimeSession._update,
     "input_audio_buffer.append": RealtimeSession._append,
-    "input_audio_buffer.commit": RealtimeSession._commit_by_hand,
+    "input_audio_buffer.commit": lambda session, _, now: session._commit(now, MIN_COMMIT_MS),
     "input_audio_buffer.clear": lambda session, _, now: session._input.clear(),
     "conversation.item.create": lambda session, message, now: session._conversation.create(
         message["item"], message.get("previous_item_id")

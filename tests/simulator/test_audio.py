@@ -14,7 +14,17 @@ from pydantic import ValidationError
 from sipagent.formats import ALAW, ULAW, AudioFormat
 from sipagent.simulator import voice
 from sipagent.simulator.laws import decoded, encoded
-from sipagent.simulator.realtime_options import Call, Pattern, Say, Tone, Wav, load_script
+from sipagent.simulator.realtime_options import (
+    Call,
+    Faults,
+    Pattern,
+    Say,
+    Tone,
+    Turn,
+    Wav,
+    load_options,
+    load_script,
+)
 from sipagent.simulator.realtime_vad import EnergyVad
 
 PCM24 = AudioFormat("pcm", 24000)
@@ -138,14 +148,31 @@ def test_a_script_file(tmp_path: Path):
     assert first.reply == [
         Say(say="Nine to five."),
         Tone(tone_hz=440),
-        Wav(wav=Path("jingle.wav"), text="la la"),
+        Wav(wav=tmp_path / "jingle.wav", text="la la"),
         Pattern(pattern_ms=500),
     ]
     assert second.reply == [Call(call="lookup", arguments={"day": "Monday"})]
 
 
+def test_a_script_file_may_hold_other_options_too(tmp_path: Path):
+    path = tmp_path / "expiring.yaml"
+    path.write_text("{speed: 5, faults: {expire_after_s: 30}, turns: [{reply: [{say: Hi.}]}]}")
+    options = load_options(path)
+    assert options.speed == 5
+    assert options.faults == Faults(expire_after_s=30)
+    assert options.script == (Turn(reply=[Say(say="Hi.")]),)
+
+
 @pytest.mark.parametrize(
-    "text", ["", "turns: []\n", "turns: [{reply: []}]", "turns: [{reply: [{shout: x}]}]"]
+    "text",
+    [
+        "",
+        "faults: {explode: 1}",
+        "colour: red",
+        "turns: []\n",
+        "turns: [{reply: []}]",
+        "turns: [{reply: [{shout: x}]}]",
+    ],
 )
 def test_a_script_that_is_none(tmp_path: Path, text):
     path = tmp_path / "script.yaml"
