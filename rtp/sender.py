@@ -25,6 +25,7 @@ class Sender:
         self._digits = DigitSender(CLOCK_HZ)
         self._event_timestamp = self._press_type = 0
         self._next_slot_at: float | None = None
+        self._pending = b""
         self.configure(params)
 
     def configure(self, params: RtpParams) -> None:
@@ -33,6 +34,7 @@ class Sender:
         self._event_type = params.dtmf_payload_type
         self._slot_ms = params.ptime_ms
         self._slot = params.ptime_ms * CLOCK_HZ // 1000
+        self._pending = b""
 
     @property
     def pressing(self) -> bool:
@@ -44,8 +46,22 @@ class Sender:
         """The RTP timestamp of the next frame."""
         return (self._first_timestamp + self._sent) & 0xFFFFFFFF
 
-    def frame(self, payload: bytes, now: float, talkspurt: bool = False) -> bytes:
-        """The datagram of one frame, marked if speech begins with it (RFC 3551, 4.1)."""
+    def packetize(self, payload: bytes, now: float, talkspurt: bool = False) -> list[bytes]:
+        """The datagrams that are full with this audio, each of the negotiated length (RFC 3551, 4.2).
+
+        What is left over waits for the next call. The first is marked if speech begins with it.
+        """
+        if len(payload) == self._slot and not self._pending:
+            return [self._frame(payload, now, talkspurt)]
+        audio = self._pending + payload
+        full = len(audio) // self._slot * self._slot
+        self._pending = audio[full:]
+        return [
+            self._frame(audio[at : at + self._slot], now, talkspurt and at == 0)
+            for at in range(0, full, self._slot)
+        ]
+
+    def _frame(self, payload: bytes, now: float, talkspurt: bool) -> bytes:
         skipped = self._keep_up(now, len(payload))
         datagram = self._datagram(self._payload_type, self.timestamp, payload, talkspurt or skipped)
         self._sent += len(payload)

@@ -72,7 +72,8 @@ class RtpSession:
         if target is None or not self.may_send:
             self._unsent += 1
             return
-        self._datagrams.append((self.outbound.frame(payload, now, talkspurt), target))
+        for datagram in self.outbound.packetize(payload, now, talkspurt):
+            self._datagrams.append((datagram, target))
 
     def send_digit(self, digit: str, duration_ms: int, now: float) -> None:
         """Press a key (0-9, *, #, A-D); handle_timer() sends its packets in place of audio.

@@ -234,6 +234,19 @@ def test_a_talkspurt_is_marked() -> None:
     assert [packet.marker for packet in sent(rtp)] == [True, False, True]
 
 
+@pytest.mark.parametrize("ptime_ms", [10, 20, 30, 40, 60])
+def test_packets_have_the_negotiated_length(ptime_ms: int) -> None:
+    rtp = session(ptime_ms=ptime_ms)
+    audio = bytes(range(160)) * 12
+    for index in range(12):
+        rtp.send_frame(audio[160 * index :][:160], 0.02 * index)
+    packets = sent(rtp)
+    assert {len(packet.payload) for packet in packets} == {ptime_ms * 8}
+    assert b"".join(packet.payload for packet in packets) == audio
+    starts = [packet.timestamp - packets[0].timestamp & 0xFFFFFFFF for packet in packets]
+    assert starts == [index * ptime_ms * 8 for index in range(len(packets))]
+
+
 def test_timestamps_follow_the_clock_over_a_pause() -> None:
     rtp = session()
     rtp.send_frame(speech(0), START)
