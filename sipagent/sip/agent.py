@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Iterable
 
@@ -11,10 +10,10 @@ from sipagent.config import Config
 from sipagent.events import TrunkStateChanged
 from sipagent.sip import pjsua
 from sipagent.sip.accounts import Account
-from sipagent.sip.call import SipCall
+from sipagent.sip.call import Calls, SipCall
 from sipagent.sip.invite import parse_invite, rejected_invite, split_address
 from sipagent.sip.messages import LocalMedia, RejectedInvite
-from sipagent.sip.pjsua import PjCall, PjError, Stack
+from sipagent.sip.pjsua import PjError, Stack
 from sipagent.sip.settings import STRANGERS, over, settings_for
 from sipagent.sip.sources import Network, Sources
 
@@ -49,10 +48,7 @@ class SipAgent:
         self._stack: Stack | None = None
         self._strangers: Account | None = None
         self._accounts: dict[str, Account] = {}
-        self._calls: set[SipCall] = set()
-        self._finished: list[SipCall] = []
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._calls = Calls()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -65,23 +61,26 @@ class SipAgent:
         except BaseException:
             await self.stop()
             raise
-        self._tasks = [asyncio.create_task(self._poll(self._stack)), asyncio.create_task(self._resolve())]
+        self._tasks = [
+            asyncio.create_task(self._poll(self._stack)),
+            asyncio.create_task(self._follow_sources()),
+        ]
 
     async def stop(self) -> None:
         """End what calls are left, unregister, and give the sockets back. A second call does nothing."""
         if self._stack is None:
             return
-        for call in list(self._calls):
+        for call in self._calls:
             call.hang_up(sip_status=503)
         registrations = [account.registration for account in self._accounts.values() if account.registration]
-        await asyncio.gather(*(registration.stop() for registration in registrations), self._calls_ended())
+        await asyncio.gather(
+            *(registration.stop() for registration in registrations),
+            self._calls.wait_until_none(HANG_UP_WAIT_S),
+        )
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for call in [*self._calls, *self._finished]:
-            call.release()
-        self._calls.clear()
-        self._finished.clear()
+        self._calls.release_all()
         self._accounts.clear()
         self._strangers = None
         stack, self._stack = self._stack, None
@@ -96,15 +95,10 @@ class SipAgent:
         from_uri: str | None = None,
         headers: Iterable[tuple[str, str]] = (),
     ) -> SipCall:
-        """Call `to_uri` over a trunk. What becomes of it comes as events. Raises `PjError` for a bad URI."""
-        call = SipCall(None, self._ended)
-        self._began(call)
-        try:
-            uri = over(to_uri, self._config.trunks[trunk].transport)
-            call.place(self._accounts[trunk].pj, uri, local, from_uri, headers)
-        except PjError:
-            self._ended(call)
-            raise
+        """Call `to_uri` over a trunk. Whatever becomes of it, an unusable URI too, is an event."""
+        call = self._calls.new(None)
+        uri = over(to_uri, self._config.trunks[trunk].transport)
+        call.place(self._accounts[trunk].pj, uri, local, from_uri, headers)
         return call
 
     def sources(self, trunk: str) -> frozenset[Network]:
@@ -161,24 +155,9 @@ class SipAgent:
                 account.keep_registered(name, self._on_trunk)
 
     def _incoming(self, account: Account, call_id: int, source: str, message: str) -> None:
-        call = SipCall(parse_invite(message, *split_address(source)), self._ended)
-        call.attach(PjCall(account.pj, call, call_id))
-        self._began(call)
+        call = self._calls.new(parse_invite(message, *split_address(source)))
+        call.take(account.pj, call_id)
         asyncio.get_running_loop().call_soon(self._on_invite, call)
-
-    def _began(self, call: SipCall) -> None:
-        self._calls.add(call)
-        self._idle.clear()
-
-    def _ended(self, call: SipCall) -> None:
-        self._calls.discard(call)
-        self._finished.append(call)
-        if not self._calls:
-            self._idle.set()
-
-    async def _calls_ended(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), HANG_UP_WAIT_S)
 
     async def _poll(self, stack: Stack) -> None:
         while True:
@@ -186,11 +165,10 @@ class SipAgent:
                 stack.poll()
             except PjError:
                 logger.exception("pjsua2 failed to handle its events")
-            while self._finished:
-                self._finished.pop().release()
+            self._calls.release_ended()
             await asyncio.sleep(POLL_INTERVAL_S)
 
-    async def _resolve(self) -> None:
+    async def _follow_sources(self) -> None:
         while True:
             await asyncio.sleep(RESOLVE_INTERVAL_S)
             await self._sources.refresh()

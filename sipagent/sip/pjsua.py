@@ -297,10 +297,11 @@ def _is_by_peer(event: Any) -> bool:
     if event.type != pj.PJSIP_EVENT_TSX_STATE:
         return False
     change = event.body.tsxState
+    received: bool = change.type == pj.PJSIP_EVENT_RX_MSG
+    cancelled: bool = change.tsx.statusCode == pj.PJSIP_SC_REQUEST_TERMINATED  # by them, or else by us
     if change.tsx.role == pj.PJSIP_ROLE_UAC:
-        return bool(change.type == pj.PJSIP_EVENT_RX_MSG and change.tsx.method == "INVITE")
-    cancelled = change.tsx.statusCode == pj.PJSIP_SC_REQUEST_TERMINATED  # how pjsip answers a CANCEL
-    return bool(change.type == pj.PJSIP_EVENT_RX_MSG or cancelled)
+        return received and change.tsx.method == "INVITE" and not cancelled
+    return received or cancelled
 
 
 def _endpoint_config(user_agent: str) -> Any:

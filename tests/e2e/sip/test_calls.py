@@ -187,8 +187,7 @@ async def test_a_hundred_calls_at_once(agent: Any, sipp: Any) -> None:
 
 async def test_stopping_ends_the_calls_that_are_left(agent: Any, sipp: Any) -> None:
     async with agent(answer=False) as server:
-        caller = asyncio.create_task(sipp("uac-cancel-while-ringing-487", server.port))
+        caller = asyncio.create_task(sipp("uac-stopped-while-ringing-503", server.port))
         await server.next("invite")
         await server.stop()
-        with pytest.raises(AssertionError):
-            await caller
+        await caller

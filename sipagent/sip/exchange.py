@@ -1,0 +1,59 @@
+"""The SDP of one call over its life: what we last said, and what it came to. Pure."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from sipagent.sip import negotiation, sdp
+from sipagent.sip.messages import LocalMedia, NegotiatedMedia
+
+_AUDIO_LINE = re.compile(r"^m=audio (\d+) ", re.MULTILINE)
+
+
+class SdpExchange:
+    """Offers and answers of one call. It says nothing until it has been given `local`."""
+
+    def __init__(self, local: LocalMedia | None = None) -> None:
+        self.local = local
+        self._session_id = secrets.randbits(62)
+        self._version = 0
+        self._reply: str | None = None
+        self._agreed: NegotiatedMedia | None = None
+
+    def answer(self, offer: str, local: LocalMedia) -> tuple[str, NegotiatedMedia]:
+        """Our answer to an offer, and what it comes to. Raises `NoCommonCodec`, `SdpError`."""
+        description = sdp.parse(offer)
+        text, agreed = negotiation.answer(
+            description, local, session_id=self._session_id, version=self._next_version()
+        )
+        self._agreed = agreed
+        return text, agreed
+
+    def receive(self, offer: str) -> None:
+        """Take a new offer within the call, to be answered with `next_text`. Raises as `answer` does."""
+        assert self.local is not None, "no offer comes within a call that was not answered or placed"
+        self._reply, _ = self.answer(offer, self.local)
+
+    def next_text(self) -> str | None:
+        """What to say now: the answer to the offer just received, else an offer of ours."""
+        if self.local is None:
+            return None
+        if self._reply is not None:
+            text, self._reply = self._reply, None
+            return text
+        self._agreed = None
+        return negotiation.offer(self.local, session_id=self._session_id, version=self._next_version())
+
+    def outcome(self, stream: NegotiatedMedia | None) -> NegotiatedMedia | None:
+        """What was agreed, if it was by an answer of ours; else `stream`, pjmedia's view of the peer's."""
+        return self._agreed or stream
+
+    def is_ours(self, message: str) -> bool:
+        """Is the SDP in a message that went out ours? Where it can't parse ours, pjsua2 sends its own."""
+        lines = _AUDIO_LINE.findall(message)
+        return self.local is None or not lines or str(self.local.rtp_port) in lines
+
+    def _next_version(self) -> int:
+        self._version += 1
+        return self._version
