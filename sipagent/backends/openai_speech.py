@@ -7,7 +7,6 @@ is still being generated.
 
 from __future__ import annotations
 
-import binascii
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -99,7 +98,7 @@ class AgentSpeech:
             return
         try:
             audio = decode_audio(event.delta or "")
-        except binascii.Error:
+        except ValueError:
             self.bad_audio += 1
             return
         item.audio_bytes += len(audio)

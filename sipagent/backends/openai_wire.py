@@ -84,7 +84,7 @@ def decode_event(data: bytes | str) -> ServerEvent:
 
 
 def decode_audio(delta: str) -> bytes:
-    """Raises `binascii.Error` (a ValueError) for bad base64."""
+    """Raises ValueError for what is not base64."""
     return binascii.a2b_base64(delta)
 
 

@@ -32,7 +32,7 @@ class InputBuffer:
         """`settings` is the session's `audio.input`. Returns the turns that began or ended in this audio."""
         try:
             data = binascii.a2b_base64(audio, strict_mode=True) if isinstance(audio, str) else None
-        except binascii.Error:
+        except ValueError:
             data = None
         if data is None:
             raise ClientError(
