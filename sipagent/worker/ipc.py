@@ -13,6 +13,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -97,8 +98,8 @@ class Channel:
     """One end of the socketpair, on the running loop.
 
     `on_message(message, fds)` is called in order and owns the descriptors; `on_closed` once, when the peer is
-    gone or can't be trusted any more. What can't be written at once waits, up to `MAX_BACKLOG` bytes: a peer
-    that lets more pile up is as good as dead, and the channel closes.
+    gone, or sent what is no message and can't be trusted any more. What can't be written at once waits, up to
+    `MAX_BACKLOG` bytes: a peer that lets more pile up is as good as dead, and the channel closes.
     """
 
     def __init__(
@@ -123,11 +124,14 @@ class Channel:
         self._loop.add_reader(sock.fileno(), self._readable)
 
     def send(self, message: Any, fds: Sequence[int] = ()) -> None:
-        """Queue a message. Descriptors are duplicated before return: the caller may close its own."""
+        """Queue a message. Descriptors are duplicated before return: the caller may close its own.
+
+        Raises OSError, with nothing queued, if they can't be.
+        """
         if self._closed:
             return
         body = self._encoder.encode(message)
-        copies = tuple(os.dup(fd) for fd in fds)
+        copies = _duplicates(fds)
         data = HEADER.pack(len(body), len(copies)) + body
         self._backlog.append((data, copies))
         self._backlog_bytes += len(data)
@@ -199,7 +203,26 @@ class Channel:
                 return
             body = bytes(self._received[HEADER.size : end])
             del self._received[:end]
-            self._on_message(self._decoder.decode(body), [self._fds.popleft() for _ in range(fd_count)])
+            try:
+                message = self._decoder.decode(body)
+            except msgspec.DecodeError:
+                self.close()
+                return
+            if fd_count > len(self._fds):
+                self.close()
+                return
+            self._on_message(message, [self._fds.popleft() for _ in range(fd_count)])
+
+
+def _duplicates(fds: Sequence[int]) -> tuple[int, ...]:
+    """All or none: what was duplicated before an error is closed."""
+    with ExitStack() as undo:
+        copies = []
+        for fd in fds:
+            copies.append(os.dup(fd))
+            undo.callback(os.close, copies[-1])
+        undo.pop_all()
+        return tuple(copies)
 
 
 def _rights(fds: Sequence[int]) -> list[tuple[int, int, array.array[int]]]:
