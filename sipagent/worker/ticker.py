@@ -72,7 +72,7 @@ class Ticker:
                     tick(now, late_s)
                 except Exception as error:  # the worker loop's edge
                     log.exception("tick_failed")
-                    del slot[tick]
+                    slot.pop(tick, None)
                     on_failure(error)
         self._handle = self._loop.call_at(self._pacer.next_due, self._run)
 
