@@ -44,8 +44,6 @@ class RealtimeServer:
     def __init__(self, options: RealtimeOptions | None = None) -> None:
         self.options = options or RealtimeOptions()
         self.sessions: list[ServedSession] = []
-        #: Called with each session when it is accepted.
-        self.on_session: Callable[[ServedSession], None] = self.sessions.append
         self._numbers = count(1)
         self._studio: Studio = {}
         self._server: Server | None = None
@@ -99,9 +97,9 @@ class RealtimeServer:
         query = parse_qs(urlsplit(connection.request.path).query)
         model = query.get("model", [DEFAULT_MODEL])[0]
         session = ServedSession(connection, self.options, next(self._numbers), model, self._studio)
-        self.on_session(session)
+        self.sessions.append(session)
         await session.run()
-        if not self.options.log_events and session in self.sessions:
+        if not self.options.log_events:
             self.sessions.remove(session)
 
 

@@ -19,7 +19,7 @@ from sipagent.errors import BackendNotReady, BackendRefused, BackendUnreachable
 from sipagent.formats import ULAW
 from sipagent.simulator import voice
 from sipagent.simulator.realtime_options import PATTERN_SCRIPT, Faults, RealtimeOptions
-from sipagent.simulator.realtime_server import RealtimeServer, ServedSession
+from sipagent.simulator.realtime_server import RealtimeServer
 
 SPEECH = voice.tone(300, 400, ULAW)
 Kind = TypeVar("Kind", bound=BackendEvent)
@@ -291,15 +291,14 @@ async def test_closing_a_stalled_connection_is_bounded(monkeypatch):
 
 
 async def test_cancelling_open_leaves_nothing():
-    sessions: asyncio.Queue[ServedSession] = asyncio.Queue()
     async with simulated(never_ready=True) as server:
-        server.on_session = sessions.put_nowait
         opening = asyncio.create_task(backend_for(server.url).open(Listener()))
-        session = await sessions.get()
+        while not server.sessions:
+            await asyncio.sleep(0)
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
-        await session.ended.wait()
+        await server.sessions[0].ended.wait()
     assert backend_tasks() == []
 
 
