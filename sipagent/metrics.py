@@ -11,6 +11,8 @@ from prometheus_client.registry import Collector
 
 from sipagent import events
 
+#: The counts of packets in an RTP report (see `rtp.stats`).
+RTP_KINDS = ("packets", "lost", "late", "duplicate", "reordered", "foreign", "malformed", "unsent")
 SETUP_BUCKETS_S = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5)
 
 
@@ -120,9 +122,10 @@ class Metrics:
     def _count_rtp(self, rtp: Mapping[str, object]) -> None:
         for direction, figures in rtp.items():
             if isinstance(figures, Mapping):
-                for kind, value in figures.items():
-                    if isinstance(value, int) and kind.endswith("packets"):
-                        self._rtp.labels(f"{direction}_{kind}").inc(value)
+                for kind in RTP_KINDS:
+                    count = figures.get(kind) or 0
+                    if count > 0:  # a peer's RTCP may say anything
+                        self._rtp.labels(f"{direction}_{kind}").inc(count)
 
 
 class FiguresCollector(Collector):
