@@ -119,11 +119,6 @@ class SipAgent:
         """Calls that pjsua2 still holds."""
         return len(self._calls)
 
-    @property
-    def requests_dropped(self) -> int:
-        """Requests that got no answer, because their source is of no trunk."""
-        return pjsua.requests_dropped()
-
     # --- what pjsua2 reports (see `handlers.StackHandler`) ------------------------------------------
 
     def select_account(self, source: str) -> int | None:
@@ -149,7 +144,8 @@ class SipAgent:
         self._filter_sources()
         self._strangers = Account(STRANGERS, self._incoming)
         for name, trunk in self._config.trunks.items():
-            settings = settings_for(trunk, self._config.sip.listener(trunk.transport))
+            public_address = self._config.public_address_of(trunk)
+            settings = settings_for(trunk, self._config.sip.listener(trunk.transport), public_address)
             account = self._accounts[name] = Account(settings, self._incoming)
             if settings.registrar:
                 account.keep_registered(name, self._on_trunk)

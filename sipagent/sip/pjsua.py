@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar, cast
 
@@ -17,6 +16,7 @@ import pjsua2 as pj
 
 from sipagent.config import HostPort, SipConfig, TlsConfig
 from sipagent.errors import ConfigError
+from sipagent.sip import pjlog
 from sipagent.sip.handlers import AccountHandler, CallHandler, StackHandler
 from sipagent.sip.invite import offer_in, split_address
 from sipagent.sip.messages import Direction, NegotiatedMedia, Transport
@@ -24,16 +24,12 @@ from sipagent.sip.settings import AccountSettings
 
 logger = logging.getLogger("sipagent.sip")
 
-
 PjError: type[Exception] = pj.Error
 
 #: The wheels on PyPI are built for this many calls, and can't filter sources.
 UNTUNED_MAX_CALLS = 4
 IS_TUNED = hasattr(pj, "compiledLimits")
 
-# What a peer can provoke is no error of ours: pjsip's level 1 includes every request it could not use.
-_LOG_LEVELS = {0: logging.ERROR, 1: logging.WARNING, 2: logging.WARNING}
-_SECRETS = re.compile(r"(?im)^((?:proxy-)?authorization\s*:|a=crypto:)[^\r\n]*")
 _DIRECTIONS: dict[int, Direction] = {0: "inactive", 1: "sendonly", 2: "recvonly", 3: "sendrecv"}
 
 
@@ -194,8 +190,7 @@ class _Endpoint(pj.Endpoint):  # type: ignore[misc]
 
 class _LogWriter(pj.LogWriter):  # type: ignore[misc]
     def write(self, entry: Any) -> None:
-        level = logging.INFO if "source-filter:" in entry.msg else _LOG_LEVELS.get(entry.level, logging.DEBUG)
-        logger.log(level, "%s", redacted(entry.msg.strip()))
+        pjlog.forward(entry.level, entry.msg)
 
 
 class Stack:
@@ -227,21 +222,11 @@ class Stack:
         self._endpoint.libDestroy(pj.PJSUA_DESTROY_NO_NETWORK)
 
 
-def redacted(text: str) -> str:
-    """Log text without credentials and keys."""
-    return _SECRETS.sub(r"\1 ***", text)
-
-
 def max_calls() -> int:
     """How many calls this build of pjsua2 can carry, whatever it is asked for."""
     if not IS_TUNED:
         return UNTUNED_MAX_CALLS
     return int(dict(fact.split("=", 1) for fact in pj.compiledLimits().split())["max_calls"])
-
-
-def requests_dropped() -> int:
-    """Requests from unlisted sources since the process began."""
-    return int(pj.sourceFilterDropped()) if IS_TUNED else 0
 
 
 def set_source_filter(networks: Iterable[str]) -> None:
@@ -313,8 +298,7 @@ def _endpoint_config(user_agent: str) -> Any:
     config.medConfig.clockRate = config.medConfig.sndClockRate = 8000
     config.medConfig.hasIoqueue = False
     config.medConfig.threadCnt = 0
-    config.logConfig.level = 4 if logger.isEnabledFor(logging.DEBUG) else 3
-    config.logConfig.consoleLevel = config.logConfig.level  # what goes to the writer
+    config.logConfig.level = config.logConfig.consoleLevel = pjlog.wanted_level()  # "console" is the writer
     config.logConfig.decor = pj.PJ_LOG_HAS_SENDER
     config.logConfig.writer = _LogWriter().__disown__()  # libDestroy deletes it
     return config

@@ -35,16 +35,21 @@ class AccountSettings:
 STRANGERS = AccountSettings(uri="sip:sipagent@localhost")
 
 
-def settings_for(trunk: TrunkConfig, listen: HostPort | None) -> AccountSettings:
+def settings_for(trunk: TrunkConfig, listen: HostPort | None, public_address: str) -> AccountSettings:
     """What a trunk's configuration means to pjsua2; `listen` is the listener of its transport.
+
+    A `public_address` other than `auto` is where the peer is told to reach us.
 
     Raises `ConfigError` if its password can't be read.
     """
     registration = trunk.registration
     user = registration.username if registration else trunk.name
+    contact = ""
+    if public_address != "auto" and listen is not None:
+        contact = over(f"sip:{user}@{_bracketed(public_address)}:{listen.port}", trunk.transport)
     settings = AccountSettings(
         uri=f"sip:{user}@{_bracketed(registration.host) if registration else 'localhost'}",
-        contact=_contact(user, trunk, listen) if trunk.public_address and listen else "",
+        contact=contact,
         digest=_digest(trunk),
     )
     if registration is None:
@@ -61,10 +66,6 @@ def settings_for(trunk: TrunkConfig, listen: HostPort | None) -> AccountSettings
 def over(uri: str, transport: str) -> str:
     """The URI, saying by which transport it is reached unless it says so itself."""
     return uri if transport == "udp" or ";transport=" in uri else f"{uri};transport={transport}"
-
-
-def _contact(user: str, trunk: TrunkConfig, listen: HostPort) -> str:
-    return over(f"sip:{user}@{_bracketed(trunk.public_address or '')}:{listen.port}", trunk.transport)
 
 
 def _digest(trunk: TrunkConfig) -> Digest | None:

@@ -10,7 +10,7 @@ import pytest
 
 from sipagent.config import HostPort, TrunkConfig
 from sipagent.sip.accounts import retry_delay_s
-from sipagent.sip.pjsua import redacted
+from sipagent.sip.pjlog import redacted
 from sipagent.sip.settings import AccountSettings, Digest, over, settings_for
 from sipagent.sip.sources import Sources
 
@@ -60,9 +60,8 @@ def test_a_registering_trunk(tmp_path: Path) -> None:
         },
         auth_password={"file": password},
         transport="tls",
-        public_address="192.0.2.1",
     )
-    settings = settings_for(config, LISTEN)
+    settings = settings_for(config, LISTEN, "192.0.2.1")
     assert settings == AccountSettings(
         uri="sip:alice@carrier.example",
         contact="sip:alice@192.0.2.1:5061;transport=tls",
@@ -74,7 +73,7 @@ def test_a_registering_trunk(tmp_path: Path) -> None:
 
 
 def test_a_trunk_known_by_its_addresses() -> None:
-    settings = settings_for(trunk(allowed_addresses=["203.0.113.7"]), LISTEN)
+    settings = settings_for(trunk(allowed_addresses=["203.0.113.7"]), LISTEN, "auto")
     assert settings == AccountSettings(uri="sip:t@localhost")
 
 

@@ -36,7 +36,7 @@ class Program:
         self.options = options
         self.config = Config.model_validate(options["config"])
         codecs = tuple(options.get("codecs", ("PCMU", "PCMA")))
-        self.local = LocalMedia("127.0.0.1", 40000, 40001, codecs)
+        self.local = LocalMedia(options.get("address", "127.0.0.1"), 40000, 40001, codecs)
         self.agent = SipAgent(
             self.config, on_invite=self.on_invite, on_trunk=self.on_trunk, on_rejected=self.on_rejected
         )
@@ -95,6 +95,8 @@ class Program:
             if isinstance(event, CallConfirmed) and self.options.get("hang_up"):
                 call.hang_up(reason_code="agent_hung_up")
             if isinstance(event, CallDisconnected):
+                call.ring()
+                call.hang_up()
                 return
 
 

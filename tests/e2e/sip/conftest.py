@@ -135,9 +135,10 @@ def sipp(tmp_path: Path) -> Callable[..., Any]:
     async def run(
         scenario: str, target: int, *arguments: str, address: str = "127.0.0.1", port: int | None = None
     ) -> None:
+        host = f"[{address}]" if ":" in address else "127.0.0.1"
         messages = tmp_path / f"{scenario}.log"
         process = await asyncio.create_subprocess_exec(
-            *("sipp", f"127.0.0.1:{target}", "-sf", SCENARIOS / f"{scenario}.xml", "-i", address),
+            *("sipp", f"{host}:{target}", "-sf", SCENARIOS / f"{scenario}.xml", "-i", address),
             *("-p", str(port or free_port()), "-m", "1", "-timeout", "20s", "-timeout_error", "-nostdin"),
             *("-trace_msg", "-message_file", messages, *arguments),
             cwd=tmp_path,

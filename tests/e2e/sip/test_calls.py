@@ -131,6 +131,16 @@ async def test_a_port_in_use_is_a_configuration_error(agent: Any) -> None:
                 pass
 
 
+@pytest.mark.parametrize("scenario", ["uac-pcmu-answered", "uac-late-offer-answered"])
+async def test_a_call_over_ipv6(agent: Any, sipp: Any, port: int, scenario: str) -> None:
+    sip = {"listen_udp": f"[::1]:{port}", "listen_tcp": None}
+    async with agent(sip=sip, trunk={"allowed_addresses": ["::1"]}, address="::1") as server:
+        await sipp(scenario, port, address="::1")
+        assert (await server.next("invite"))["source_ip"] == "::1"
+        assert (await server.next("MediaNegotiated"))["media"]["remote_rtp"][0] == "::1"
+        assert (await server.next("CallDisconnected"))["sip_status"] == 200
+
+
 async def test_an_unlisted_source_gets_no_answer(agent: Any, sipp: Any) -> None:
     async with agent(trunk={"allowed_addresses": ["127.0.0.1"]}) as server:
         await sipp("uac-unlisted-source-no-answer", server.port, address="127.0.0.2")

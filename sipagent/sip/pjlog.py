@@ -1,0 +1,30 @@
+"""pjsip's log in ours: at levels that mean something here, and without secrets."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+logger = logging.getLogger("sipagent.sip")
+
+# What a peer can provoke is no error of ours: pjsip's level 1 includes every request it could not use.
+_LEVELS = {0: logging.ERROR, 1: logging.WARNING, 2: logging.WARNING}
+_SECRETS = re.compile(r"(?im)^((?:proxy-)?authorization\s*:|a=crypto:)[^\r\n]*")
+
+#: What pjsip is asked for: messages as they came (4) are for debugging, dropped requests come at 3.
+DEBUG_LEVEL, NORMAL_LEVEL = 4, 3
+
+
+def wanted_level() -> int:
+    return DEBUG_LEVEL if logger.isEnabledFor(logging.DEBUG) else NORMAL_LEVEL
+
+
+def forward(level: int, text: str) -> None:
+    """Log what pjsip said at a level of its own."""
+    is_drop = "source-filter:" in text
+    logger.log(logging.INFO if is_drop else _LEVELS.get(level, logging.DEBUG), "%s", redacted(text.strip()))
+
+
+def redacted(text: str) -> str:
+    """The text without credentials and keys."""
+    return _SECRETS.sub(r"\1 ***", text)
