@@ -65,7 +65,7 @@ class PjCall(pj.Call):  # type: ignore[misc]
         param = _operation(0, headers)
         _offer_one_stream(param)
         if from_uri is not None:
-            param.txOption.localUri = from_uri
+            param.txOption.localUri = from_uri if "<" in from_uri else f"<{from_uri}>"
         self.makeCall(uri, param)
 
     def respond(self, sip_status: int, sdp: str = "") -> None:

@@ -3,8 +3,8 @@
     python agent_program.py '{"config": {...}, "answer": true, "hang_up": false}'
 
 Each thing that happens is a line of JSON. With `answer` false it rings for ever; with `refuse` it answers
-503; with `hang_up` it ends a call as soon as it stands; with `call` it places a call over the first trunk.
-SIGTERM stops it.
+503; with `hang_up` it ends a call as soon as it stands; with `call` it places a call over the first trunk,
+and gives up at once with `give_up`. SIGTERM stops it.
 """
 
 from __future__ import annotations
@@ -48,12 +48,23 @@ class Program:
         await self.agent.start()
         say("started", max_calls=self.agent.max_calls)
         if "call" in self.options:
-            call = self.agent.place_call(next(iter(self.config.trunks)), self.options["call"], self.local)
-            self.spawn(self.report(call))
+            self.spawn(self.report(self.place()))
         await stopped.wait()
         await self.agent.stop()
         await self.agent.stop()
         say("stopped", calls=self.agent.calls)
+
+    def place(self) -> SipCall:
+        call = self.agent.place_call(
+            next(iter(self.config.trunks)),
+            self.options["call"],
+            self.local,
+            from_uri=self.options.get("from"),
+            headers=[("X-Test", "here")],
+        )
+        if self.options.get("give_up"):
+            call.hang_up()
+        return call
 
     def on_invite(self, call: SipCall) -> None:
         self.spawn(self.serve(call))

@@ -188,6 +188,14 @@ async def test_a_placed_call_that_is_busy(agent: Any, sipp: Any, port: int) -> N
         await callee
 
 
+async def test_a_placed_call_that_nobody_answers_is_given_up(
+    agent: Any, port: int, fast_clock: dict[str, str]
+) -> None:
+    options = {"call": f"sip:+15550002@127.0.0.1:{port}", "give_up": True}
+    async with agent(environment=fast_clock, **options) as server:
+        assert (await server.next("CallDisconnected"))["by_remote"] is False
+
+
 async def test_a_hundred_calls_at_once(agent: Any, sipp: Any) -> None:
     async with agent() as server:
         await sipp("uac-pcmu-answered", server.port, "-m", "100", "-r", "100", "-l", "100")

@@ -31,9 +31,15 @@ class Registrar:
 
 
 @contextlib.asynccontextmanager
-async def kamailio(port: int, directory: Path) -> AsyncIterator[Registrar]:
+async def kamailio(port: int, directory: Path, transport: str = "udp") -> AsyncIterator[Registrar]:
     process = await asyncio.create_subprocess_exec(
-        *("kamailio", "-f", Path(__file__).parent / "registrar.cfg", "-A", f"LISTEN=udp:127.0.0.1:{port}"),
+        *(
+            "kamailio",
+            "-f",
+            Path(__file__).parent / "registrar.cfg",
+            "-A",
+            f"LISTEN={transport}:127.0.0.1:{port}",
+        ),
         *("-m", "32", "-M", "4", "-Y", directory, "-P", directory / "kamailio.pid", "-DD"),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -107,3 +113,19 @@ async def test_registers_when_the_registrar_comes_back(
             while not (await server.next("trunk"))["registered"]:
                 pass
             await server.stop()
+
+
+async def test_registers_again_over_a_new_connection(
+    agent: Any, port: int, tmp_path: Path, fast_clock: dict[str, str]
+) -> None:
+    settings = trunk(port, secret(tmp_path, "right-password")) | {"transport": "tcp"}
+    async with contextlib.AsyncExitStack() as before:
+        await before.enter_async_context(kamailio(port, tmp_path, "tcp"))
+        async with agent(trunk=settings, environment=fast_clock) as server:
+            assert (await server.next("trunk"))["registered"]
+            await before.aclose()
+            assert not (await server.next("trunk"))["registered"]
+            async with kamailio(port, tmp_path, "tcp"):
+                while not (await server.next("trunk"))["registered"]:
+                    pass
+                await server.stop()

@@ -47,8 +47,12 @@ async def test_a_call_between_two_agents(agent: Any, ports: list[int], tmp_path:
     tls = certificate(tmp_path, "agent", "IP:127.0.0.1")
     async with agent(sip=listening(ports[0], tls), hang_up=True) as callee:
         uri = f"sip:+15550002@127.0.0.1:{ports[0]}"
-        async with agent(sip=listening(ports[1], tls), trunk={"transport": "tls"}, call=uri) as caller:
-            assert (await callee.next("invite"))["transport"] == "tls"
+        options = {"trunk": {"transport": "tls"}, "call": uri, "from": "sip:+15550001@carrier.example"}
+        async with agent(sip=listening(ports[1], tls), **options) as caller:
+            invite = await callee.next("invite")
+            assert invite["transport"] == "tls"
+            assert "<sip:+15550001@carrier.example>" in invite["from_uri"]
+            assert ["X-Test", "here"] in invite["headers"]
             assert (await caller.next("MediaNegotiated"))["media"]["codec"] == "PCMU"
             end = await caller.next("CallDisconnected")
             assert (end["sip_status"], end["by_remote"]) == (200, True)
