@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 import uvloop
 from rich.console import Console
 from rich.table import Table
+from yaml import YAMLError
 
 from sipagent import doctor, logs
 from sipagent.call import admission
@@ -18,7 +20,12 @@ from sipagent.config import Config, HostPort, LoggingConfig, load
 from sipagent.errors import ConfigError, SipAgentError
 from sipagent.server import Server
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP media server for voice models.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A SIP/RTP media server for voice models.",
+)
 simulate = typer.Typer(no_args_is_help=True, help="Stand-ins for the two ends: a voice model and a caller.")
 app.add_typer(simulate, name="simulate")
 
@@ -113,18 +120,21 @@ def examine(config: ConfigOption = DEFAULT_CONFIG) -> None:
 def simulate_realtime(
     port: Annotated[int, typer.Option(help="TCP port on loopback.")] = 8765,
     script: Annotated[
-        Path | None, typer.Option(help="YAML file with `turns:`, what is heard and replied.")
+        Path | None,
+        typer.Option(help="YAML file: `turns:` (what is heard and replied), `faults:`, `speed:` and so on."),
     ] = None,
     record_dir: Annotated[Path | None, typer.Option(help="Keep what each session received here.")] = None,
-    speed: Annotated[float, typer.Option(help="How much faster than real time audio is sent.")] = 8.0,
 ) -> None:
     """A stand-in for the OpenAI Realtime server, until Ctrl-C."""
-    from sipagent.simulator.realtime_options import DEFAULT_SCRIPT, RealtimeOptions, load_script
+    from sipagent.simulator.realtime_options import RealtimeOptions, load_options
     from sipagent.simulator.realtime_server import serve
 
     logs.configure(LoggingConfig(format="console"))
-    turns = DEFAULT_SCRIPT if script is None else load_script(script)
-    options = RealtimeOptions(port=port, script=turns, speed=speed, record_dir=record_dir, log_events=False)
+    try:
+        options = RealtimeOptions() if script is None else load_options(script)
+    except (OSError, ValueError, YAMLError) as error:
+        raise typer.BadParameter(f"{script}: {error}", param_hint="--script") from None
+    options = replace(options, port=port, record_dir=record_dir, log_events=False)
     try:
         uvloop.run(serve(options, lambda url: out.print(f"Realtime server on {url}", highlight=False)))
     except KeyboardInterrupt:
