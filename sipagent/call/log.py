@@ -4,7 +4,8 @@
     spool/calls-YYYY-MM-DD.jsonl  finished records, one per call
     transcripts/DATE/CALL_ID.jsonl
 
-On start, an open call without a record died with the process: it gets its record now.
+On start, an open call without a record died with the process: it gets its record now. A power cut can leave
+its marker empty or torn; then the record says no more than that there was a call.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from sipagent.errors import EndReason
 from sipagent.media import recorder
 
 log = logs.get_logger(__name__)
+
+MARKER_DEADLINE_S = 0.5
 
 
 class CallLog:
@@ -61,10 +64,10 @@ class CallLog:
 
     def _cut_off(self) -> list[CallRecord]:
         """The calls whose markers are there and whose records are not; stale markers are removed."""
-        opened: dict[str, CallRecord] = {}
-        for path in (self._spool.directory / "open").glob("*.json"):
-            record = msgspec.json.decode(path.read_bytes(), type=CallRecord)
-            opened[record.call_id] = record
+        markers = self._spool.directory / "open"
+        for unfinished in markers.glob("*.part"):
+            unfinished.unlink()
+        opened = {path.stem: _read_marker(path) for path in markers.glob("*.json")}
         if opened:
             first_day = min(record.received_at for record in opened.values())[:10]
             for path in sorted(self._spool.directory.glob("calls-*.jsonl")):
@@ -91,14 +94,18 @@ class CallStory:
         return self._builder.record
 
     async def open(self, recording: Path | None) -> None:
-        """Make it known on disk that this call is about to be answered, and where its files will be."""
+        """Make it known on disk that this call is about to be answered, and where its files will be.
+
+        A disk that refuses delays the answer by no more than `MARKER_DEADLINE_S`.
+        """
         self._opened = True
         known = msgspec.structs.replace(
             self.record,
             recording=str(recording) if recording else None,
             transcript=str(self._transcripts.directory / self._transcript),
         )
-        await asyncio.wrap_future(self._spool.put(_marker(self.record.call_id), known))
+        written = asyncio.wrap_future(self._spool.put(_marker(self.record.call_id), known))
+        await asyncio.wait([written], timeout=MARKER_DEADLINE_S)
 
     def tell(self, event: events.Event) -> None:
         self._builder.apply(event)
@@ -128,6 +135,16 @@ def finish_after_crash(record: CallRecord) -> None:
 
 def _marker(call_id: str) -> str:
     return f"open/{call_id}.json"
+
+
+def _read_marker(path: Path) -> CallRecord:
+    data = path.read_bytes()
+    try:
+        return msgspec.json.decode(data, type=CallRecord)
+    except msgspec.DecodeError:
+        log.warning("marker_unreadable", file=path.name, size=len(data))
+        received_at = iso(path.stat().st_mtime)
+        return CallRecord(call_id=path.stem, direction="inbound", received_at=received_at)
 
 
 def _calls_file(wall: float) -> str:

@@ -194,9 +194,16 @@ def call_status(record: CallRecord) -> str:
 
 
 def add_numbers(total: dict[str, Any], more: dict[str, Any]) -> None:
-    """Add every number in `more`, however deep, to its namesake in `total`; other values are passed over."""
+    """Add every number in `more`, however deep, to its namesake in `total`.
+
+    Other values are passed over, and so is what is a number on one side and not on the other.
+    """
     for key, value in more.items():
         if isinstance(value, dict):
-            add_numbers(total.setdefault(key, {}), value)
+            deeper = total.setdefault(key, {})
+            if isinstance(deeper, dict):
+                add_numbers(deeper, value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            total[key] = total.get(key, 0) + value
+            sum_before = total.get(key, 0)
+            if not isinstance(sum_before, dict):
+                total[key] = sum_before + value

@@ -36,7 +36,7 @@ class Job:
 
 
 class Spool:
-    """Writes below one directory, in the order of the calls to it (lines of one file first in a batch)."""
+    """Writes below one directory. Lines of one file keep their order, and so do puts and removes."""
 
     def __init__(self, directory: Path) -> None:
         """Raises OSError if the directory can't be made."""
@@ -61,13 +61,16 @@ class Spool:
         return self._submit(Job("remove", self.directory / name))
 
     def close(self) -> None:
-        """Write what waits (once, if the disk refuses), then end the thread."""
+        """Write what waits, then end the thread. If the disk refuses even now, what waits is lost."""
         with self._wake:
             self._closing = True
             self._wake.notify()
         self._thread.join()
+        if self._pending:
+            log.error("spool_jobs_lost", jobs=len(self._pending), directory=str(self.directory))
 
     def _submit(self, job: Job) -> Future[None]:
+        job.done.set_running_or_notify_cancel()  # whoever stops waiting must not stop the writing
         with self._wake:
             self._pending.append(job)
             self._wake.notify()
@@ -118,11 +121,16 @@ class Spool:
 
 
 def append_durably(path: Path, data: bytes) -> None:
-    """Append all of `data` and fsync, or leave the file as it was and raise OSError."""
+    """Append all of `data` and fsync, or leave the file as it was and raise OSError.
+
+    A last line that a crash tore gets its end first, so that it spoils no line but itself.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
     try:
         size = os.fstat(fd).st_size
+        if size and os.pread(fd, 1, size - 1) != b"\n":
+            data = b"\n" + data
         try:
             written = os.write(fd, data)
             if written < len(data):
