@@ -40,7 +40,7 @@ async def test_pass_through_is_bit_exact_both_ways_and_in_the_recording(
         await caller.hear_speech(LENGTH_MS)
         await server.wait_log("agent_speech_ended")
         await caller.hang_up()
-        record = await server.wait_record()
+        record = await server.next_record()
 
         assert spoken in caller.audio_heard()
         assert caller.speech_heard() == spoken
@@ -49,8 +49,8 @@ async def test_pass_through_is_bit_exact_both_ways_and_in_the_recording(
         left, right = audio.recorded(record["recording"])
         assert audio.holds(left, audio.samples(said, codec))
         assert audio.holds(right, audio.samples(spoken, codec))
-        assert "resample" not in record["pipeline"]
-        assert "decode" not in record["pipeline"]
+        assert "resample" not in record["path"]
+        assert "decode" not in record["path"]
 
 
 @pytest.mark.parametrize("backend_audio", ["pcm24", "pcmu"])
@@ -64,7 +64,7 @@ async def test_a_converted_call_keeps_pitch_and_level(setup: SetupFactory, backe
             await caller.hear_speech(LENGTH_MS)
             await server.wait_log("agent_speech_ended")
             await caller.hang_up()
-            record = await server.wait_record()
+            record = await server.next_record()
         (session,) = model.sessions
 
     to_backend = audio.received(session.log.caller_audio, backend_audio)
@@ -87,7 +87,7 @@ async def test_echo_returns_every_frame_in_order(setup: SetupFactory) -> None:
     async with running(setup(None)) as server, call(server.setup, speech=said) as caller:
         await caller.hear_speech(LENGTH_MS)
         await caller.hang_up()
-        record = await server.wait_record()
+        record = await server.next_record()
 
         assert said in caller.audio_heard()
         left, right = audio.recorded(record["recording"])
@@ -101,7 +101,7 @@ async def test_both_sides_of_a_recording_are_on_one_clock(setup: SetupFactory) -
     async with running(setup(None)) as server, call(server.setup, speech=said) as caller:
         await caller.hear_speech(LENGTH_MS)
         await caller.hang_up()
-        record = await server.wait_record()
+        record = await server.next_record()
 
         left, right = audio.recorded(record["recording"])
         delay_ms = (np.flatnonzero(right)[0] - np.flatnonzero(left)[0]) / 8

@@ -63,7 +63,7 @@ async def test_the_model_is_told_what_was_on_the_wire(setup: SetupFactory) -> No
         await interrupt(caller, after_ms=800)
         await server.wait_log("agent_speech_ended", count=2)
         await caller.hang_up()
-        record = await server.wait_record()
+        record = await server.next_record()
         (session,) = model.sessions
 
     on_wire_ms = heard_of(greeting, caller.speech_heard())
@@ -97,7 +97,7 @@ async def test_what_comes_late_from_the_model_is_never_heard(setup: SetupFactory
     ):
         await interrupt(caller, after_ms=600)
         await caller.hang_up()
-        record = await server.wait_record()
+        record = await server.next_record()
         (session,) = model.sessions
 
     on_wire_ms = heard_of(greeting, caller.speech_heard())
@@ -119,7 +119,7 @@ async def test_every_item_not_heard_to_its_end_is_truncated(setup: SetupFactory)
     ):
         await interrupt(caller, after_ms=1000)
         await caller.hang_up()
-        record = await server.wait_record()
+        record = await server.next_record()
         (session,) = model.sessions
 
     first, second, third = list(session.log.agent_audio)[:3]
@@ -143,7 +143,7 @@ async def test_speaking_when_the_agent_is_done_truncates_nothing(setup: SetupFac
         await server.wait_log("agent_speech_ended")
         await interrupt(caller, after_ms=600)
         await caller.hang_up()
-        record = await server.wait_record()
+        record = await server.next_record()
         (session,) = model.sessions
 
     assert not truncations(session)

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from rtp import packet
 from rtp.dtmf import DigitSender
@@ -34,13 +35,32 @@ class Heard:
     packet: packet.RtpPacket
 
 
+class Options(TypedDict, total=False):
+    """`speech` is sent from the very first packet, from `host` (by default the server's)."""
+
+    codecs: Sequence[str]
+    number: str
+    speech: bytes
+    host: str
+    ptime_ms: int
+
+
 class Phone:
     """One call. Once answered it sends a frame every 20 ms, silence if there is nothing to say.
 
     `answer` is the final response to the INVITE. `ended` is set by the server's BYE, which is then in `bye`.
     """
 
-    def __init__(self, setup: Setup, codecs: Sequence[str], number: str, speech: bytes) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        codecs: Sequence[str] = ("PCMU",),
+        number: str = NUMBER,
+        speech: bytes = b"",
+        host: str = "",
+        ptime_ms: int = 20,
+    ) -> None:
         self.answer: Message | None = None
         self.bye: Message | None = None
         self.ended = asyncio.Event()
@@ -49,7 +69,8 @@ class Phone:
         self._codecs = codecs
         self._server: Address = (setup.host, setup.sip_port)
         self._uri = f"sip:{number}@{setup.host}:{setup.sip_port}"
-        self._host = setup.host
+        self._host = host or setup.host
+        self._ptime_ms = ptime_ms
         self._call_id = secrets.token_hex(8)
         self._tag = secrets.token_hex(4)
         self._cseq = 0
@@ -74,11 +95,7 @@ class Phone:
         """Send an INVITE and acknowledge its final answer, which is returned."""
         self._branch = secrets.token_hex(8)
         self._send("INVITE", body=self._offer(), branch=self._branch)
-        self.answer = answer = await self._final("INVITE")
-        self._send("ACK", branch=self._branch if answer.status >= 300 else None)
-        if answer.status == 200:
-            self._talk(answer.body)
-        return answer
+        return await self._concluded()
 
     async def ring(self) -> None:
         """Send an INVITE, and return when it rings."""
@@ -90,8 +107,14 @@ class Phone:
     async def cancel(self) -> Message:
         """Give up while it rings; returns the final answer to the INVITE."""
         self._send("CANCEL", branch=self._branch)
-        answer = await self._final("INVITE")
-        self._send("ACK", branch=self._branch)
+        return await self._concluded()
+
+    async def _concluded(self) -> Message:
+        """The final answer to the INVITE, acknowledged: as part of its transaction unless it is 200."""
+        self.answer = answer = await self._final("INVITE")
+        self._send("ACK", branch=self._branch if answer.status >= 300 else None)
+        if answer.status == 200:
+            self._talk(answer.body)
         return answer
 
     async def hang_up(self) -> None:
@@ -116,14 +139,13 @@ class Phone:
     def _send(self, method: str, *, body: str = "", branch: str | None = None) -> None:
         if method not in ("ACK", "CANCEL"):
             self._cseq += 1
-        answered = self.answer is not None and method != "CANCEL"
         data = request(
             method,
             self._uri,
             self._sip.address,
             call_id=self._call_id,
             from_tag=self._tag,
-            to=self.answer["to"] if answered and self.answer else None,
+            to=self.answer["to"] if self.answer else None,
             cseq=self._cseq,
             branch=branch,
             body=body,
@@ -162,11 +184,17 @@ class Phone:
             "t=0 0",
             f"m=audio {self._rtp.address[1]} RTP/AVP {types} {TELEPHONE_EVENT}",
             f"a=rtpmap:{TELEPHONE_EVENT} telephone-event/8000",
+            f"a=ptime:{self._ptime_ms}",
             "",
         ]
         return "\r\n".join(lines)
 
     # --- RTP ----------------------------------------------------------------------------------------
+
+    @property
+    def _frame(self) -> int:
+        """Bytes of a packet's audio."""
+        return 8 * self._ptime_ms
 
     @property
     def law(self) -> AudioFormat:
@@ -181,7 +209,7 @@ class Phone:
 
     def press(self, digit: str, duration_ms: int = 100) -> None:
         """Send a digit by RFC 4733 in place of the next frames."""
-        self._digits.press(digit, duration_ms, FRAME_MS)
+        self._digits.press(digit, duration_ms, self._ptime_ms)
 
     async def hear(self, enough: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
         """Wait for something of what is heard, asked after every packet."""
@@ -219,15 +247,14 @@ class Phone:
             self._pacing.cancel()
 
     def _queue(self, audio: bytes) -> None:
-        size = FRAME_MS * 8
-        self._speech.extend(audio[at : at + size] for at in range(0, len(audio), size))
+        self._speech.extend(audio[at : at + self._frame] for at in range(0, len(audio), self._frame))
 
     async def _pace(self, to: Address) -> None:
-        pacer = Pacer(time.monotonic(), FRAME_MS, max_catch_up=50)
+        pacer = Pacer(time.monotonic(), self._ptime_ms, max_catch_up=50)
         ssrc, sequence, timestamp, pressed_at = secrets.randbits(32), secrets.randbits(16), 0, 0
         while True:
             for _ in range(pacer.due(time.monotonic())):
-                kind, marker, payload = PAYLOAD_TYPES[self.codec], False, self.law.silence * FRAME_MS * 8
+                kind, marker, payload = PAYLOAD_TYPES[self.codec], False, self.law.silence * self._frame
                 if self._digits.busy:
                     payload, marker = self._digits.next_packet()
                     pressed_at = timestamp if marker else pressed_at
@@ -237,7 +264,7 @@ class Phone:
                 stamp = pressed_at if kind == TELEPHONE_EVENT else timestamp
                 data = packet.RtpPacket(kind, sequence & 0xFFFF, stamp, ssrc, payload, marker)
                 self._rtp.send(packet.serialize(data), to)
-                sequence, timestamp = sequence + 1, timestamp + FRAME_MS * 8
+                sequence, timestamp = sequence + 1, timestamp + self._frame
             if not self._speech:
                 self._said.set()
             await asyncio.sleep(max(0.0, pacer.next_due - time.monotonic()))
@@ -248,11 +275,9 @@ class Phone:
 
 
 @contextlib.asynccontextmanager
-async def phone(
-    setup: Setup, *, codecs: Sequence[str] = ("PCMU",), number: str = NUMBER, speech: bytes = b""
-) -> AsyncIterator[Phone]:
-    """A telephone that hasn't called yet. `speech` is sent from the very first packet."""
-    caller = Phone(setup, codecs, number, speech)
+async def phone(setup: Setup, **options: Unpack[Options]) -> AsyncIterator[Phone]:
+    """A telephone that hasn't called yet."""
+    caller = Phone(setup, **options)
     await caller.open()
     try:
         yield caller
@@ -261,11 +286,9 @@ async def phone(
 
 
 @contextlib.asynccontextmanager
-async def call(
-    setup: Setup, *, codecs: Sequence[str] = ("PCMU",), number: str = NUMBER, speech: bytes = b""
-) -> AsyncIterator[Phone]:
+async def call(setup: Setup, **options: Unpack[Options]) -> AsyncIterator[Phone]:
     """A call that has been answered."""
-    async with phone(setup, codecs=codecs, number=number, speech=speech) as caller:
+    async with phone(setup, **options) as caller:
         answer = await caller.invite()
         assert answer.status == 200, answer
         yield caller

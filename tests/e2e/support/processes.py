@@ -16,6 +16,10 @@ class Holdings:
     files: Counter[str]
     threads: int
 
+    def beyond(self, idle: Holdings) -> Counter[str]:
+        """What is held now and wasn't when idle."""
+        return self.files - idle.files + Counter({"threads": max(0, self.threads - idle.threads)})
+
 
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -29,18 +33,20 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def holdings(pid: int, pool: Collection[int] = ()) -> Holdings:
-    """What may not grow. Not counted: sockets bound to a port of `pool`, because the RTP port pool keeps what
-    it once bound; and /dev/null, which pjsip opens with its first call, once.
+def holdings(pid: int, ports: Collection[int] = ()) -> Holdings:
+    """What may not grow. Not counted: sockets on local `ports`, because the RTP port pool keeps what it once
+    bound, and pjsip a SIP connection until its last transaction is over (64 T1); and /dev/null, which pjsip
+    opens with its first call, once.
     """
-    kept = {f"socket:[{inode}]" for inode, port in _udp_ports(pid).items() if port in pool} | {os.devnull}
+    inodes = _inodes(pid, "udp") | _inodes(pid, "tcp")
+    kept = {f"socket:[{inode}]" for inode, port in inodes.items() if port in ports} | {os.devnull}
     files = Counter(_kind(name) for name in _open_files(pid) if name not in kept)
     return Holdings(files, len(os.listdir(f"/proc/{pid}/task")))
 
 
 def bound(pid: int, pool: Collection[int]) -> set[int]:
     """The UDP ports of `pool` that a process holds."""
-    ports = _udp_ports(pid)
+    ports = _inodes(pid, "udp")
     inodes = (name.removeprefix("socket:[").removesuffix("]") for name in _open_files(pid))
     return {ports[inode] for inode in inodes if ports.get(inode) in pool}
 
@@ -55,9 +61,9 @@ def _open_files(pid: int) -> list[str]:
     return names
 
 
-def _udp_ports(pid: int) -> dict[str, int]:
-    """Inode of each UDP socket in the process's network namespace, and its port."""
-    rows = [row.split() for row in Path(f"/proc/{pid}/net/udp").read_text().splitlines()[1:]]
+def _inodes(pid: int, protocol: str) -> dict[str, int]:
+    """Inode of each socket in the process's network namespace, and its local port."""
+    rows = [row.split() for row in Path(f"/proc/{pid}/net/{protocol}").read_text().splitlines()[1:]]
     return {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows}
 
 

@@ -1,4 +1,4 @@
-"""The whole server as a process: `sipagent run` on a configuration of the test's own, watched from outside."""
+"""The whole server as a process: `sipagent run` on a configuration of a test, watched from outside."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import contextlib
 import json
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ NUMBER = "1000"
 RTP_PAIRS = 20
 WORKERS = 2
 Line = dict[str, Any]
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +51,17 @@ def write_setup(
     *,
     agent: Mapping[str, Any] | None = None,
     trunk: Mapping[str, Any] | None = None,
+    agents: Mapping[str, Mapping[str, Any]] | None = None,
+    trunks: Mapping[str, Mapping[str, Any]] | None = None,
     host: str = HOST,
     rtp_pairs: int = RTP_PAIRS,
     **sections: Mapping[str, Any],
 ) -> Setup:
-    """A server with one trunk, `carrier`, whose only number reaches one agent.
+    """A server with a trunk, `carrier`, whose only number reaches an agent, the `receptionist`.
 
-    Without `model_url` the agent echoes. `agent` and `trunk` are laid over the defaults key by key, and so
-    are `sections` of sipagent.yaml (`sip`, `limits`, `storage`, ...).
+    Without `model_url` agents echo. `agent` and `trunk` are laid over the defaults of these two, key by key,
+    and so are `sections` of sipagent.yaml (`sip`, `limits`, `storage`, ...). Further `agents` and `trunks`,
+    by name, have the same defaults.
     """
     directory.mkdir(parents=True, exist_ok=True)
     sip, tls, http, _, *rtp = free_ports(4 + 2 * rtp_pairs, host)
@@ -76,9 +82,11 @@ def write_setup(
         {name: {**defaults.get(name, {}), **sections.get(name, {})} for name in names},
     )
     carrier = {"allowed_addresses": [host], "numbers": {NUMBER: "receptionist"}}
-    _write(directory / "trunks/carrier.yaml", carrier | dict(trunk or {}))
+    for name, differing in ({"carrier": trunk or {}} | dict(trunks or {})).items():
+        _write(directory / f"trunks/{name}.yaml", carrier | dict(differing))
     receptionist = {"backend": backend, "instructions": "You are the receptionist."}
-    _write(directory / "agents/receptionist.yaml", receptionist | dict(agent or {}))
+    for name, differing in ({"receptionist": agent or {}} | dict(agents or {})).items():
+        _write(directory / f"agents/{name}.yaml", receptionist | dict(differing))
     return Setup(directory / "sipagent.yaml", storage, sip, tls, http, rtp, host)
 
 
@@ -96,6 +104,7 @@ class Server:
         self.log: list[Line] = []
         self.workers: list[int] = []
         self._earlier_records = len(records(setup))
+        self._records_read = 0
         self._news = asyncio.Condition()
         self._reader = asyncio.create_task(self._read_log())
         self._idle: dict[int, processes.Holdings] = {}
@@ -140,17 +149,25 @@ class Server:
 
     # --- what it keeps and tells --------------------------------------------------------------------
 
-    def calls(self) -> list[dict[str, Any]]:
+    def calls(self) -> list[Record]:
         """The records of this server's calls, oldest first."""
         return records(self.setup)[self._earlier_records :]
 
-    async def wait_record(self, count: int = 1, within_s: float = PATIENCE_S) -> dict[str, Any]:
-        """The record of the `count`-th call that ended."""
+    async def next_record(self, within_s: float = PATIENCE_S) -> Record:
+        """The record of the next call that ends: each is returned once."""
+        return (await self.next_records(1, within_s))[0]
+
+    async def next_records(self, count: int, within_s: float = PATIENCE_S) -> list[Record]:
+        first, self._records_read = self._records_read, self._records_read + count
         try:
-            await eventually(lambda: len(self.calls()) >= count, f"record {count}", within_s)
+            await eventually(lambda: len(self.calls()) >= first + count, f"{count} more records", within_s)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.tail()}") from None
-        return self.calls()[count - 1]
+        return self.calls()[first : first + count]
+
+    def skip_records(self) -> None:
+        """Whatever calls have ended are of no interest."""
+        self._records_read = len(self.calls())
 
     async def get(self, path: str) -> httpx.Response:
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -171,7 +188,7 @@ class Server:
         await self.wait_log("server_started", within_s=20)
         self.workers = processes.children(self.process.pid)
         for pid in (self.process.pid, *self.workers):
-            self._idle[pid] = processes.holdings(pid, self.setup.rtp_ports)
+            self._idle[pid] = self._holdings(pid)
 
     def terminate(self) -> None:
         self.process.terminate()
@@ -205,7 +222,7 @@ class Server:
     # --- after every test ---------------------------------------------------------------------------
 
     async def assert_clean(self, errors: Sequence[str] = ()) -> None:
-        """Nothing is left of the calls but their records. `errors` are events that may be errors in the log."""
+        """Nothing is left of calls but their records. `errors` are events that may be logged as errors."""
         assert await options_answered(self.setup.host, self.setup.sip_port, within_s=1.0)
         await self._assert_one_record_per_call()
         metrics = await self.metrics()
@@ -234,15 +251,19 @@ class Server:
             assert record["end_reason"], record
             assert record["call_status"] != "in-progress", record
 
+    def _holdings(self, pid: int) -> processes.Holdings:
+        return processes.holdings(pid, {*self.setup.rtp_ports, self.setup.sip_port, self.setup.tls_port})
+
     async def _assert_nothing_held(self) -> None:
         for pid, idle in self._idle.items():
-            if not processes.is_alive(pid):
-                continue
-            await eventually_equal(
-                lambda pid=pid: processes.holdings(pid, self.setup.rtp_ports), idle, f"held by {pid}"
-            )
-            if pid != self.process.pid:
-                assert not processes.bound(pid, self.setup.rtp_ports), "a worker kept RTP sockets"
+            if processes.is_alive(pid):
+                beyond = partial(self._held_beyond, pid, idle)
+                await eventually_equal(beyond, Counter(), f"held by {pid} beyond what it held idle")
+        for pid in filter(processes.is_alive, self.workers):
+            assert not processes.bound(pid, self.setup.rtp_ports), "a worker kept RTP sockets"
+
+    def _held_beyond(self, pid: int, idle: processes.Holdings) -> Counter[str]:
+        return +self._holdings(pid).beyond(idle)
 
 
 @contextlib.asynccontextmanager
@@ -271,7 +292,7 @@ async def running(
         await server.destroy()
 
 
-def records(setup: Setup) -> list[dict[str, Any]]:
+def records(setup: Setup) -> list[Record]:
     """Every record in the spool of this set-up, oldest first."""
     files = sorted(setup.storage.glob("spool/calls-*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]

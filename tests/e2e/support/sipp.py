@@ -9,7 +9,7 @@ from tests.e2e.support.ports import free_port, free_ports
 
 SCENARIOS = Path(__file__).parents[3] / "sipp_scenarios"
 RTP_PORTS = 4
-TRACE_CHARS = 6000
+TRACE_CHARS, OUTPUT_CHARS = 6000, 1000
 
 
 async def play(
@@ -30,7 +30,7 @@ async def play(
     process = await asyncio.create_subprocess_exec(
         *("sipp", f"{target[0]}:{target[1]}", "-sf", SCENARIOS / f"{scenario}.xml", "-s", number),
         *("-i", host, "-p", str(free_port(host))),
-        *("-mi", host, "-min_rtp_port", str(free_ports(RTP_PORTS, host)[0])),
+        *("-mi", host, "-mp", str(free_ports(RTP_PORTS, host)[0])),
         *("-m", str(calls), "-timeout", f"{timeout_s}s", "-timeout_error", "-nostdin"),
         *("-trace_err", "-error_file", traces["error"]),
         *("-trace_msg", "-message_file", traces["message"]),
@@ -47,5 +47,5 @@ async def play(
             await process.wait()
     logs = [path.read_text(errors="replace")[-TRACE_CHARS:] for path in traces.values() if path.exists()]
     assert process.returncode == 0, "\n".join(
-        [f"{scenario}: exit {process.returncode}", *logs, output.decode()[-2000:]]
+        [f"{scenario}: exit {process.returncode}", *logs, output.decode()[-OUTPUT_CHARS:]]
     )
