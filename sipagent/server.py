@@ -136,7 +136,9 @@ class Server:
     def _on_rejected(self, rejected: RejectedInvite) -> None:
         """pjsip refused an INVITE by itself; it gets its record all the same."""
         call_id = uuid.uuid4().hex
-        task = asyncio.create_task(record_rejected(call_id, rejected, self._house), name=f"call {call_id}")
+        with logs.call(call_id):
+            story = record_rejected(call_id, rejected, self._house)
+            task = asyncio.create_task(story, name=f"call {call_id}")
         self._rejected.add(task)
         task.add_done_callback(self._rejected.discard)
 

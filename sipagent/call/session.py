@@ -148,7 +148,7 @@ class CallSession:
             case events.LegEnded():
                 self._note_end(event.reason, 200, event.detail)
                 if self._state is State.HANGING_UP:
-                    self._sip.hang_up()
+                    self._sip.hang_up(reason_code=event.reason)
             case InfoDigit():
                 self._digit(event)
             case CallDisconnected():
