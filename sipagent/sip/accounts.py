@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from sipagent.events import TrunkStateChanged
-from sipagent.sip.pjsua import PjAccount, PjError
+from sipagent.sip.pjsua import PjAccount, PjError, reason
 from sipagent.sip.settings import AccountSettings
 
 LONGEST_RETRY_S = 60.0
@@ -49,7 +49,7 @@ class Registration:
         try:
             self._account.register()
         except PjError as error:
-            self.on_answer(503, str(error), 0)
+            self.on_answer(503, reason(error), 0)
 
     def on_connection_lost(self) -> None:
         """Some connection of this trunk's kind is gone: see, in a while, whether ours was it.

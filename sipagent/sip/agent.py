@@ -55,6 +55,8 @@ class SipAgent:
         """Listen, and begin to register. Raises `ConfigError` for a listener or secret that can't be used."""
         await self._sources.refresh()
         self._stack = Stack(self)
+        if not pjsua.IS_TUNED:
+            logger.warning("this pjsua2 carries %d calls and answers every source", self.max_calls)
         try:
             self._stack.start(self._config.sip)
             self._open_accounts()
@@ -62,8 +64,8 @@ class SipAgent:
             await self.stop()
             raise
         self._tasks = [
-            asyncio.create_task(self._poll(self._stack)),
-            asyncio.create_task(self._follow_sources()),
+            asyncio.create_task(_poll(self._stack, self._calls)),
+            asyncio.create_task(_follow(self._sources)),
         ]
 
     async def stop(self) -> None:
@@ -80,6 +82,7 @@ class SipAgent:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
         self._calls.release_all()
         self._accounts.clear()
         self._strangers = None
@@ -141,7 +144,7 @@ class SipAgent:
     # ------------------------------------------------------------------------------------------------
 
     def _open_accounts(self) -> None:
-        self._filter_sources()
+        _filter(self._sources)
         self._strangers = Account(STRANGERS, self._incoming)
         for name, trunk in self._config.trunks.items():
             public_address = self._config.public_address_of(trunk)
@@ -155,25 +158,25 @@ class SipAgent:
         call.take(account.pj, call_id)
         asyncio.get_running_loop().call_soon(self._on_invite, call)
 
-    async def _poll(self, stack: Stack) -> None:
-        while True:
-            try:
-                stack.poll()
-            except PjError:
-                logger.exception("pjsua2 failed to handle its events")
-            self._calls.release_ended()
-            await asyncio.sleep(POLL_INTERVAL_S)
 
-    async def _follow_sources(self) -> None:
-        while True:
-            await asyncio.sleep(RESOLVE_INTERVAL_S)
-            await self._sources.refresh()
-            self._filter_sources()
+async def _poll(stack: Stack, calls: Calls) -> None:
+    while True:
+        try:
+            stack.poll()
+        except PjError:
+            logger.exception("pjsua2 failed to handle its events")
+        calls.release_ended()
+        await asyncio.sleep(POLL_INTERVAL_S)
 
-    def _filter_sources(self) -> None:
-        if pjsua.IS_TUNED:
-            pjsua.set_source_filter(map(str, self._sources.all()))
-        else:
-            logger.warning(
-                "this pjsua2 carries %d calls and answers every source: build the tuned wheel", self.max_calls
-            )
+
+async def _follow(sources: Sources) -> None:
+    while True:
+        await asyncio.sleep(RESOLVE_INTERVAL_S)
+        await sources.refresh()
+        _filter(sources)
+
+
+def _filter(sources: Sources) -> None:
+    """Answer the trunks alone. Where pjsua2 can't, the call layer refuses whoever is of no trunk."""
+    if pjsua.IS_TUNED:
+        pjsua.set_source_filter(map(str, sources.all()))

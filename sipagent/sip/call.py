@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from sipagent.errors import ReasonCode
 from sipagent.sip.exchange import SdpExchange
 from sipagent.sip.messages import CallDisconnected, IncomingInvite, LocalMedia, NegotiatedMedia, SipEvent
-from sipagent.sip.pjsua import PjAccount, PjCall, PjError
+from sipagent.sip.pjsua import PjAccount, PjCall, PjError, reason
 from sipagent.sip.reports import Reports
 
 logger = logging.getLogger("sipagent.sip")
@@ -79,7 +79,8 @@ class SipCall:
             self._pj.place(uri, headers, from_uri)
             self.sip_call_id = self._pj.sip_call_id
         except PjError as error:
-            self._emit(CallDisconnected(503, str(error), by_remote=False))
+            if not self._ending:
+                self._emit(CallDisconnected(503, reason(error), by_remote=False))
 
     def release(self) -> None:
         """Let go of the dialog, which ends it if need be. Never to be called from within pjsua2."""
@@ -92,18 +93,19 @@ class SipCall:
             return
         try:
             self._pj.respond(sip_status, text)
-        except PjError as error:  # a CANCEL came first: its CallDisconnected tells
-            logger.info("call %s: %d not sent: %s", self.sip_call_id, sip_status, error)
+        except PjError as error:
+            logger.error("call %s: %d could not be sent: %s", self.sip_call_id, sip_status, reason(error))
+            self._end(500, ReasonCode.INTERNAL_ERROR)
 
     def _end(self, sip_status: int, reason_code: str | None, headers: Headers = ()) -> None:
         if self._pj is None or self._ending:
             return
         self._ending = True
-        reason = [] if reason_code is None else [("Reason", f'SIP;cause={sip_status};text="{reason_code}"')]
+        cause = [] if reason_code is None else [("Reason", f'SIP;cause={sip_status};text="{reason_code}"')]
         try:
-            self._pj.end(sip_status, [*reason, *headers])
+            self._pj.end(sip_status, [*cause, *headers])
         except PjError as error:
-            logger.info("call %s: could not be ended: %s", self.sip_call_id, error)
+            logger.info("call %s: could not be ended: %s", self.sip_call_id, reason(error))
 
     def _emit(self, event: SipEvent) -> None:
         if self._events.full():

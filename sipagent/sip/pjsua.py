@@ -208,7 +208,9 @@ class Stack:
             try:
                 self._endpoint.transportCreate(*_transport(transport, listen, sip.tls))
             except PjError as error:
-                raise ConfigError([f"sip.listen_{transport}: can't listen on {listen}: {error}"]) from None
+                raise ConfigError(
+                    [f"sip.listen_{transport}: can't listen on {listen}: {reason(error)}"]
+                ) from None
         self._endpoint.audDevManager().setNoDev()
         self._endpoint.libStart()
         self._endpoint.audDevManager().setNoDev()
@@ -220,6 +222,12 @@ class Stack:
     def stop(self) -> None:
         """Every `PjCall` and `PjAccount` must be gone by now."""
         self._endpoint.libDestroy(pj.PJSUA_DESTROY_NO_NETWORK)
+        del self._endpoint  # now, not when the last reference to us goes: a process has one at most
+
+
+def reason(error: Exception) -> str:
+    """Why pjsua2 failed, which its errors don't say by themselves."""
+    return str(error.reason) if isinstance(error, pj.Error) else str(error)
 
 
 def max_calls() -> int:

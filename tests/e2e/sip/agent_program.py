@@ -4,7 +4,7 @@
 
 Each thing that happens is a line of JSON. With `answer` false it rings for ever; with `refuse` it answers
 503; with `hang_up` it ends a call as soon as it stands; with `call` it places a call over the first trunk,
-and gives up at once with `give_up`. SIGTERM stops it.
+and gives up at once with `give_up`; with `restart` it has stopped and started before. SIGTERM stops it.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ class Program:
         stopped = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
         await self.agent.start()
+        if self.options.get("restart"):
+            await self.agent.stop()
+            await self.agent.start()
         say("started", max_calls=self.agent.max_calls)
         if "call" in self.options:
             self.spawn(self.report(self.place()))

@@ -124,9 +124,24 @@ async def test_offers_of_unusual_size(agent: Any, sipp: Any, scenario: str) -> N
         assert (await server.next("CallDisconnected"))["sip_status"] == 200
 
 
+async def test_an_agent_can_be_started_again(agent: Any, sipp: Any) -> None:
+    async with agent(restart=True) as server:
+        await sipp("uac-pcmu-answered", server.port)
+
+
+@pytest.mark.parametrize("uri", ["nonsense", "sip:", "sip:+15550002@127.0.0.1;transport=tls"])
+async def test_a_call_that_cannot_be_placed(agent: Any, uri: str) -> None:
+    async with agent(call=uri) as server:
+        end = await server.next("CallDisconnected")
+        assert (end["sip_status"], end["by_remote"]) == (503, False)
+        assert end["reason"]
+
+
 async def test_a_port_in_use_is_a_configuration_error(agent: Any) -> None:
     async with agent() as server:
-        with pytest.raises(AssertionError, match=f"sip.listen_udp: can't listen on 127.0.0.1:{server.port}"):
+        with pytest.raises(
+            AssertionError, match=f"sip.listen_udp: can't listen on 127.0.0.1:{server.port}: Address already"
+        ):
             async with agent(sip={"listen_udp": f"127.0.0.1:{server.port}"}):
                 pass
 
