@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from email import message_from_string
-from email.message import Message
+from collections.abc import Iterator
 
 from sipagent.errors import ReasonCode, SdpError
 from sipagent.formats import CODECS
@@ -19,6 +18,7 @@ _COMPACT = {
 _BLANK_LINE = re.compile(r"\r?\n\r?\n")
 _LINE_END = re.compile(r"\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
+_BOUNDARY = re.compile(r';\s*boundary\s*=\s*("[^"]+"|[^\s;"]+)', re.IGNORECASE)
 _VIA = re.compile(r"SIP\s*/\s*2\.0\s*/\s*(\w+)", re.IGNORECASE)
 _TRANSPORTS: dict[str, Transport] = {"UDP": "udp", "TCP": "tcp", "TLS": "tls"}
 
@@ -76,7 +76,11 @@ def _split(message: str) -> tuple[str, tuple[tuple[str, str], ...], str]:
     """Request line, headers, body."""
     head, body = [*_BLANK_LINE.split(message, maxsplit=1), ""][:2]
     request_line, *lines = _LINE_END.split(_FOLD.sub(" ", head))
-    return request_line, tuple(_header(line) for line in lines if ":" in line), body
+    return request_line, _headers(lines), body
+
+
+def _headers(lines: list[str]) -> tuple[tuple[str, str], ...]:
+    return tuple(_header(line) for line in lines if ":" in line)
 
 
 def _header(line: str) -> tuple[str, str]:
@@ -94,7 +98,22 @@ def _offer(content_type: str, body: str) -> str | None:
     """The SDP in the body, also where it is one part of several (SIPREC, ISUP); None for a late offer."""
     if not body.strip():
         return None
-    whole: Message = message_from_string(f"Content-Type: {content_type}\n\n{body}")
-    parts = (part for part in whole.walk() if part.get_content_type() == "application/sdp")
-    part = next(parts, None)
-    return None if part is None else str(part.get_payload())
+    bodies = (part for kind, part in _parts(content_type, body) if _media_type(kind) == "application/sdp")
+    return next(bodies, None)
+
+
+def _parts(content_type: str, body: str) -> Iterator[tuple[str, str]]:
+    """Content type and body of each part (RFC 2046, 5.1.1), or of the whole if it isn't of several."""
+    boundary = _BOUNDARY.search(content_type)
+    if boundary is None or not _media_type(content_type).startswith("multipart/"):
+        yield content_type, body
+        return
+    delimiter = r"\r?\n--" + re.escape(boundary[1].strip('"'))
+    for part in re.split(delimiter, f"\n{body}")[1:]:
+        head, text = [*_BLANK_LINE.split(part, maxsplit=1), ""][:2]
+        headers = _headers(_LINE_END.split(_FOLD.sub(" ", head)))
+        yield next((value for name, value in headers if name.lower() == "content-type"), ""), text
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
