@@ -13,6 +13,8 @@ TELEPHONE_EVENT = Codec("telephone-event", 8000)
 OFFERED_TELEPHONE_EVENT_TYPE = 101
 SHORTEST_PTIME_MS, LONGEST_PTIME_MS = 10, 60
 
+IpAddress = IPv4Address | IPv6Address
+
 _ANSWER_TO: dict[Direction, Direction] = {
     "sendrecv": "sendrecv",
     "sendonly": "recvonly",
@@ -27,7 +29,7 @@ def negotiate(offer: SessionDescription, local: LocalMedia) -> NegotiatedMedia:
     media = _audio(offer)
     payload_type = _payload_type(media, local.codecs)
     address = _remote_address(media.address, local.address)
-    rtcp_address, rtcp_port = media.rtcp or (None, min(media.port + 1, 65535))
+    rtcp_address, rtcp_port = _remote_rtcp(media, address, local.address)
     return NegotiatedMedia(
         codec=media.codecs[payload_type].name,
         payload_type=payload_type,
@@ -35,7 +37,7 @@ def negotiate(offer: SessionDescription, local: LocalMedia) -> NegotiatedMedia:
         ptime_ms=_ptime_ms(media, local.ptime_ms),
         direction=_direction(media, address),
         remote_rtp=(str(address), media.port),
-        remote_rtcp=(str(_remote_address(rtcp_address or media.address, local.address)), rtcp_port),
+        remote_rtcp=(str(rtcp_address), rtcp_port),
     )
 
 
@@ -94,13 +96,13 @@ def _ptime_ms(media: MediaDescription, ours_ms: int) -> int:
     return min(wanted_ms, longest_ms) // 10 * 10
 
 
-def _direction(media: MediaDescription, address: IPv4Address | IPv6Address) -> Direction:
+def _direction(media: MediaDescription, address: IpAddress) -> Direction:
     """Ours. A peer at 0.0.0.0 is on hold the old way (RFC 3264 section 8.4): nothing can be sent to it."""
     ours = _ANSWER_TO[media.direction]
     return _WITHOUT_SENDING.get(ours, ours) if address.is_unspecified else ours
 
 
-def _remote_address(text: str | None, our_address: str) -> IPv4Address | IPv6Address:
+def _remote_address(text: str | None, our_address: str) -> IpAddress:
     """The address to send RTP to. One that only makes sense on our own machine or network is refused."""
     if text is None:
         raise SdpError("SDP without a connection address")
@@ -110,11 +112,20 @@ def _remote_address(text: str | None, our_address: str) -> IPv4Address | IPv6Add
         raise SdpError("SDP connection address that is not an IP address") from None
     if address.version != ip_address(our_address).version:
         raise SdpError(f"SDP offers IPv{address.version}, we don't")
+    if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
+        raise SdpError("SDP with an IPv4-mapped address, or one of an interface")
     if address.is_multicast or str(address) == "255.255.255.255":
         raise SdpError("SDP with a multicast or broadcast address")
     if address.is_loopback and not ip_address(our_address).is_loopback:
         raise SdpError("SDP with a loopback address")
     return address
+
+
+def _remote_rtcp(media: MediaDescription, rtp: IpAddress, our_address: str) -> tuple[IpAddress, int]:
+    """The address that `a=rtcp` names, or RTP's; on Linux 0.0.0.0 would be our own machine."""
+    text, port = media.rtcp or (None, min(media.port + 1, 65535))
+    address = rtp if text is None else _remote_address(text, our_address)
+    return (rtp if address.is_unspecified else address), port
 
 
 def _session_lines(local: LocalMedia, session_id: int, version: int) -> Iterator[str]:

@@ -184,6 +184,16 @@ def test_rtcp_where_the_peer_says() -> None:
     assert "a=rtcp:30000\r\n" in answer(offer_with(), replace(LOCAL, rtcp_port=30000))[0]
 
 
+def test_rtcp_is_not_sent_to_our_own_machine() -> None:
+    assert agreed(offer_with("a=rtcp:7001 IN IP4 0.0.0.0")).remote_rtcp == ("203.0.113.30", 7001)
+
+
+@pytest.mark.parametrize("address", ["::ffff:127.0.0.1", "::ffff:203.0.113.30", "fe80::1%eth0", "fe80::1%é"])
+def test_no_other_name_for_an_ipv4_address_or_an_interface(address: str) -> None:
+    with pytest.raises(SdpError, match="mapped"):
+        answer(offer_with(address=address), LOCAL_V6)
+
+
 def test_ipv6() -> None:
     text, media = answer(offer_with(address="2001:db8::2"), LOCAL_V6)
     assert "c=IN IP6 2001:db8::1\r\n" in text
