@@ -96,14 +96,15 @@ class Reporter:
             return self._params.remote_rtcp
         if self._behind_nat is not None and self._behind_nat[0] == target[0]:
             return self._behind_nat
-        return target[0], target[1] + 1
+        return target[0], min(target[1] + 1, 65535)
 
     def outbound_report(self, unsent: int, one_way_ms: float) -> OutboundReport:
         """What was sent, and how the peer found it."""
         sent, remote = self._sender, self._remote
         if remote is None:
             return OutboundReport(sent.packets, sent.octets, unsent)
-        loss_percent = 100 * max(remote.cumulative_lost, 0) / max(sent.packets, 1)
+        lost = min(max(remote.cumulative_lost, 0), sent.packets)
+        loss_percent = 100 * lost / max(sent.packets, 1)
         jitter_ms = remote.jitter * 1000 / CLOCK_HZ
         score = round(mos(loss_percent, one_way_ms + jitter_ms), 2)
         return OutboundReport(

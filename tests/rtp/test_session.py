@@ -386,6 +386,21 @@ def test_rtcp_on_the_rtp_port_is_understood() -> None:
     assert ByeReceived(SSRC) in events(rtp)
 
 
+def test_the_highest_port_has_none_after_it() -> None:
+    rtp = session()
+    feed(rtp, stream(1.0), (BEHIND_NAT[0], 65_535))
+    rtp.close(START + 2)
+    assert [addr for _, addr in rtp.rtcp_to_send()] == [(BEHIND_NAT[0], 65_535)]
+
+
+def test_a_peer_cannot_have_lost_more_than_was_sent() -> None:
+    rtp = session()
+    rtp.send_frame(speech(0), START)
+    block = ReportBlock(rtp.outbound.ssrc, 255, 0x7FFFFF, 0, 0, 0, 0)
+    rtp.receive_rtcp(serialize_compound([ReceiverReport(SSRC, (block,))]), (CALLER[0], 4001), START + 1)
+    assert rtp.report(START + 1).outbound.loss_percent == 100
+
+
 def test_rtcp_follows_a_source_behind_nat() -> None:
     rtp = session()
     feed(rtp, stream(1.0), BEHIND_NAT)
