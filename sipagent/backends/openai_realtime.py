@@ -26,7 +26,14 @@ from sipagent.backends.base import (
 from sipagent.backends.openai_requests import ResponseRequests
 from sipagent.backends.openai_session import audio_format, format_mismatch, session
 from sipagent.backends.openai_speech import AgentSpeech
-from sipagent.backends.openai_wire import Fault, Outbox, ServerEvent, append_message, decode_event
+from sipagent.backends.openai_wire import (
+    Fault,
+    Outbox,
+    ServerEvent,
+    append_message,
+    decode_event,
+    usage_counts,
+)
 from sipagent.config import AgentConfig, OpenAIRealtimeConfig
 from sipagent.formats import AudioFormat
 
@@ -136,11 +143,11 @@ class OpenAIRealtime:
             self._lose(Fault(code="audio_format_refused", message=mismatch), fatal=True)
             return
         self._ready = True
-        expires_at = granted.get("expires_at")
+        session_id = granted.get("id")
         self._events.append(
             SessionReady(
-                session_id=str(granted.get("id") or ""),
-                expires_at=float(expires_at) if isinstance(expires_at, (int, float)) else None,
+                session_id=session_id if isinstance(session_id, str) else "",
+                expires_at=_unix_time(granted.get("expires_at")),
             )
         )
 
@@ -178,10 +185,14 @@ class OpenAIRealtime:
         self._events.append(BackendLost(code=fault.name, message=str(fault), fatal=fatal))
 
 
+def _unix_time(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and abs(value) < 2**63 else None
+
+
 def _caller_words(event: ServerEvent) -> Iterator[BackendEvent]:
     yield TranscriptFinished(role="caller", item_id=event.item_id or "", text=event.transcript or "")
     if event.usage:
-        yield UsageCounted(source="transcription", usage=event.usage)
+        yield UsageCounted(source="transcription", usage=usage_counts(event.usage))
 
 
 #: Events of the protocol that tell a leg nothing. Whatever else comes is counted as unknown.

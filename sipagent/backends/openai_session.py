@@ -117,9 +117,9 @@ def _turn_detection(turns: TurnDetectionConfig) -> dict[str, Any]:
     }
 
 
-def _format_type(session: Any, side: str) -> object:
+def _format_type(session: Any, side: str) -> str | None:
     for key in ("audio", side, "format", "type"):
         if not isinstance(session, Mapping):
             return None
         session = session.get(key)
-    return session
+    return session if isinstance(session, str) else None

@@ -20,7 +20,7 @@ from sipagent.backends.base import (
     TranscriptFinished,
     UsageCounted,
 )
-from sipagent.backends.openai_wire import Item, Response, ServerEvent, decode_audio
+from sipagent.backends.openai_wire import Item, Response, ServerEvent, decode_audio, usage_counts
 
 #: Items and interrupted responses remembered. An item is of use until it has been played.
 MEMORY = 64
@@ -139,7 +139,7 @@ class AgentSpeech:
                 yield from self._finish_audio(item)
                 yield from self._finish_text(item, None)
         if response.usage:
-            yield UsageCounted(source="response", usage=response.usage)
+            yield UsageCounted(source="response", usage=usage_counts(response.usage))
         details = response.status_details
         detail = "" if details is None else str(details.error or details.reason or "")
         yield ResponseFinished(response_id=response_id, status=response.status or "completed", detail=detail)

@@ -7,9 +7,14 @@ shape accepted besides, since compatible servers still speak it.
 from __future__ import annotations
 
 import binascii
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
+
+#: OpenAI nests two deep; what lies deeper than this is not read.
+MAX_USAGE_DEPTH = 4
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -59,11 +64,11 @@ class ServerEvent(msgspec.Struct, frozen=True):
     type: str
     response_id: str | None = None
     item_id: str | None = None
-    content_index: int | None = None
+    content_index: Int32 | None = None
     delta: str | None = None
     transcript: str | None = None
-    audio_start_ms: int | None = None
-    audio_end_ms: int | None = None
+    audio_start_ms: Int32 | None = None
+    audio_end_ms: Int32 | None = None
     item: Item | None = None
     response: Response | None = None
     session: dict[str, Any] | None = None
@@ -80,7 +85,21 @@ _APPEND_TAIL = b'"}'
 
 def decode_event(data: bytes | str) -> ServerEvent:
     """Raises `msgspec.DecodeError`, or its subclass `ValidationError` when a field has an unexpected type."""
-    return _decoder.decode(data)
+    try:
+        return _decoder.decode(data)
+    except (UnicodeDecodeError, RecursionError) as error:  # msgspec wraps neither
+        raise msgspec.DecodeError(str(error)) from error
+
+
+def usage_counts(usage: dict[str, Any], depth: int = MAX_USAGE_DEPTH) -> dict[str, Any]:
+    """Of a `usage`, the numbers of up to 64 bits and the objects of such: what records can add up."""
+    counts: dict[str, Any] = {}
+    for name, value in usage.items():
+        if isinstance(value, dict) and depth > 1:
+            counts[name] = usage_counts(value, depth - 1)
+        elif isinstance(value, (int, float)) and abs(value) < 2**63:
+            counts[name] = value
+    return counts
 
 
 def decode_audio(delta: str) -> bytes:

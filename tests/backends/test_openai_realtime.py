@@ -458,6 +458,9 @@ def test_a_failed_transcription_is_reported(talk):
         b'{"type": "response.done", "response": "r1"}',
         b'{"type": "error", "error": []}',
         '{"type": "session.updated", "session": 1}',
+        b'{"type": "\xff"}',
+        b'{"type": "x", "session": ' + b'{"a":' * 5000 + b"1" + b"}" * 5001,
+        f'{{"type": "response.output_audio.delta", "content_index": {1 << 64}}}',
     ],
 )
 def test_malformed_messages_are_counted_and_reported_once(talk, data):
@@ -466,6 +469,20 @@ def test_malformed_messages_are_counted_and_reported_once(talk, data):
     (problem,) = talk.events()
     assert problem.code == "malformed_message"
     assert talk.protocol.counters()["malformed_messages"] == 3
+
+
+def test_of_usage_only_what_can_be_counted_is_told(talk):
+    usage = {"total": 9, "huge": 1 << 70, "name": "x", "details": {"cached": 1.5, "list": [1]}}
+    deep = {"a": {"b": {"c": {"d": {"e": 1}}}}}
+    response = {"id": "r1", "usage": usage | deep}
+    counted, _ = talk.hear({"type": "response.done", "response": response})
+    assert counted.usage == {"total": 9, "details": {"cached": 1.5}, "a": {"b": {"c": {}}}}
+
+
+def test_a_session_may_say_anything_of_itself(new_talk):
+    talk = new_talk(ready=False)
+    odd = {"id": 5, "expires_at": 10**400, "audio": {"input": {"format": {"type": {}}}}}
+    assert talk.hear({"type": "session.updated", "session": odd}) == [SessionReady()]
 
 
 def test_bad_base64_is_counted(talk, says):
