@@ -69,7 +69,7 @@ class Registration:
         except (PjError, TimeoutError):
             return
 
-    def on_answer(self, sip_status: int, reason: str, expires_s: int) -> None:
+    def on_answer(self, sip_status: int, detail: str, expires_s: int) -> None:
         """What came of a REGISTER, ours or pjsip's own refresh."""
         registered = 200 <= sip_status < 300 and expires_s > 0
         if self._stopping:
@@ -85,7 +85,7 @@ class Registration:
                 trunk=self._trunk,
                 registered=registered,
                 sip_status=sip_status,
-                detail=reason,
+                detail=detail,
                 expires_s=expires_s if registered else 0,
             )
         )

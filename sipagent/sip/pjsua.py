@@ -87,16 +87,16 @@ class PjCall(pj.Call):  # type: ignore[misc]
     @_contained
     def onCallState(self, prm: Any) -> None:
         info = self.getInfo()
-        self.handler.on_state(info.stateText, info.lastStatusCode, info.lastReason, _is_by_peer(prm.e))
+        self.handler.on_state(info.stateText, info.lastStatusCode, _text(info.lastReason), _is_by_peer(prm.e))
 
     @_contained
     def onCallRxReinvite(self, prm: Any) -> None:
-        self._reoffer = offer_in(prm.rdata.wholeMsg)  # pjsua2 prints an offer only up to 1 KB
+        self._reoffer = offer_in(_text(prm.rdata.wholeMsg))  # pjsua2 prints an offer only up to 1 KB
 
     @_contained
     def onCallRxOffer(self, prm: Any) -> None:
         prm.statusCode = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE  # stands if the handler fails
-        offer, self._reoffer = self._reoffer or prm.offer.wholeSdp, None
+        offer, self._reoffer = self._reoffer or _text(prm.offer.wholeSdp), None
         prm.statusCode = self.handler.on_offer(offer)
 
     @_contained
@@ -158,11 +158,11 @@ class PjAccount(pj.Account):  # type: ignore[misc]
 
     @_contained
     def onIncomingCall(self, prm: Any) -> None:
-        self.handler.on_incoming(prm.callId, prm.rdata.srcAddress, prm.rdata.wholeMsg)
+        self.handler.on_incoming(prm.callId, prm.rdata.srcAddress, _text(prm.rdata.wholeMsg))
 
     @_contained
     def onRegState(self, prm: Any) -> None:
-        self.handler.on_registration(prm.code, prm.reason, prm.expiration)
+        self.handler.on_registration(prm.code, _text(prm.reason), prm.expiration)
 
     @_contained
     def onIncomingSubscribe(self, prm: Any) -> None:
@@ -180,7 +180,7 @@ class _Endpoint(pj.Endpoint):  # type: ignore[misc]
 
     @_contained
     def onRejectedIncomingCall(self, prm: Any) -> None:
-        self.handler.on_rejected(prm.statusCode, prm.rdata.srcAddress, prm.rdata.wholeMsg)
+        self.handler.on_rejected(prm.statusCode, prm.rdata.srcAddress, _text(prm.rdata.wholeMsg))
 
     @_contained
     def onTransportState(self, prm: Any) -> None:
@@ -190,7 +190,7 @@ class _Endpoint(pj.Endpoint):  # type: ignore[misc]
 
 class _LogWriter(pj.LogWriter):  # type: ignore[misc]
     def write(self, entry: Any) -> None:
-        pjlog.forward(entry.level, entry.msg)
+        pjlog.forward(entry.level, _text(entry.msg))
 
 
 class Stack:
@@ -245,6 +245,11 @@ def set_source_filter(networks: Iterable[str]) -> None:
 def dropped_requests() -> int:
     """Requests that the source filter dropped since the process began."""
     return int(pj.sourceFilterDropped()) if IS_TUNED else 0
+
+
+def _text(raw: str) -> str:
+    """A peer's text for us to keep: bytes that are no UTF-8 come as lone surrogates, which no encoder takes."""
+    return raw.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _account_config(settings: AccountSettings) -> Any:
