@@ -7,7 +7,6 @@ on the next start if the process died.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import threading
@@ -21,8 +20,11 @@ import numpy as np
 
 from rtp import wav
 from rtp.taps import StereoTimeline
+from sipagent import logs
 from sipagent.formats import AudioFormat
 from sipagent.media.nodes import Write, conversions, decoder
+
+log = logs.get_logger(__name__)
 
 RATE = 8000
 WRITE_EVERY_S = 1.0
@@ -57,7 +59,7 @@ class RecordingFile:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = open(_part(self.path), "xb", buffering=0)  # noqa: SIM115 - closed by finish()
-                self._file.write(wav.header(channels=2, rate=RATE, data_bytes=0))
+                _write_all(self._file, wav.header(channels=2, rate=RATE, data_bytes=0))
             _write_all(self._file, interleave(self._decoders[0](left), self._decoders[1](right)))
         except OSError:
             self.truncated = True
@@ -65,8 +67,8 @@ class RecordingFile:
     def finish(self) -> RecordingOutcome:
         try:
             if self._file is not None:
-                complete(self._file)
-                self._file.close()
+                with self._file:
+                    complete(self._file)
                 os.replace(_part(self.path), self.path)
         except OSError:
             self.truncated = True
@@ -74,20 +76,27 @@ class RecordingFile:
 
 
 class RecordingWriter:
-    """The writer thread of one worker. Its queue is bounded: chunks over the bound are lost and counted."""
+    """The writer thread of one worker.
+
+    Its queue is bounded: chunks over the bound are lost and counted. The one end of a recording is always
+    taken, so that no file stays open.
+    """
 
     def __init__(self) -> None:
-        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(QUEUE_CHUNKS)
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recording-writer", daemon=True)
         self._thread.start()
 
     def submit(self, job: Callable[[], None]) -> bool:
-        """Queue a job; False if the disk is so slow that the queue is full."""
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
+        """Queue the writing of a chunk; False if the disk is so slow that the queue is full."""
+        if self._jobs.qsize() >= QUEUE_CHUNKS:
             return False
+        self._jobs.put(job)
         return True
+
+    def submit_end(self, job: Callable[[], None]) -> None:
+        """Queue the end of a recording."""
+        self._jobs.put(job)
 
     def close(self) -> None:
         """Write what is queued, then end the thread."""
@@ -137,13 +146,13 @@ class Recorder:
         """Write the rest; the future holds the outcome when the file is complete."""
         self._write(*self._timeline.finish(now))
         outcome: Future[RecordingOutcome] = Future()
+        outcome.set_running_or_notify_cancel()  # whoever stops waiting must not stop the writing
 
         def done() -> None:
             self._file.truncated = self._file.truncated or self._lost_chunks > 0
             outcome.set_result(self._file.finish())
 
-        if not self._writer.submit(done):
-            outcome.set_result(RecordingOutcome(str(self._file.path), truncated=True))
+        self._writer.submit_end(done)
         return outcome
 
     def _write(self, left: bytes, right: bytes) -> None:
@@ -162,9 +171,10 @@ def interleave(left: bytes, right: bytes) -> bytes:
 def complete(file: BinaryIO) -> None:
     """Give an open recording the header that its length asks for, and make it durable."""
     size = file.seek(0, os.SEEK_END)
+    data_bytes = max(size - wav.HEADER_BYTES, 0) // 4 * 4
     file.seek(0)
-    file.write(wav.header(channels=2, rate=RATE, data_bytes=(size - wav.HEADER_BYTES) // 4 * 4))
-    file.truncate(wav.HEADER_BYTES + (size - wav.HEADER_BYTES) // 4 * 4)
+    file.write(wav.header(channels=2, rate=RATE, data_bytes=data_bytes))
+    file.truncate(wav.HEADER_BYTES + data_bytes)
     os.fsync(file.fileno())
 
 
@@ -172,19 +182,24 @@ def repair(directory: Path) -> list[Path]:
     """Complete every `*.part` under `directory` that a dead process left. Returns the recordings' paths.
 
     A worker that outlived its server for a moment may complete its recordings at the same time: whoever
-    renames the file first is right.
+    renames the file first is right. A file that can't be repaired now is left for the next start.
     """
     repaired = []
     for part in sorted(directory.rglob(f"*.wav{PART}")):
         path = part.with_name(part.name.removesuffix(PART))
-        with contextlib.suppress(FileNotFoundError):
+        try:
             if part.stat().st_size < wav.HEADER_BYTES:
                 part.unlink()
                 continue
             with open(part, "r+b") as file:
                 complete(file)
             os.replace(part, path)
-            repaired.append(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            log.warning("recording_not_repaired", path=str(part), error=str(error))
+            continue
+        repaired.append(path)
     return repaired
 
 

@@ -26,6 +26,8 @@ from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.reporter import Reporter
 from sipagent.worker.ticker import FRAME_MS, MAX_CATCH_UP_FRAMES, OnFailure, Ticker
 
+RECORDING_DEADLINE_S = 5.0
+
 OpenUdp = Callable[
     [Callable[[bytes, Address, float], None], Callable[[bytes, Address, float], None]], UdpPair
 ]
@@ -49,6 +51,7 @@ class Stream:
         recordings: RecordingWriter,
     ) -> None:
         now = time.monotonic()
+        self._order = order
         self._phone = CODECS[params.codec]
         self._queued = pipeline.playout_format(backend.output_format)
         self._playout = playout
@@ -88,10 +91,17 @@ class Stream:
         self._session.close(now)
         self._send()
         self._udp.close()
-        report = self._session.report(now).as_dict()
+        return self._session.report(now).as_dict(), await self._finish_recording(now)
+
+    async def _finish_recording(self, now: float) -> RecordingOutcome | None:
+        """A call ends in time even if the disk hangs: then its recording is completed when it can be."""
         if self._recorder is None:
-            return report, None
-        return report, await asyncio.wrap_future(self._recorder.finish(now))
+            return None
+        try:
+            async with asyncio.timeout(RECORDING_DEADLINE_S):
+                return await asyncio.wrap_future(self._recorder.finish(now))
+        except TimeoutError:
+            return RecordingOutcome(str(self._order.recording), truncated=True)
 
     def _build_path(self) -> tuple[Node, Node]:
         backend = self._backend
