@@ -248,7 +248,7 @@ def dropped_requests() -> int:
 
 
 def _text(raw: str) -> str:
-    """A peer's text for us to keep: bytes that are no UTF-8 come as lone surrogates, which no encoder takes."""
+    """A peer's text to keep: bytes that are no UTF-8 come as lone surrogates, which can't be encoded."""
     return raw.encode(errors="surrogateescape").decode(errors="replace")
 
 
