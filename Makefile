@@ -42,6 +42,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.runtime
 	@$(STEP) 'installing the development tools' $(BIN)/pip install -c constraints.txt -e '.[dev]'
 	@touch $@
 
+$(VENV)/.fuzz: pyproject.toml constraints.txt | $(VENV)/.dev
+	@$(STEP) 'installing the fuzzer' $(BIN)/pip install -c constraints.txt -e '.[fuzz]'
+	@touch $@
+
 PYTHON_H = $(shell $(BIN)/python -c 'import os, sysconfig; print(os.path.join(sysconfig.get_path("include"), "Python.h"))')
 
 $(VENV)/.pjsua2: pjsua2/build.py pjsua2/config_site.h pjsua2/source_filter.i | $(VENV)/.runtime
@@ -52,7 +56,7 @@ $(VENV)/.pjsua2: pjsua2/build.py pjsua2/config_site.h pjsua2/source_filter.i | $
 
 # --- what people call --------------------------------------------------------
 
-.PHONY: help demo run check test pjsua2 upgrade clean
+.PHONY: help demo run check test fuzz pjsua2 upgrade clean
 
 help: ## show this list
 	@sed -En 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -73,13 +77,17 @@ check: $(VENV)/.dev $(VENV)/.pjsua2 ## format, lint, types, layers, unit tests: 
 test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## the whole suite, calls over real SIP and RTP included
 	@$(BIN)/pytest $(ARGS)
 
+FUZZ_SECONDS ?= 60
+fuzz: $(VENV)/.fuzz ## fuzz every parser of network bytes for FUZZ_SECONDS each (60); TARGETS="name ..." picks some
+	@exec $(BIN)/python -m tests.fuzz.campaign --seconds $(FUZZ_SECONDS) $(TARGETS)
+
 pjsua2: $(VENV)/.runtime ## build the pjsua2 wheel anew, from the newest source
 	@scripts/install-packages $(BUILD_PACKAGES) $$(test -e $(PYTHON_H) || echo python3-dev)
 	@$(BIN)/python pjsua2/build.py --rebuild
 	@touch $(VENV)/.pjsua2
 
 upgrade: $(VENV)/.dev ## move constraints.txt to the newest versions that pyproject.toml allows
-	@$(STEP) 'upgrading the Python packages' $(BIN)/pip install --upgrade --upgrade-strategy eager -e '.[dev]'
+	@$(STEP) 'upgrading the Python packages' $(BIN)/pip install --upgrade --upgrade-strategy eager -e '.[dev,fuzz]'
 	@{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable | grep -v '^pjsua2'; } > constraints.new
 	@mv constraints.new constraints.txt
 
