@@ -75,7 +75,10 @@ class Leg:
             await self._backend.close()
 
     def start(self, params: RtpParams) -> None:
-        """Audio flows from now on; once it does, a re-INVITE's changes are taken up."""
+        """Audio flows from now on; once it does, a re-INVITE's changes are taken up. Too late for a leg that
+        is ending: its sockets may be closed."""
+        if self._end.done():
+            return
         if self._stream is not None:
             self._stream.update(params)
             return
@@ -108,7 +111,7 @@ class Leg:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not opening.done():
             opening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, BackendError):
                 await opening
             self._reporter.failed(503, ReasonCode.DRAINING, "closed before it was ready", time.monotonic())
             return False

@@ -21,8 +21,8 @@ import uvloop
 
 from sipagent import logs
 from sipagent.config import AgentConfig, LoggingConfig
-from sipagent.errors import EndReason
-from sipagent.events import LegEnded
+from sipagent.errors import EndReason, SipAgentError
+from sipagent.events import LegEnded, LegFailed
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker.ipc import (
     Channel,
@@ -74,24 +74,29 @@ class Worker:
         leg = self._legs.get(message.call_id)
         if leg is None:
             return
-        match message:
-            case StartMedia():
-                leg.start(message.params)
-            case PressDigit():
-                leg.press(message.digit)
-            case CloseLeg():
-                leg.close(message.reason)
+        try:
+            tell(leg, message)
+        except Exception as error:  # the worker's edge: a leg that can't do as told must not live on deaf
+            log.exception("leg_crashed", call_id=leg.call_id)
+            leg.close(EndReason.INTERNAL_ERROR, repr(error))
 
     def _open(self, order: OpenLeg, fds: list[int]) -> None:
-        rtp_socket, rtcp_socket = (socket.socket(fileno=fd) for fd in fds)
-        leg = Leg(
-            order,
-            AgentConfig.model_validate(order.agent),
-            (rtp_socket, rtcp_socket),
-            emit=self._channel.send,
-            ticker=self._ticker,
-            recordings=self._recordings,
-        )
+        rtp_socket, rtcp_socket = sockets = (socket.socket(fileno=fds[0]), socket.socket(fileno=fds[1]))
+        try:
+            leg = Leg(
+                order,
+                AgentConfig.model_validate(order.agent),
+                sockets,
+                emit=self._channel.send,
+                ticker=self._ticker,
+                recordings=self._recordings,
+            )
+        except Exception as error:  # the worker's edge: whoever ordered the leg must hear of it
+            log.exception("leg_not_built", call_id=order.call_id)
+            rtp_socket.close()
+            rtcp_socket.close()
+            self._channel.send(not_built(order.call_id, error))
+            return
         self._legs[order.call_id] = leg
         task = asyncio.create_task(self._run_leg(leg), name=f"leg {order.call_id}")
         self._tasks.add(task)
@@ -125,6 +130,27 @@ class Worker:
                     ticks_skipped=self._ticker.skipped,
                 )
             )
+
+
+def tell(leg: Leg, message: StartMedia | PressDigit | CloseLeg) -> None:
+    match message:
+        case StartMedia():
+            leg.start(message.params)
+        case PressDigit():
+            leg.press(message.digit)
+        case CloseLeg():
+            leg.close(message.reason)
+
+
+def not_built(call_id: str, error: Exception) -> LegFailed:
+    known = error if isinstance(error, SipAgentError) else SipAgentError(repr(error))
+    return LegFailed(
+        call_id=call_id,
+        at=time.monotonic(),
+        sip_status=known.sip_status,
+        reason_code=known.reason_code,
+        detail=str(known),
+    )
 
 
 def resident_bytes() -> int:

@@ -1,0 +1,232 @@
+"""A leg on the bench: a scripted backend on one side, a phone on the other, time in the test's hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import pytest
+
+from rtp.address import Address
+from rtp.events import RtpEvent
+from rtp.session import RtpParams, RtpSession
+from sipagent import events
+from sipagent.backends.base import AudioReceived, BackendEvent, EventHandler
+from sipagent.config import AgentConfig
+from sipagent.formats import ULAW, AudioFormat
+from sipagent.media.recorder import RecordingWriter
+from sipagent.worker import leg as leg_module
+from sipagent.worker import stream as stream_module
+from sipagent.worker.ipc import OpenLeg
+from sipagent.worker.leg import Leg
+from sipagent.worker.ticker import OnFailure, Tick, Ticker
+
+PHONE, US = ("192.0.2.10", 4000), ("192.0.2.1", 20000)
+FRAME = 160
+CALL_ID = "c-1"
+
+Event = TypeVar("Event", bound=events.CallEvent)
+
+
+class ScriptedBackend:
+    """Opens when the test says so, says what the test says, and writes down what it is told."""
+
+    def __init__(self, audio: AudioFormat = ULAW) -> None:
+        self.input_format = self.output_format = audio
+        self.opening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.heard = b""
+        self.told: list[tuple[object, ...]] = []
+        self.is_closed = False
+        self.say: EventHandler = _unheard
+
+    async def open(self, on_event: EventHandler) -> None:
+        self.say = on_event
+        await self.opening
+
+    def speak(self, audio: bytes, item_id: str = "i1") -> None:
+        self.say(AudioReceived(item_id=item_id, content_index=0, audio=audio))
+
+    def greet(self) -> None:
+        self.told.append(("greet",))
+
+    def send_audio(self, audio: bytes) -> None:
+        self.heard += audio
+
+    def interrupt(self, item_id: str | None, content_index: int, heard_ms: int) -> None:
+        self.told.append(("interrupt", item_id, content_index, heard_ms))
+
+    def send_digit(self, digit: str) -> None:
+        self.told.append(("digit", digit))
+
+    def counters(self) -> dict[str, int]:
+        return {"dropped_ms": 40}
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+def _unheard(event: BackendEvent) -> None:
+    raise AssertionError("a backend that is not open has nothing to say")
+
+
+class FakeUdp:
+    """Where a `UdpPair` would be: what was sent, and a way in."""
+
+    def __init__(self, rtp_sock: Any, rtcp_sock: Any, on_rtp: Any, on_rtcp: Any) -> None:
+        self.on_rtp, self.on_rtcp = on_rtp, on_rtcp
+        self.rtp: list[bytes] = []
+        self.rtcp: list[bytes] = []
+        self.is_open = False
+
+    def open(self) -> None:
+        self.is_open = True
+
+    def send(self, data: bytes, addr: Address) -> None:
+        assert self.is_open
+        assert addr == PHONE
+        self.rtp.append(data)
+
+    def send_rtcp(self, data: bytes, addr: Address) -> None:
+        assert self.is_open
+        self.rtcp.append(data)
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+class FakeSocket:
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Bench(Ticker):
+    """A leg, everything it touches, and its clock: `beat` is one tick of 20 ms."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, audio: AudioFormat, recording: Path | None) -> None:
+        self.now = 100.0
+        clock = SimpleNamespace(monotonic=lambda: self.now, time=lambda: 1.7e9 + self.now)
+        monkeypatch.setattr(leg_module, "time", clock)
+        monkeypatch.setattr(stream_module, "time", clock)
+        monkeypatch.setattr(leg_module, "create_backend", lambda agent, law: self.backend)
+        monkeypatch.setattr(leg_module, "UdpPair", self._make_udp)
+        self.backend = ScriptedBackend(audio)
+        self.ticking: dict[Tick, OnFailure] = {}
+        self.recordings = RecordingWriter()
+        self.sockets = (FakeSocket(), FakeSocket())
+        self.events: list[events.CallEvent] = []
+        self.udp: FakeUdp | None = None
+        self.phone = RtpSession(RtpParams(US), now=self.now)
+        self._law = "PCMU"
+        self._told = asyncio.Event()
+        order = OpenLeg(
+            call_id=CALL_ID,
+            agent={},
+            codec="PCMU",
+            recording=str(recording) if recording else None,
+            jitter_min_ms=60,
+            jitter_max_ms=200,
+        )
+        agent = AgentConfig.model_validate({"name": "a", "backend": {"kind": "echo"}})
+        sockets: Any = self.sockets
+        self.leg = Leg(order, agent, sockets, emit=self._emit, ticker=self, recordings=self.recordings)
+        self.running = asyncio.create_task(self.leg.run())
+
+    # --- the backend's and the control process's side -----------------------------------------------
+
+    async def get_ready(self) -> None:
+        self.backend.opening.set_result(None)
+        await self.told(events.LegReady)
+
+    def start(self, codec: str = "PCMU", **changes: Any) -> None:
+        """What offer and answer led to; once more for a re-INVITE."""
+        payload_type = {"PCMU": 0, "PCMA": 8}[codec]
+        self.leg.start(RtpParams(PHONE, codec=codec, payload_type=payload_type, **changes))
+        self.phone.update_remote(RtpParams(US, codec=codec, payload_type=payload_type), self.now)
+
+    async def talk(self) -> None:
+        await self.get_ready()
+        self.start()
+
+    # --- the phone's side ---------------------------------------------------------------------------
+
+    def say(self, audio: bytes) -> None:
+        """The caller's audio, frame by frame, one beat apart."""
+        for at in range(0, len(audio), FRAME):
+            self.phone.send_frame(audio[at : at + FRAME], self.now)
+            self._deliver()
+            self.beat()
+
+    def press(self, digit: str) -> None:
+        self.phone.send_digit(digit, 100, self.now)
+        for _ in range(10):
+            self._deliver()
+            self.beat()
+            self.phone.handle_timer(self.now)
+
+    def beat(self, times: int = 1) -> bytes:
+        """Ticks pass. Returns the audio that was sent meanwhile."""
+        assert self.udp is not None
+        before = len(self.udp.rtp)
+        for _ in range(times):
+            self.now += 0.02
+            for tick in tuple(self.ticking):
+                tick(self.now, 0.0)
+        return b"".join(packet[12:] for packet in self.udp.rtp[before:])
+
+    def what_the_phone_noticed(self) -> list[RtpEvent]:
+        """All that we sent arrives at once."""
+        assert self.udp is not None
+        for data in self.udp.rtp:
+            self.phone.receive_datagram(data, US, self.now)
+        for data in self.udp.rtcp:
+            self.phone.receive_rtcp(data, (US[0], US[1] + 1), self.now)
+        return list(iter(self.phone.next_event, None))
+
+    # --- what came of it ----------------------------------------------------------------------------
+
+    async def told(self, kind: type[Event], condition: Callable[[Event], bool] | None = None) -> Event:
+        """The first event of this kind that was emitted, or will be."""
+        async with asyncio.timeout(2):
+            while True:
+                for event in self.events:
+                    if isinstance(event, kind) and (condition is None or condition(event)):
+                        return event
+                self._told.clear()
+                await self._told.wait()
+
+    def all(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def end(self, reason: str = "caller_hung_up") -> events.LegEnded:
+        self.leg.close(reason)
+        await self.running
+        (ended,) = self.all(events.LegEnded)
+        assert self.events[-1] is ended
+        return ended
+
+    # --- in the place of the worker -----------------------------------------------------------------
+
+    def add(self, tick: Tick, on_failure: OnFailure) -> None:
+        self.ticking[tick] = on_failure
+
+    def remove(self, tick: Tick) -> None:
+        del self.ticking[tick]
+
+    def _make_udp(self, *arguments: Any) -> FakeUdp:
+        self.udp = FakeUdp(*arguments)
+        return self.udp
+
+    def _emit(self, event: events.LegEvent) -> None:
+        self.events.append(event)
+        self._told.set()
+
+    def _deliver(self) -> None:
+        assert self.udp is not None
+        for data, _ in self.phone.datagrams_to_send():
+            self.udp.on_rtp(data, PHONE, self.now)
