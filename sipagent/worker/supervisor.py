@@ -65,7 +65,6 @@ class WorkerProcess:
 
     number: int
     process: subprocess.Popen[bytes]
-    started_at: float
     channel: Channel | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -86,7 +85,7 @@ class Supervisor:
         self._workers: dict[int, WorkerProcess] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._all_ready = asyncio.Event()
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self.restarts = 0
 
     async def start(self) -> None:
@@ -100,7 +99,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End all workers: they see their channel close, finish their recordings and exit."""
-        self._stopping = True
+        self._stopping.set()
         for worker in self._workers.values():
             if worker.channel is not None:
                 worker.channel.close()
@@ -115,43 +114,59 @@ class Supervisor:
         return {worker.number: worker.report for worker in self.ready_workers() if worker.report}
 
     def open_leg(self, order: OpenLeg, sockets: tuple[socket.socket, ...], on_event: OnLegEvent) -> LegHandle:
-        """Place a leg on the worker with the fewest. Raises NoWorker."""
+        """Place a leg on the worker with the fewest. Raises NoWorker, or OSError without file descriptors."""
         workers = self.ready_workers()
         if not workers:
             raise NoWorker("no media worker is running")
         worker = min(workers, key=lambda each: len(each.legs))
         assert worker.channel is not None
-        worker.legs[order.call_id] = on_event
         worker.channel.send(order, [sock.fileno() for sock in sockets])
+        worker.legs[order.call_id] = on_event
         return LegHandle(order.call_id, worker.channel.send)
 
     async def _keep_alive(self, number: int) -> None:
         backoff_s = BACKOFF_FIRST_S
-        while not self._stopping:
-            worker = self._spawn(number)
-            await worker.gone.wait()
-            status = await self._reap(worker)
-            self._end_legs(worker)
-            if self._stopping:
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            status = await self._live(number)
+            if self._stopping.is_set():
                 return
-            lived_s = time.monotonic() - worker.started_at
+            lived_s = time.monotonic() - began
             backoff_s = BACKOFF_FIRST_S if lived_s > STABLE_AFTER_S else min(backoff_s * 2, BACKOFF_MAX_S)
             self.restarts += 1
             log.error(
                 "worker_died", worker=number, status=status, lived_s=round(lived_s, 1), retry_s=backoff_s
             )
-            await asyncio.sleep(backoff_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(backoff_s):
+                    await self._stopping.wait()
+
+    async def _live(self, number: int) -> int | str:
+        """The life of one worker process. Returns its exit status, or why it could not be started."""
+        try:
+            worker = self._spawn(number)
+        except OSError as error:
+            return str(error)
+        await worker.gone.wait()
+        status = await self._reap(worker)
+        self._end_legs(worker)
+        return status
 
     def _spawn(self, number: int) -> WorkerProcess:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with theirs:
+        try:
             process = subprocess.Popen(
                 [sys.executable, "-m", WORKER, str(theirs.fileno()), str(number), self._logging],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 process_group=0,
             )
-        worker = WorkerProcess(number, process, time.monotonic())
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        worker = WorkerProcess(number, process)
         self._workers[number] = worker
         worker.channel = Channel(ours, ToControl, partial(self._receive, worker), worker.gone.set)
         return worker

@@ -1,0 +1,163 @@
+"""The supervisor and real worker processes; few tests, because each of them starts some."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TypeVar
+
+import pytest
+
+from rtp.ports import PortPool
+from sipagent import events
+from sipagent.config import LoggingConfig
+from sipagent.errors import EndReason, NoWorker
+from sipagent.worker import supervisor as module
+from sipagent.worker.ipc import OpenLeg
+from sipagent.worker.supervisor import LegHandle, Supervisor, WorkerProcess
+from tests.rtp.test_ports import pool_of
+
+Event = TypeVar("Event")
+
+
+class Call:
+    """A leg as the call that ordered it sees it."""
+
+    def __init__(self, workers: Supervisor, pool: PortPool, call_id: str) -> None:
+        self.events: list[events.LegEvent] = []
+        self._told = asyncio.Event()
+        pair = pool.acquire(0.0)
+        self.leg: LegHandle = workers.open_leg(
+            order(call_id), (pair.rtp_sock, pair.rtcp_sock), self._on_event
+        )
+
+    async def told(self, kind: type[Event]) -> Event:
+        async with asyncio.timeout(10):
+            while not isinstance(self.events[-1] if self.events else None, kind):
+                self._told.clear()
+                await self._told.wait()
+        last = self.events[-1]
+        assert isinstance(last, kind)
+        return last
+
+    def _on_event(self, event: events.LegEvent) -> None:
+        self.events.append(event)
+        self._told.set()
+
+
+def order(call_id: str) -> OpenLeg:
+    return OpenLeg(
+        call_id=call_id,
+        agent={"name": "echo", "backend": {"kind": "echo"}},
+        codec="PCMU",
+        recording=None,
+        jitter_min_ms=60,
+        jitter_max_ms=200,
+    )
+
+
+@pytest.fixture
+def pool() -> Iterator[PortPool]:
+    pool = pool_of(5)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[Supervisor]:
+    """Two of them, alive."""
+    workers = Supervisor(2, LoggingConfig(level="error"))
+    await workers.start()
+    yield workers
+    async with asyncio.timeout(10):
+        await workers.stop()
+
+
+def carrying(workers: Supervisor, call_id: str) -> WorkerProcess:
+    return next(worker for worker in workers.ready_workers() if call_id in worker.legs)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that nobody tells."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def open_fds() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def test_legs_are_spread_and_end_and_workers_that_die_are_replaced(
+    workers: Supervisor, pool: PortPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BACKOFF_FIRST_S", 0.01)
+    calls = [Call(workers, pool, f"c-{number}") for number in range(4)]
+    for call in calls:
+        await call.told(events.LegReady)
+    assert sorted(len(worker.legs) for worker in workers.ready_workers()) == [2, 2]
+
+    calls[0].leg.close(EndReason.CALLER_HUNG_UP)
+    assert (await calls[0].told(events.LegEnded)).reason == "caller_hung_up"
+    fifth = Call(workers, pool, "c-5")
+    await fifth.told(events.LegReady)
+    assert sorted(len(worker.legs) for worker in workers.ready_workers()) == [2, 2]
+
+    doomed = carrying(workers, "c-1")
+    survivors = set(carrying(workers, "c-2").legs)
+    os.kill(doomed.process.pid, signal.SIGKILL)
+    assert (await calls[1].told(events.LegEnded)).reason == "worker_lost"
+    assert sum(isinstance(event, events.LegEnded) for event in calls[1].events) == 1
+    assert set(carrying(workers, "c-2").legs) == survivors
+    calls[1].leg.close(EndReason.CALLER_HUNG_UP)
+    await until(lambda: len(workers.ready_workers()) == 2)
+    assert workers.restarts == 1
+
+
+async def test_stopping_does_not_wait_for_a_worker_in_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BACKOFF_FIRST_S", 3600.0)
+    monkeypatch.setattr(module, "BACKOFF_MAX_S", 3600.0)
+    before = open_fds()
+    workers = Supervisor(1, LoggingConfig(level="error"))
+    await workers.start()
+    (worker,) = workers.ready_workers()
+    os.kill(worker.process.pid, signal.SIGKILL)
+    await until(lambda: workers.restarts == 1)
+    assert workers.ready_workers() == []
+    with pytest.raises(NoWorker):
+        workers.open_leg(order("c-1"), (), lambda event: None)
+    async with asyncio.timeout(2):
+        await workers.stop()
+    assert open_fds() == before
+
+
+async def test_workers_that_do_not_come_up_in_time_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "START_DEADLINE_S", 0.01)
+    workers = Supervisor(1, LoggingConfig(level="error"))
+    with pytest.raises(NoWorker, match=r"within 0\.01 s"):
+        await workers.start()
+    async with asyncio.timeout(10):
+        await workers.stop()
+
+
+async def test_a_process_that_cannot_be_started_is_tried_again_and_leaks_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = open_fds()
+    monkeypatch.setattr(module, "BACKOFF_FIRST_S", 0.0)
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", "/nowhere/python")
+        workers = Supervisor(1, LoggingConfig(level="error"))
+        starting = asyncio.create_task(workers.start())
+        await until(lambda: workers.restarts >= 3)
+        assert open_fds() == before
+    await starting
+    assert len(workers.ready_workers()) == 1
+    await workers.stop()
+
+
+async def test_a_supervisor_that_never_started_stops() -> None:
+    await Supervisor(1, LoggingConfig()).stop()
