@@ -10,19 +10,20 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from tests.fuzz.inputs import FINDINGS
 from tests.fuzz.targets import TARGETS
 
 STATUS = re.compile(
     r"^#(?P<inputs>\d+)\s.*cov: (?P<coverage>\d+) .*corp: (?P<corpus>\d+).*exec/s: (?P<rate>\d+)"
 )
 """A line of libFuzzer: `#8192 pulse  cov: 310 ft: 900 corp: 80/2Kb lim: 80 exec/s: 4096 rss: 80Mb`."""
+
+NOISE = ("#", "INFO:", "WARNING:", "stat::")
+MAX_FINDING_LINES = 60
 
 
 @dataclass(slots=True)
@@ -35,17 +36,18 @@ class Run:
     rate: int = 0
     coverage: int = 0
     corpus: int = 0
+    finding: list[str] = field(default_factory=list)
+    """What the fuzzer said last that is no progress."""
 
-    def follow(self, seconds: int) -> Iterator[str]:
-        """Fuzz, keeping the figures up to date; yields the fuzzer's lines as they come."""
+    def follow(self, seconds: int) -> Iterator[None]:
+        """Fuzz, keeping the figures up to date; yields when there is news."""
         self.state = "running"
         command = [sys.executable, "-m", "tests.fuzz.run", self.target, "--seconds", str(seconds)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as fuzzer:
             assert fuzzer.stdout is not None
             for raw in fuzzer.stdout:
-                line = raw.decode(errors="replace").rstrip()
-                self._take(line)
-                yield line
+                self._take(raw.decode(errors="replace").rstrip())
+                yield
         self.state = "clean" if fuzzer.returncode == 0 else "FINDING"
 
     def _take(self, line: str) -> None:
@@ -53,26 +55,21 @@ class Run:
             self.inputs, self.rate, self.coverage, self.corpus = (
                 int(status[name]) for name in ("inputs", "rate", "coverage", "corpus")
             )
+        elif not line.startswith(NOISE):
+            self.finding = [*self.finding[-MAX_FINDING_LINES:], line]
 
 
 def main() -> None:
     options = _options()
     runs = [Run(target) for target in options.targets or TARGETS]
-    outputs: dict[str, list[str]] = {}
-    console = Console()
-    with Live(_table(runs), console=console) as live:
+    with Live(_table(runs)) as live:
         for run in runs:
-            lines = outputs[run.target] = []
-            for line in run.follow(options.seconds):
-                lines.append(line)
+            for _ in run.follow(options.seconds):
                 live.update(_table(runs))
             live.update(_table(runs))
     findings = [run for run in runs if run.state != "clean"]
     for run in findings:
-        FINDINGS.mkdir(parents=True, exist_ok=True)
-        report = FINDINGS / f"{run.target}.log"
-        report.write_text("\n".join(outputs[run.target]) + "\n")
-        console.print(f"\n{run.target}, all of it in {report}:", *_essence(outputs[run.target]), sep="\n")
+        print(f"\n{run.target}:", *run.finding, sep="\n")
     sys.exit(1 if findings else 0)
 
 
@@ -91,11 +88,6 @@ def _table(runs: Iterable[Run]) -> Table:
         figures = (run.inputs, run.rate, run.coverage, run.corpus)
         table.add_row(run.target, run.state, *(f"{figure:,}" for figure in figures))
     return table
-
-
-def _essence(lines: list[str]) -> list[str]:
-    """What the fuzzer says of a finding: everything that is no progress."""
-    return [line for line in lines if not line.startswith(("#", "INFO", "stat::"))][-40:]
 
 
 if __name__ == "__main__":
