@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -102,7 +103,9 @@ class Server:
         except TimeoutError:
             for session, _ in list(self._calls.values()):
                 session.end(EndReason.DRAIN_DEADLINE)
-            await asyncio.wait({task for _, task in self._calls.values()}, timeout=GOODBYE_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_S):
+                    await self._idle.wait()
 
     async def _close(self) -> None:
         await self._http.stop()

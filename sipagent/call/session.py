@@ -55,6 +55,7 @@ class CallSession:
         self._leg: LegHandle | None = None
         self._deadline: float | None = None
         self._ending: tuple[EndReason | str, int, str] | None = None
+        self._has_left = False
         decision = self._decide()
         self._decision = decision
         self._trunk = decision.trunk.name if decision.trunk else ""
@@ -77,7 +78,7 @@ class CallSession:
     def end(self, reason: EndReason, detail: str = "") -> None:
         """End the call from our side, whatever it is doing."""
         if self._leg is not None and self._state is not State.ENDED:
-            self._note_end(reason, 200, detail)
+            self._note_end(reason, 503 if self._state is State.PREPARING else 200, detail)
             self._leg.close(reason)
 
     async def abandon(self) -> None:
@@ -89,7 +90,10 @@ class CallSession:
         await self._leave()
 
     async def _leave(self) -> None:
-        """Tell the last event; returns when the record is on disk."""
+        """Tell the last event, once; returns when the record is on disk."""
+        if self._has_left:
+            return
+        self._has_left = True
         ended = self._ended()
         self._publish(ended)
         if isinstance(self._decision, Admit):
@@ -221,8 +225,7 @@ class CallSession:
         try:
             self._sip.answer(local)
         except SdpError as error:  # an offer that passed admission and still can't be answered
-            self._note_end(EndReason.REFUSED, error.sip_status, str(error))
-            self._sip.refuse(error.sip_status, reason_code=error.reason_code)
+            self._refuse(error.sip_status, error.reason_code, str(error))
 
     def _media_negotiated(self, media: NegotiatedMedia) -> None:
         assert self._leg is not None

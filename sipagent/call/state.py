@@ -33,6 +33,7 @@ TRANSITIONS: dict[State, dict[type[Any], State]] = {
     },
     State.ANSWERED: {
         CallConfirmed: State.TALKING,
+        CallRefused: State.ANSWERED,  # the offer can't be answered after all; the peer's end of it follows
         LegEnded: State.HANGING_UP,
         CallDisconnected: State.CLOSING,
     },
