@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 import uvloop
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from yaml import YAMLError
 
@@ -56,7 +57,7 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     try:
         uvloop.run(_serve(settings))
     except (OSError, SipAgentError) as error:
-        err.print(f"[red]sipagent can't start:[/] {error}", highlight=False)
+        err.print(f"[red]sipagent can't start:[/] {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None
 
 
@@ -88,12 +89,12 @@ def route_test(
     decision = admission.route_test(settings, source, to_number, from_number, transport.value, offered)
     for result in decision.trail:
         mark = "[green]pass[/]" if result.passed else "[red]FAIL[/]"
-        out.print(f"{mark}  {result.rule:<14} {result.detail}", highlight=False)
+        out.print(f"{mark}  {result.rule:<14} {escape(result.detail)}", highlight=False)
     if isinstance(decision, admission.Refuse):
         out.print(f"refused: {decision.sip_status} {decision.reason_code}", highlight=False)
         out.print(f"Reason: {decision.reason_header}", highlight=False, markup=False)
         raise typer.Exit(1)
-    out.print(f"admitted: {decision.route}", highlight=False)
+    out.print(f"admitted: {decision.route}", highlight=False, markup=False)
 
 
 @app.command("doctor")
@@ -110,7 +111,7 @@ def examine(config: ConfigOption = DEFAULT_CONFIG) -> None:
     findings = doctor.run(settings)
     for finding in findings:
         mark = f"[{colours[finding.status]}]{finding.status}[/]"
-        table.add_row(finding.name, mark, finding.detail, finding.fix)
+        table.add_row(finding.name, mark, escape(finding.detail), escape(finding.fix))
     out.print(table)
     if settings is None or any(finding.status == "fail" for finding in findings):
         raise typer.Exit(1)
