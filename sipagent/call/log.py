@@ -88,6 +88,7 @@ class CallStory:
         self._transcript = f"{_day(wall)}/{received.call_id}.jsonl"
         self._began = received.at
         self._opened = False
+        self._recording: Path | None = None
 
     @property
     def record(self) -> CallRecord:
@@ -99,6 +100,7 @@ class CallStory:
         A disk that refuses delays the answer by no more than `MARKER_DEADLINE_S`.
         """
         self._opened = True
+        self._recording = recording
         known = msgspec.structs.replace(
             self.record,
             recording=str(recording) if recording else None,
@@ -115,7 +117,10 @@ class CallStory:
             self._transcripts.append(self._transcript, {**line, "text": event.text})
 
     async def close(self) -> None:
-        """Write the record; returns when it is on disk."""
+        """Write the record; returns when it is on disk. A recording whose worker died is completed first."""
+        path = self._recording
+        if path and self.record.recording is None and await asyncio.to_thread(recorder.repair_one, path):
+            self.record.recording = str(path)
         await asyncio.wrap_future(self._spool.append(_calls_file(time.time()), self.record))
         if self._opened:
             self._spool.remove(_marker(self.record.call_id))

@@ -184,23 +184,27 @@ def repair(directory: Path) -> list[Path]:
     A worker that outlived its server for a moment may complete its recordings at the same time: whoever
     renames the file first is right. A file that can't be repaired now is left for the next start.
     """
-    repaired = []
-    for part in sorted(directory.rglob(f"*.wav{PART}")):
-        path = part.with_name(part.name.removesuffix(PART))
-        try:
-            if part.stat().st_size < wav.HEADER_BYTES:
-                part.unlink()
-                continue
-            with open(part, "r+b") as file:
-                complete(file)
-            os.replace(part, path)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            log.warning("recording_not_repaired", path=str(part), error=str(error))
-            continue
-        repaired.append(path)
-    return repaired
+    parts = sorted(directory.rglob(f"*.wav{PART}"))
+    paths = (part.with_name(part.name.removesuffix(PART)) for part in parts)
+    return [path for path in paths if repair_one(path)]
+
+
+def repair_one(path: Path) -> bool:
+    """Complete the recording `path` from what its dead worker left of it. False if there is nothing."""
+    part = _part(path)
+    try:
+        if part.stat().st_size < wav.HEADER_BYTES:
+            part.unlink()
+            return False
+        with open(part, "r+b") as file:
+            complete(file)
+        os.replace(part, path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        log.warning("recording_not_repaired", path=str(part), error=str(error))
+        return False
+    return True
 
 
 def _part(path: Path) -> Path:
