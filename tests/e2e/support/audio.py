@@ -50,6 +50,13 @@ def holds(whole: Samples, part: Samples) -> bool:
     return part.astype("<i2").tobytes() in whole.astype("<i2").tobytes()
 
 
+def share_of_frames(whole: Samples, part: Samples, frame: int = 160) -> float:
+    """How much of `part` is in `whole`, counted in frames of 20 ms."""
+    there = whole.astype("<i2").tobytes()
+    frames = [part[at : at + frame].astype("<i2").tobytes() for at in range(0, len(part), frame)]
+    return sum(each in there for each in frames) / len(frames)
+
+
 def from_first_sound(audio: Samples) -> Samples:
     """Without the silence at its beginning."""
     return audio[np.flatnonzero(audio)[0] :]

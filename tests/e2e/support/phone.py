@@ -64,6 +64,7 @@ class Phone:
         self.answer: Message | None = None
         self.bye: Message | None = None
         self.ended = asyncio.Event()
+        self.rtp_target: Address = ("", 0)
         self.heard: list[Heard] = []
         self.codec = codecs[0]
         self._codecs = codecs
@@ -71,7 +72,7 @@ class Phone:
         self._uri = f"sip:{number}@{setup.host}:{setup.sip_port}"
         self._host = host or setup.host
         self._ptime_ms = ptime_ms
-        self._call_id = secrets.token_hex(8)
+        self.sip_call_id = secrets.token_hex(8)
         self._tag = secrets.token_hex(4)
         self._cseq = 0
         self._branch = ""
@@ -143,7 +144,7 @@ class Phone:
             method,
             self._uri,
             self._sip.address,
-            call_id=self._call_id,
+            call_id=self.sip_call_id,
             from_tag=self._tag,
             to=self.answer["to"] if self.answer else None,
             cseq=self._cseq,
@@ -239,8 +240,9 @@ class Phone:
         host = next(line for line in answer.split("\r\n") if line.startswith("c=")).split()[2]
         port, first_type = int(kind.split()[1]), int(kind.split()[3])
         self.codec = next(name for name, number in PAYLOAD_TYPES.items() if number == first_type)
+        self.rtp_target = host, port
         self._queue(self._to_say)
-        self._pacing = asyncio.create_task(self._pace((host, port)))
+        self._pacing = asyncio.create_task(self._pace())
 
     def _stop_talking(self) -> None:
         if self._pacing is not None:
@@ -249,7 +251,7 @@ class Phone:
     def _queue(self, audio: bytes) -> None:
         self._speech.extend(audio[at : at + self._frame] for at in range(0, len(audio), self._frame))
 
-    async def _pace(self, to: Address) -> None:
+    async def _pace(self) -> None:
         pacer = Pacer(time.monotonic(), self._ptime_ms, max_catch_up=50)
         ssrc, sequence, timestamp, pressed_at = secrets.randbits(32), secrets.randbits(16), 0, 0
         while True:
@@ -263,7 +265,7 @@ class Phone:
                     payload = self._speech.popleft()
                 stamp = pressed_at if kind == TELEPHONE_EVENT else timestamp
                 data = packet.RtpPacket(kind, sequence & 0xFFFF, stamp, ssrc, payload, marker)
-                self._rtp.send(packet.serialize(data), to)
+                self._rtp.send(packet.serialize(data), self.rtp_target)
                 sequence, timestamp = sequence + 1, timestamp + self._frame
             if not self._speech:
                 self._said.set()

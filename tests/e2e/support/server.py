@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections import Counter
@@ -21,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.support import processes
 from tests.e2e.support.ports import free_ports
 from tests.e2e.support.sip import options_answered
-from tests.e2e.support.waiting import PATIENCE_S, eventually, eventually_equal
+from tests.e2e.support.waiting import LOOK_EVERY_S, PATIENCE_S, eventually, eventually_equal
 
 SIPAGENT = Path(sys.executable).with_name("sipagent")
 HOST = "127.0.0.1"
@@ -182,6 +183,13 @@ class Server:
             for sample in family.samples
         }
 
+    async def wait_metric(self, name: str, within_s: float = PATIENCE_S) -> float:
+        """Its value once it has one other than 0: workers report once a second."""
+        async with asyncio.timeout(within_s):
+            while not (value := (await self.metrics()).get(name)):
+                await asyncio.sleep(LOOK_EVERY_S)
+            return value
+
     # --- its life -----------------------------------------------------------------------------------
 
     async def started(self) -> None:
@@ -205,11 +213,13 @@ class Server:
         assert await self.exited() == 0, self.tail()
         assert self.lines("server_stopped"), self.tail()
 
-    async def kill(self) -> None:
-        """SIGKILL to the control process alone; returns when its workers are gone too."""
-        self.process.send_signal(signal.SIGKILL)
+    async def kill(self, *, workers_too: bool = False) -> None:
+        """SIGKILL; returns when the workers are gone as well, of their own accord unless `workers_too`."""
+        for pid in (self.process.pid, *(self.workers if workers_too else ())):
+            os.kill(pid, signal.SIGKILL)
         assert await self.exited() == -signal.SIGKILL
-        assert not [pid for pid in self.workers if processes.is_alive(pid)], "workers outlive the server"
+        alive = partial(filter, processes.is_alive, self.workers)
+        await eventually(lambda: not list(alive()), "workers end with the server", within_s=2)
 
     async def destroy(self) -> None:
         """After a failure: end whatever is left."""
@@ -221,15 +231,15 @@ class Server:
 
     # --- after every test ---------------------------------------------------------------------------
 
-    async def assert_clean(self, errors: Sequence[str] = ()) -> None:
-        """Nothing is left of calls but their records. `errors` are events that may be logged as errors."""
+    async def assert_clean(self, errors: Sequence[str] = (), spare_threads: int = 0) -> None:
+        """Nothing is left of calls but their records. See `running` for what may be excused."""
         assert await options_answered(self.setup.host, self.setup.sip_port, within_s=1.0)
         await self._assert_one_record_per_call()
         metrics = await self.metrics()
         active = {name: value for name, value in metrics.items() if name.startswith("sipagent_calls_active")}
         assert not any(active.values()), active
         assert metrics["sipagent_rtp_port_pairs_in_use"] == 0
-        await self._assert_nothing_held()
+        await self._assert_nothing_held(spare_threads)
         assert not list(self.setup.storage.rglob("*.part"))
         assert not list(self.setup.storage.glob("spool/open/*"))
         self.assert_no_errors(errors)
@@ -243,7 +253,8 @@ class Server:
         assert not bad, json.dumps(bad, indent=1)
 
     async def _assert_one_record_per_call(self) -> None:
-        received = sorted(line["call_id"] for line in self.lines("call_received"))
+        told = self.lines("call_received") + self.lines("call_cut_off_by_crash")
+        received = sorted(line["call_id"] for line in told)
         await eventually_equal(
             lambda: sorted(record["call_id"] for record in self.calls()), received, "records"
         )
@@ -254,25 +265,26 @@ class Server:
     def _holdings(self, pid: int) -> processes.Holdings:
         return processes.holdings(pid, {*self.setup.rtp_ports, self.setup.sip_port, self.setup.tls_port})
 
-    async def _assert_nothing_held(self) -> None:
+    async def _assert_nothing_held(self, spare_threads: int) -> None:
         for pid, idle in self._idle.items():
             if processes.is_alive(pid):
-                beyond = partial(self._held_beyond, pid, idle)
+                beyond = partial(self._held_beyond, pid, idle, spare_threads)
                 await eventually_equal(beyond, Counter(), f"held by {pid} beyond what it held idle")
         for pid in filter(processes.is_alive, self.workers):
             assert not processes.bound(pid, self.setup.rtp_ports), "a worker kept RTP sockets"
 
-    def _held_beyond(self, pid: int, idle: processes.Holdings) -> Counter[str]:
-        return +self._holdings(pid).beyond(idle)
+    def _held_beyond(self, pid: int, idle: processes.Holdings, spare_threads: int) -> Counter[str]:
+        return self._holdings(pid).beyond(idle) - Counter(threads=spare_threads)
 
 
 @contextlib.asynccontextmanager
 async def running(
-    setup: Setup, *, errors: Sequence[str] = (), wrapper: Sequence[str] = ()
+    setup: Setup, *, errors: Sequence[str] = (), spare_threads: int = 0, wrapper: Sequence[str] = ()
 ) -> AsyncIterator[Server]:
     """A server on `setup`. If the test hasn't ended it, it must be clean and stop in good order.
 
-    `errors` are events that this test expects to be logged as errors; `wrapper` is a command to run it under.
+    `errors` are events that this test expects to be logged as errors, `spare_threads` how many of its
+    executor's threads the server may have come to need; `wrapper` is a command to run it under.
     """
     process = await asyncio.create_subprocess_exec(
         *(*wrapper, SIPAGENT, "run", "-c", setup.config),
@@ -285,7 +297,7 @@ async def running(
         await server.started()
         yield server
         if process.returncode is None:
-            await server.assert_clean(errors)
+            await server.assert_clean(errors, spare_threads)
             await server.stop()
         server.assert_no_errors(errors)
     finally:
