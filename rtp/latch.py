@@ -1,29 +1,55 @@
 """The source lock: whose packets are ours (against RTP injection, "RTP bleed", and for peers behind NAT).
 
-Policy. The address that SDP announced is accepted at once, whatever is locked. Any other source has to show
-a consistent stream for PROBATION_S first; meanwhile its packets are kept, so it loses nothing by that. Then
-it is locked, and what comes from elsewhere is foreign. The lock opens again when a re-INVITE announces a new
-address, or when its source has been silent for SILENCE_S.
+Policy. The address that SDP announced is accepted at once, whatever is locked. Any other source has to show a
+consistent stream on probation; its packets are kept meanwhile, so it loses little by that. Then it is locked,
+and what comes from elsewhere is foreign. How long, depends on what speaks for the source:
+
+    it goes on where the locked one stopped       0.5 s, and the locked one silent for 0.5 s
+    its host is SDP's, signalling's or the lock's 0.5 s, and the locked one silent for 2 s
+    nothing                                       3 s,   and the locked one silent for 5 s
+
+So a peer whose NAT gives it another port in mid-call is back after half a second, and whoever streams at our
+port before the first packet gets nothing in if the caller speaks within 3 s from where it is known to be. To
+fake the first line takes SSRC and sequence numbers, which only those see who can read the call anyway. The
+lock also opens when a re-INVITE announces a new address.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import NamedTuple
 
 from rtp.address import Address
 from rtp.packet import RtpPacket
 
-PROBATION_S = 0.5
+QUIET_S = 0.06
+"""While the locked source was heard as recently as this, nobody else is even on probation."""
 PROBATION_PACKETS = 5
 PROBATION_MAX_STEP = 3
 """A candidate's sequence numbers may skip two packets; more, or a new SSRC, and it begins again."""
-SILENCE_S = 5.0
+RESUME_MAX_STEP = 150
+"""How far a stream that goes on from another source may have advanced unheard."""
 MAX_CANDIDATES = 4
 """Sources on probation at a time, so that a flood from forged addresses costs no memory."""
-MAX_HELD = 128
-"""Packets in one probation; a source that sends more is no voice stream, and begins again."""
+MAX_HELD = 64
+"""Packets kept of a candidate, the newest ones."""
 
 UNSPECIFIED_HOSTS = ("0.0.0.0", "::")
 """The old way to signal hold (RFC 3264, 8.4): says nothing about where packets come from."""
+
+
+class Terms(NamedTuple):
+    """What a source has to wait for: its own probation, and the silence of the one that is locked."""
+
+    probation_s: float
+    silence_s: float
+
+
+RESUMED = Terms(0.5, 0.5)
+KNOWN = Terms(0.5, 2.0)
+STRANGER = Terms(3.0, 5.0)
 
 
 class Verdict(Enum):
@@ -39,31 +65,43 @@ class Verdict(Enum):
 
 @dataclass(slots=True)
 class _Candidate:
-    held: list[tuple[RtpPacket, float]] = field(default_factory=list)
+    terms: Terms
+    began: float
+    count: int = 0
+    held: deque[tuple[RtpPacket, float]] = field(default_factory=lambda: deque(maxlen=MAX_HELD))
 
-    def follows(self, packet: RtpPacket) -> bool:
-        if not self.held:
-            return True
-        last = self.held[-1][0]
-        step = (packet.sequence - last.sequence) & 0xFFFF
-        return packet.ssrc == last.ssrc and 0 < step <= PROBATION_MAX_STEP and len(self.held) < MAX_HELD
+    def take(self, packet: RtpPacket, now: float) -> None:
+        self.held.append((packet, now))
+        self.count += 1
+
+    def is_followed_by(self, packet: RtpPacket) -> bool:
+        return _follows(packet, self.held[-1][0], PROBATION_MAX_STEP)
+
+    def is_heard(self, now: float) -> bool:
+        return now - self.held[-1][1] < self.terms.probation_s
+
+    def has_passed(self, silent_s: float, now: float) -> bool:
+        proven = self.count >= PROBATION_PACKETS and now - self.began >= self.terms.probation_s
+        return proven and silent_s >= self.terms.silence_s
 
 
 class Latch:
-    """The lock of one session. `expected` is SDP's address, None if it named none. `strict` accepts no other
-    source than that address (for trunks known to be without NAT). Times are monotonic seconds."""
+    """The lock of one session. Times are monotonic seconds.
+
+    `expected` is SDP's address, None if it named none; `signalling_host` is where the peer's SIP comes from.
+    `strict` accepts no other source than `expected` (for trunks known to be without NAT).
+    """
 
     def __init__(
-        self,
-        expected: Address | None,
-        strict: bool = False,
-        probation_s: float = PROBATION_S,
-        silence_s: float = SILENCE_S,
+        self, expected: Address | None, strict: bool = False, signalling_host: str | None = None
     ) -> None:
         self.source: Address | None = None
+        self.abandoned = 0
+        """Packets that were held, and then dropped because their source was not locked."""
         self._expected = _meaningful(expected)
+        self._signalling_host = signalling_host
         self._strict = strict
-        self._probation_s, self._silence_s = probation_s, silence_s
+        self._last: RtpPacket | None = None
         self._heard_at = 0.0
         self._opened_at: float | None = None
         self._candidates: dict[Address, _Candidate] = {}
@@ -72,16 +110,16 @@ class Latch:
     @property
     def target(self) -> Address | None:
         """Where to send: the locked source; SDP's address before there is one and after it changed."""
-        return self._expected if self.source is None or self._opened_at is not None else self.source
+        return self.source if self._is_locked else self._expected
 
     def judge(self, packet: RtpPacket, addr: Address, now: float) -> Verdict:
         """Decide on a packet that came from `addr`."""
         if addr == self.source:
-            self._hear(now)
+            self._hear(packet, now)
             return Verdict.ACCEPTED
         if addr == self._expected:
             return self._lock(addr, [(packet, now)], now)
-        if self._strict or self._is_locked(now):
+        if self._strict or self._silent_s(now) < QUIET_S:
             return Verdict.FOREIGN
         return self._try(packet, addr, now)
 
@@ -96,41 +134,92 @@ class Latch:
         if addr is None or addr == self._expected:
             return
         self._expected = addr
-        self._candidates.clear()
+        self._abandon(self._candidates)
         self._opened_at = None if addr == self.source else now
 
-    def _hear(self, now: float) -> None:
-        """A peer behind NAT goes on from its old source although a re-INVITE named a new address."""
-        self._heard_at = now
-        if self._opened_at is not None and now - self._opened_at > self._probation_s:
-            self._opened_at = None
+    @property
+    def _is_locked(self) -> bool:
+        return self.source is not None and self._opened_at is None
 
-    def _is_locked(self, now: float) -> bool:
-        return self.source is not None and self._opened_at is None and now - self._heard_at < self._silence_s
+    def _silent_s(self, now: float) -> float:
+        """How long the locked source has been silent; endless if none is locked."""
+        return now - self._heard_at if self._is_locked else float("inf")
+
+    def _hear(self, packet: RtpPacket, now: float) -> None:
+        """The source goes on: who waited for its silence waited in vain.
+
+        After a re-INVITE with a new address it closes the lock again, as a peer behind NAT stays where it is.
+        """
+        self._last, self._heard_at = packet, now
+        if self._opened_at is None:
+            self._abandon(self._candidates)
+        elif now - self._opened_at > KNOWN.probation_s:
+            self._opened_at = None
 
     def _try(self, packet: RtpPacket, addr: Address, now: float) -> Verdict:
         candidate = self._candidates.get(addr)
-        if candidate is None or not candidate.follows(packet):
-            candidate = self._candidates[addr] = _Candidate()
-            self._evict_weakest(addr)
-        held = candidate.held
-        held.append((packet, now))
-        if len(held) < PROBATION_PACKETS or now - held[0][1] < self._probation_s:
+        if candidate is None or not candidate.is_followed_by(packet):
+            self._abandon([addr])
+            candidate = _Candidate(self._terms(packet, addr[0]), now)
+            self._evict_weakest()
+            self._candidates[addr] = candidate
+        candidate.take(packet, now)
+        if not candidate.has_passed(self._silent_s(now), now) or self._is_outranked(candidate, now):
             return Verdict.HELD
-        return self._lock(addr, held, now)
+        del self._candidates[addr]
+        return self._lock(addr, list(candidate.held), now)
 
-    def _evict_weakest(self, newcomer: Address) -> None:
-        others = [addr for addr in self._candidates if addr != newcomer]
-        if len(others) >= MAX_CANDIDATES:
-            del self._candidates[min(others, key=lambda addr: len(self._candidates[addr].held))]
+    def _terms(self, packet: RtpPacket, host: str) -> Terms:
+        if self._last is not None and _follows(packet, self._last, RESUME_MAX_STEP):
+            return RESUMED
+        known = [addr[0] for addr in (self._expected, self.source) if addr is not None]
+        if self._signalling_host is not None:
+            known.append(self._signalling_host)
+        return STRANGER if host not in known and any(_could_be(each, host) for each in known) else KNOWN
+
+    def _is_outranked(self, candidate: _Candidate, now: float) -> bool:
+        """A stranger waits for a source on probation that something speaks for."""
+        others = self._candidates.values()
+        return candidate.terms is STRANGER and any(
+            each.terms is not STRANGER and each.is_heard(now) for each in others
+        )
+
+    def _evict_weakest(self) -> None:
+        if len(self._candidates) >= MAX_CANDIDATES:
+            self._abandon([min(self._candidates, key=self._strength)])
+
+    def _strength(self, addr: Address) -> tuple[bool, int]:
+        candidate = self._candidates[addr]
+        return candidate.terms is not STRANGER, candidate.count
+
+    def _abandon(self, addrs: list[Address] | dict[Address, _Candidate]) -> None:
+        for addr in list(addrs):
+            candidate = self._candidates.pop(addr, None)
+            self.abandoned += candidate.count if candidate else 0
 
     def _lock(self, addr: Address, held: list[tuple[RtpPacket, float]], now: float) -> Verdict:
         self.source = addr
+        self._last = held[-1][0]
         self._heard_at, self._opened_at = now, None
         self._held = held
-        self._candidates.clear()
+        self._abandon(self._candidates)
         return Verdict.LOCKED
+
+
+def _follows(packet: RtpPacket, last: RtpPacket, max_step: int) -> bool:
+    return packet.ssrc == last.ssrc and 0 < (packet.sequence - last.sequence) & 0xFFFF <= max_step
 
 
 def _meaningful(addr: Address | None) -> Address | None:
     return None if addr is None or addr[0] in UNSPECIFIED_HOSTS else addr
+
+
+def _could_be(known: str, host: str) -> bool:
+    """Could a peer at `known` be seen as coming from there, rather than as `host`? Not from behind a NAT:
+    a private address says nothing about packets of the public network."""
+    return not _is_private(known) or _is_private(host)
+
+
+@lru_cache(maxsize=256)
+def _is_private(host: str) -> bool:
+    return ip_address(host.partition("%")[0]).is_private

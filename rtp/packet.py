@@ -1,4 +1,4 @@
-"""RTP packets on the wire (RFC 3550, 5.1) and their separation from RTCP (RFC 5761, 4)."""
+"""RTP packets on the wire (RFC 3550, 5.1), told from RTCP (RFC 5761, 4) and STUN (RFC 7983)."""
 
 from struct import Struct
 from typing import NamedTuple
@@ -55,6 +55,11 @@ def header(payload_type: int, sequence: int, timestamp: int, ssrc: int, marker: 
 def is_rtcp(data: bytes) -> bool:
     """Whether a datagram on a port that carries both is RTCP: packet types 192..223 (RFC 5761, 4)."""
     return len(data) >= 2 and 192 <= data[1] <= 223
+
+
+def is_stun(data: bytes) -> bool:
+    """Whether a datagram is STUN: its first byte is 0..3 (RFC 7983, 7)."""
+    return len(data) > 0 and data[0] <= 3
 
 
 def _payload(data: bytes, flags: int) -> bytes:

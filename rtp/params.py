@@ -14,7 +14,8 @@ class RtpParams:
 
     `codec` is PCMU or PCMA: the law that is sent, and that inbound frames are handed out in.
     A `remote_rtcp` of None means the port after the RTP port (RFC 3550, 11). `strict_source` accepts RTP from
-    `remote_rtp` alone, for trunks known to be without NAT.
+    `remote_rtp` alone, for trunks known to be without NAT; else `signalling_host`, where the peer's SIP comes
+    from, is one more place to expect it from.
     """
 
     remote_rtp: Address | None
@@ -27,6 +28,7 @@ class RtpParams:
     receive_dtmf_payload_type: int | None = None
     """Where the peer sends events under another payload type than it receives them."""
     strict_source: bool = False
+    signalling_host: str | None = None
 
     @property
     def sends(self) -> bool:

@@ -64,7 +64,7 @@ class Receiver:
     """Latch, stream identity, DTMF, jitter buffer and concealment of one inbound stream."""
 
     def __init__(self, params: RtpParams, jitter: JitterConfig) -> None:
-        self.latch = Latch(params.remote_rtp, strict=params.strict_source)
+        self.latch = Latch(params.remote_rtp, params.strict_source, params.signalling_host)
         self.buffer = JitterBuffer(jitter, CLOCK_HZ)
         self.reception = ReceptionStats(self.buffer.sequence, self.buffer.jitter)
         self.digits = DigitReceiver(CLOCK_HZ)
@@ -147,7 +147,7 @@ class Receiver:
             jitter_max_ms=jitter.max_ms,
             buffer_depth_ms=self.buffer.depth.ms(now),
             loss_percent=100 * missing / max(self.buffer.sequence.expected, 1),
-            foreign=counts.foreign,
+            foreign=counts.foreign + self.latch.abandoned,
             malformed=counts.malformed,
             unknown_payload_type=counts.unknown_payload_type,
             unwanted=counts.unwanted,

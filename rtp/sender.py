@@ -7,6 +7,10 @@ from rtp.packet import header
 from rtp.params import RtpParams
 
 CLOCK_HZ = 8000
+KEEPALIVE_S = 15.0
+"""How long a NAT may be left without a packet of ours (RFC 6263, 5)."""
+KEEPALIVE_PAYLOAD_TYPE = 20
+"""Assigned to nothing (RFC 3551, 6), so a receiver ignores it (RFC 6263, 4.6)."""
 MAX_LAG_FRAMES = 3
 """How far timestamps may fall behind the clock before they skip: what a pacer sends at once after a stall."""
 
@@ -25,6 +29,8 @@ class Sender:
         self._digits = DigitSender(CLOCK_HZ)
         self._event_timestamp = self._press_type = 0
         self._next_slot_at: float | None = None
+        self.keepalive_at = float("-inf")
+        """When the next keep-alive is due, if audio may not be sent then."""
         self._pending = b""
         self.configure(params)
 
@@ -88,6 +94,18 @@ class Sender:
             datagrams.append(self._next_event_packet(now))
             self._next_slot_at = max(due, now - slot_s / 2) + slot_s if self._digits.busy else None
         return datagrams
+
+    def keepalives(self, now: float) -> list[bytes]:
+        """While we may not send audio: now and then an empty packet that keeps NATs on the path open.
+
+        It counts as no packet sent: without audio we report as a receiver.
+        """
+        if now < self.keepalive_at:
+            return []
+        self.keepalive_at = now + KEEPALIVE_S
+        datagram = header(KEEPALIVE_PAYLOAD_TYPE, self._sequence, self.timestamp, self.ssrc)
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        return [datagram]
 
     def _next_event_packet(self, now: float) -> bytes:
         payload, first = self._digits.next_packet()

@@ -5,9 +5,10 @@ from random import Random, SystemRandom
 
 from rtp.address import Address
 from rtp.events import RtpEvent
-from rtp.packet import is_rtcp
+from rtp.frames import Concealed, Frame
+from rtp.packet import is_rtcp, is_stun
 from rtp.params import Direction, JitterConfig, RtpParams
-from rtp.receiver import Concealed, Frame, Receiver
+from rtp.receiver import Receiver
 from rtp.reporter import Reporter
 from rtp.sender import Sender
 from rtp.stats import RtpReport, mos
@@ -41,19 +42,24 @@ class RtpSession:
         self._reporter = Reporter(self.outbound, self.inbound.reception, rng, now, unix_offset_s)
         self._reporter.configure(params)
         self._params = params
-        self._unsent = 0
+        self._unsent = self._stun = 0
         self._datagrams: list[Datagram] = []
         self._rtcp: list[Datagram] = []
 
     def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
-        """Take a datagram from the RTP port. RTCP on it is told apart (RFC 5761)."""
-        if is_rtcp(data):
+        """Take a datagram from the RTP port. RTCP (RFC 5761) and STUN (RFC 7983) on it are told apart."""
+        if is_stun(data):
+            self._stun += 1
+        elif is_rtcp(data):
             self.receive_rtcp(data, addr, now)
         else:
             self.inbound.receive(data, addr, now)
 
     def receive_rtcp(self, data: bytes, addr: Address, now: float) -> None:
         """Take a datagram from the RTCP port. What isn't from the peer's host is counted and dropped."""
+        if is_stun(data):
+            self._stun += 1
+            return
         byes = self._reporter.receive(data, addr, self.inbound.latch.target, self.inbound.ssrc, now)
         self.inbound.events.extend(byes)
 
@@ -85,15 +91,17 @@ class RtpSession:
 
     def next_timer(self) -> float | None:
         """When pop_frame() or handle_timer() has something to do although nothing arrives."""
-        timers = (self.inbound.next_timer(), self.outbound.next_slot_at(), self._reporter.next_timer)
+        outbound = self.outbound.next_slot_at() if self._params.sends else self.outbound.keepalive_at
+        timers = (self.inbound.next_timer(), outbound, self._reporter.next_timer)
         return min(timer for timer in timers if timer is not None)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due by now: packets of digits, digits without an end, RTCP."""
         self.inbound.handle_timer(now)
         target = self.inbound.latch.target
-        if target is not None and self._params.sends:
-            self._datagrams += [(data, target) for data in self.outbound.event_packets(now)]
+        if target is not None:
+            due = self.outbound.event_packets(now) if self._params.sends else self.outbound.keepalives(now)
+            self._datagrams += [(data, target) for data in due]
         report = self._reporter.due_report(self.inbound.ssrc, now)
         if report is not None:
             self._queue_rtcp(report)
@@ -129,7 +137,7 @@ class RtpSession:
         reporter, inbound = self._reporter, self.inbound.report(now)
         one_way_ms = (reporter.rtt_ms or 0.0) / 2 + self._params.ptime_ms
         score = round(mos(inbound.loss_percent, one_way_ms + inbound.jitter_mean_ms), 2)
-        inbound = replace(inbound, mos=score, foreign_rtcp=reporter.foreign)
+        inbound = replace(inbound, mos=score, foreign_rtcp=reporter.foreign, stun=self._stun)
         return RtpReport(inbound, reporter.outbound_report(self._unsent, one_way_ms), reporter.rtt_ms)
 
     def _queue_rtcp(self, data: bytes) -> None:

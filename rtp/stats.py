@@ -125,6 +125,8 @@ class InboundReport:
     foreign: int = 0
     foreign_rtcp: int = 0
     malformed: int = 0
+    stun: int = 0
+    """STUN messages, dropped unanswered: we do no ICE, and whoever asks would get our address confirmed."""
     unknown_payload_type: int = 0
     unwanted: int = 0
     """Came although the direction does not let the peer send."""

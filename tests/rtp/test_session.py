@@ -56,6 +56,10 @@ def frames(count: int) -> list[Frame]:
     return [Frame(speech(index)) for index in range(count)]
 
 
+def at(arrived: tuple[Arrival, Address]) -> float:
+    return arrived[0].at
+
+
 def events(rtp: RtpSession) -> list[RtpEvent]:
     return list(iter(rtp.next_event, None))
 
@@ -153,7 +157,7 @@ def test_a_digit_whose_end_was_lost_is_due_by_the_timer() -> None:
 
 def test_malformed_datagrams_are_counted() -> None:
     rtp = session()
-    for data in (b"", b"\0" * 40, b"\x80"):
+    for data in (b"", b"\x40" * 40, b"\x80"):
         rtp.receive_datagram(data, CALLER, START)
     assert rtp.report(START).inbound.malformed == 3
 
@@ -170,29 +174,41 @@ def test_a_peer_that_may_not_send_is_not_heard() -> None:
 @pytest.mark.parametrize("attacker", [ATTACKER, (CALLER[0], 9999)])
 def test_injected_packets_are_not_heard_and_get_nothing(attacker: Address) -> None:
     rtp = session()
-    feed(rtp, [entry._replace(at=entry.at - 0.3) for entry in stream(0.2, ssrc=666)], attacker)
-    heard = feed(rtp, stream(0.5))
-    heard += feed(rtp, stream(0.5, start=100.5, first_sequence=1025, first_timestamp=50_000), attacker)
+    attack = [(entry._replace(at=entry.at - 0.3), attacker) for entry in stream(0.8, ssrc=666)]
+    call = [(entry, CALLER) for entry in stream(0.5)]
+    heard = [piece for entry, addr in sorted(attack + call, key=at) for piece in feed(rtp, [entry], addr)]
     assert [piece for piece in heard if isinstance(piece, Frame)] == frames(25)
     rtp.send_frame(speech(0), 101.0)
     assert [addr for _, addr in rtp.datagrams_to_send()] == [CALLER]
-    assert rtp.report(101.0).inbound.foreign == 25
+    assert rtp.report(101.0).inbound.foreign == 40
 
 
 def test_foreign_packets_are_told_at_a_falling_rate() -> None:
     rtp = session()
-    feed(rtp, stream(0.02))
-    feed(rtp, stream(1.0), ATTACKER)
+    for entry in stream(1.0):
+        feed(rtp, [entry])
+        feed(rtp, [entry], ATTACKER)
     told = [event.total for event in events(rtp) if isinstance(event, ForeignPacketDropped)]
     assert told == [1, 2, 4, 8, 16, 32]
 
 
 def test_a_caller_behind_nat_is_found_and_loses_nothing() -> None:
-    rtp = session()
+    rtp = session(signalling_host=BEHIND_NAT[0])
     heard = feed(rtp, stream(2.0), BEHIND_NAT)
     assert audio(heard) == b"".join(speech(index) for index in range(100))
     rtp.send_frame(speech(0), 102.0)
     assert [addr for _, addr in rtp.datagrams_to_send()] == [BEHIND_NAT]
+
+
+def test_stun_gets_no_answer() -> None:
+    """We do no ICE: nobody has credentials to ask us anything."""
+    rtp = session()
+    request = b"\0\1\0\0\x21\x12\xa4\x42" + bytes(12)
+    rtp.receive_datagram(request, CALLER, START)
+    rtp.receive_rtcp(request, CALLER, START)
+    assert (rtp.datagrams_to_send(), rtp.rtcp_to_send()) == ([], [])
+    assert rtp.report(START).inbound.stun == 2
+    assert rtp.inbound.latch.source is None
 
 
 def test_a_reinvite_moves_the_source() -> None:
@@ -332,6 +348,24 @@ def test_a_report_says_what_was_sent_and_heard() -> None:
     assert (block.ssrc, block.cumulative_lost, block.extended_highest) == (SSRC, 1, 1049)
 
 
+@pytest.mark.parametrize("direction", ["recvonly", "inactive"])
+def test_while_we_may_not_send_nats_are_kept_open(direction: str) -> None:
+    rtp = session(direction=direction)
+    sent = []
+    for tick in range(40 * 50):
+        rtp.handle_timer(START + tick / 50)
+        sent += [(tick / 50, parse(data), addr) for data, addr in rtp.datagrams_to_send()]
+    assert [at_s for at_s, _, _ in sent] == [0.0, 15.0, 30.0]
+    assert {(packet.payload_type, packet.payload, addr) for _, packet, addr in sent} == {(20, b"", CALLER)}
+    assert [packet.sequence - sent[0][1].sequence for _, packet, _ in sent] == [0, 1, 2]
+
+
+def test_while_we_may_send_audio_alone_is_sent() -> None:
+    rtp = session()
+    rtp.handle_timer(START + 20)
+    assert rtp.datagrams_to_send() == []
+
+
 def test_a_session_that_sends_nothing_reports_as_receiver() -> None:
     rtp = session(direction="recvonly")
     rtp.handle_timer(START + 8)
@@ -387,7 +421,7 @@ def test_rtcp_on_the_rtp_port_is_understood() -> None:
 
 
 def test_the_highest_port_has_none_after_it() -> None:
-    rtp = session()
+    rtp = session(signalling_host=BEHIND_NAT[0])
     feed(rtp, stream(1.0), (BEHIND_NAT[0], 65_535))
     rtp.close(START + 2)
     assert [addr for _, addr in rtp.rtcp_to_send()] == [(BEHIND_NAT[0], 65_535)]
@@ -402,7 +436,7 @@ def test_a_peer_cannot_have_lost_more_than_was_sent() -> None:
 
 
 def test_rtcp_follows_a_source_behind_nat() -> None:
-    rtp = session()
+    rtp = session(signalling_host=BEHIND_NAT[0])
     feed(rtp, stream(1.0), BEHIND_NAT)
     rtp.close(START + 2)
     rtp.receive_rtcp(serialize_compound([ReceiverReport(SSRC)]), (BEHIND_NAT[0], 62_500), START + 2)
