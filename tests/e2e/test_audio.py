@@ -18,6 +18,8 @@ pytestmark = pytest.mark.e2e
 LENGTH_MS = 2000
 AGENT_SIGNAL, CALLER_SIGNAL = 7, 8
 AGENT_HZ, CALLER_HZ = 600, 1000
+#: A sine of a quarter of full scale, as the simulated model speaks it.
+AGENT_DB = -15.05
 #: Speaks at once, and doesn't take noise for speech: both sides talk at the same time.
 TALKS_ALONE = {"greeting": "Hello", "turn_detection": {"kind": "server_vad", "threshold": 1.0}}
 
@@ -70,12 +72,12 @@ async def test_a_converted_call_keeps_pitch_and_level(setup: SetupFactory, backe
     to_backend = audio.received(session.log.caller_audio, backend_audio)
     to_caller = audio.samples(caller.speech_heard(), "PCMA")
     left, right = audio.recorded(record["recording"])
-    wanted_db = audio.level_db(audio.samples(said, "PCMA"))
-    for hz, heard, rate in (
-        (CALLER_HZ, to_backend, 24000 if backend_audio == "pcm24" else 8000),
-        (AGENT_HZ, to_caller, 8000),
-        (CALLER_HZ, left, 8000),
-        (AGENT_HZ, audio.from_first_sound(right), 8000),
+    caller_db = audio.level_db(audio.samples(said, "PCMA"))
+    for hz, wanted_db, heard, rate in (
+        (CALLER_HZ, caller_db, to_backend, 24000 if backend_audio == "pcm24" else 8000),
+        (AGENT_HZ, AGENT_DB, to_caller, 8000),
+        (CALLER_HZ, caller_db, left, 8000),
+        (AGENT_HZ, AGENT_DB, audio.from_first_sound(right), 8000),
     ):
         second = heard[rate // 2 : 3 * rate // 2]
         assert audio.pitch_hz(second, rate) == pytest.approx(hz, abs=2)

@@ -32,7 +32,7 @@ async def test_fifty_calls_at_once(setup: SetupFactory, sipp: Sipp, tmp_path: Pa
     agent = {"greeting": "Hello", "turn_detection": {"kind": "server_vad", "threshold": 1.0}}
     async with (
         RealtimeServer(RealtimeOptions(script=(greeting,), obedient=False)) as model,
-        running(setup(model.url, agent=agent, rtp_pairs=2 * CALLS)) as server,
+        running(setup(model.url, agent=agent, rtp_pairs=2 * CALLS, logging={"level": "info"})) as server,
     ):
         await sipp(
             "uac-two-way-rtp-answered",

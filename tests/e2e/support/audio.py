@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sipagent.formats import CODECS, AudioFormat
 from sipagent.media.nodes import decoder
 from sipagent.simulator import voice
+from sipagent.simulator.laws import encoded
 
 RATE = 8000
 Samples = npt.NDArray[np.int16]
@@ -21,8 +22,10 @@ def signal(number: int, ms: int, law: AudioFormat) -> bytes:
     return voice.pattern(number, ms, law)
 
 
-def tone(hz: float, ms: int, law: AudioFormat) -> bytes:
-    return voice.tone(hz, ms, law)
+def tone(hz: float, ms: int, audio_format: AudioFormat) -> bytes:
+    """A sine at 8000 Hz, too quiet for the VAD of a session with threshold 1."""
+    wave_form = 2048 * np.sin(2 * np.pi * hz * np.arange(ms * RATE // 1000) / RATE)
+    return encoded(wave_form.astype("<i2").tobytes(), audio_format)
 
 
 def samples(audio: bytes, codec: str) -> Samples:
@@ -43,6 +46,13 @@ def recorded(path: str | Path) -> tuple[Samples, Samples]:
         assert len(data) == 4 * file.getnframes() > 0
     both = np.frombuffer(data, "<i2").reshape(-1, 2)
     return both[:, 0], both[:, 1]
+
+
+def mono(path: Path) -> Samples:
+    """A peer's recording."""
+    with wave.open(str(path)) as file:
+        assert file.getparams()[:3] == (1, 2, RATE)
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
 def holds(whole: Samples, part: Samples) -> bool:

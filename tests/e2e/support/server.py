@@ -54,6 +54,7 @@ def write_setup(
     trunk: Mapping[str, Any] | None = None,
     agents: Mapping[str, Mapping[str, Any]] | None = None,
     trunks: Mapping[str, Mapping[str, Any]] | None = None,
+    certificate: tuple[Path, Path] | None = None,
     host: str = HOST,
     rtp_pairs: int = RTP_PAIRS,
     **sections: Mapping[str, Any],
@@ -62,7 +63,7 @@ def write_setup(
 
     Without `model_url` agents echo. `agent` and `trunk` are laid over the defaults of these two, key by key,
     and so are `sections` of sipagent.yaml (`sip`, `limits`, `storage`, ...). Further `agents` and `trunks`,
-    by name, have the same defaults.
+    by name, have the same defaults. With a `certificate` and its key there is a TLS listener.
     """
     directory.mkdir(parents=True, exist_ok=True)
     sip, tls, http, _, *rtp = free_ports(4 + 2 * rtp_pairs, host)
@@ -77,6 +78,9 @@ def write_setup(
         "storage": {"directory": str(storage)},
         "logging": {"level": "debug", "full_numbers": True},
     }
+    if certificate is not None:
+        names_of_files = dict(zip(("certificate_file", "key_file"), map(str, certificate), strict=True))
+        defaults["sip"] |= {"listen_tls": f"{host}:{tls}", "tls": names_of_files}
     names = defaults.keys() | sections.keys()
     _write(
         directory / "sipagent.yaml",
