@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -122,7 +121,6 @@ class Bench(Ticker):
         self.events: list[events.CallEvent] = []
         self.udp: FakeUdp | None = None
         self.phone = RtpSession(RtpParams(US), now=self.now)
-        self._law = "PCMU"
         self._told = asyncio.Event()
         order = OpenLeg(
             call_id=CALL_ID,
@@ -190,12 +188,12 @@ class Bench(Ticker):
 
     # --- what came of it ----------------------------------------------------------------------------
 
-    async def told(self, kind: type[Event], condition: Callable[[Event], bool] | None = None) -> Event:
+    async def told(self, kind: type[Event]) -> Event:
         """The first event of this kind that was emitted, or will be."""
         async with asyncio.timeout(2):
             while True:
                 for event in self.events:
-                    if isinstance(event, kind) and (condition is None or condition(event)):
+                    if isinstance(event, kind):
                         return event
                 self._told.clear()
                 await self._told.wait()
