@@ -39,6 +39,8 @@ $(VENV)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.runtime
+	@$(BIN)/python -c 'import pesq' 2> /dev/null \
+	|| scripts/install-packages build-essential $$(test -e $(PYTHON_H) || echo python3-dev)
 	@$(STEP) 'installing the development tools' $(BIN)/pip install -c constraints.txt -e '.[dev]'
 	@touch $@
 
@@ -48,7 +50,7 @@ $(VENV)/.fuzz: pyproject.toml constraints.txt | $(VENV)/.dev
 
 PYTHON_H = $(shell $(BIN)/python -c 'import os, sysconfig; print(os.path.join(sysconfig.get_path("include"), "Python.h"))')
 
-$(VENV)/.pjsua2: pjsua2/build.py pjsua2/config_site.h pjsua2/source_filter.i | $(VENV)/.runtime
+$(VENV)/.pjsua2: pjsua2/build.py pjsua2/config_site.h $(wildcard pjsua2/*.i) | $(VENV)/.runtime
 	@$(BIN)/python pjsua2/build.py --cached \
 	|| scripts/install-packages $(BUILD_PACKAGES) $$(test -e $(PYTHON_H) || echo python3-dev)
 	@$(BIN)/python pjsua2/build.py

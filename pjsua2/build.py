@@ -29,7 +29,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 RECIPE = Path(__file__).resolve().parent
-SHAPING_FILES = [RECIPE / "build.py", RECIPE / "config_site.h", RECIPE / "source_filter.i"]
+ADDITIONS = [RECIPE / "source_filter.i", RECIPE / "remote_sdp.i"]
+SHAPING_FILES = [RECIPE / "build.py", RECIPE / "config_site.h", *ADDITIONS]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sipagent"
 LOG = CACHE / "pjsua2-build.log"
 
@@ -214,9 +215,10 @@ def source_version(tree: Path) -> str:
 def apply_recipe(tree: Path) -> None:
     shutil.copy(RECIPE / "config_site.h", tree / "pjlib/include/pj/config_site.h")
     swig = tree / "pjsip-apps/src/swig"
-    shutil.copy(RECIPE / "source_filter.i", swig)
     with (swig / "pjsua2.i").open("a") as interface:
-        interface.write('\n%include "source_filter.i"\n')
+        for addition in ADDITIONS:
+            shutil.copy(addition, swig)
+            interface.write(f'\n%include "{addition.name}"\n')
     # Debian removes this device for its licence; with sound disabled, an empty file is what it compiles to.
     device = tree / "pjmedia/src/pjmedia-audiodev/bdimad_dev.c"
     if not device.exists():

@@ -27,6 +27,9 @@
 /* A trunk's transport is configured; it does not change with the size of a request. */
 #define PJSIP_DONT_SWITCH_TO_TCP                1
 
+/* pjsua2 hands SDP over as text: room for more than the 1 KB of the default, which keys and codecs fill soon. */
+#define PJSUA2_MAX_SDP_BUF_LEN                  16384
+
 /* Fewer attributes than the SDP negotiator's own arrays hold (CVE-2026-57162 and its kind). */
 #define PJMEDIA_MAX_SDP_ATTR                    60
 
