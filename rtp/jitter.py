@@ -7,6 +7,7 @@ the model's turn detection has to hear it. A clocked variant, for another phone,
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -104,6 +105,15 @@ class JitterBuffer:
                 self.timeline.advance(arrival.packet.timestamp, arrival.samples, arrival.at, now)
                 return arrival.packet
         return self._fill(now)
+
+    def following(self) -> Iterator[RtpPacket]:
+        """After pop() returned a hole that packets ended: the unbroken audio behind it, as far as it came."""
+        expected: int | None = None
+        for packet, samples, *_ in self._ready:
+            if not samples or (expected is not None and packet.timestamp != expected):
+                return
+            yield packet
+            expected = (packet.timestamp + samples) & 0xFFFFFFFF
 
     def next_deadline(self) -> float | None:
         """When pop() has something even if nothing more arrives; in the past if it has something now."""

@@ -2,9 +2,8 @@
 
 from collections import deque
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from rtp import g711
+from rtp import comfort, g711
 from rtp.address import Address
 from rtp.dtmf import DigitReceiver
 from rtp.events import (
@@ -15,36 +14,20 @@ from rtp.events import (
     SourceLatched,
     StreamRestarted,
 )
+from rtp.filler import Filler
+from rtp.frames import Concealed, Frame
 from rtp.g711 import Law
 from rtp.jitter import JitterBuffer
 from rtp.latch import Latch, Verdict
 from rtp.packet import PacketError, RtpPacket, parse
 from rtp.params import JitterConfig, RtpParams
-from rtp.plc import Concealer
 from rtp.stats import InboundReport, ReceptionStats
 from rtp.timeline import Hole, HoleKind
 
 CLOCK_HZ = 8000
 STATIC_LAWS = {0: Law.ULAW, 8: Law.ALAW}
 """Both laws are understood under their static payload types (RFC 3551, 6), whichever was negotiated."""
-COMFORT_NOISE = 13
-"""Payload type of RFC 3389: the sender is silent, and only occupies a sequence number."""
 MAX_EVENTS = 256
-HISTORY_FRAMES = 4
-"""Frames that concealment may look back on: enough of the shortest, 10 ms."""
-
-
-class Frame(NamedTuple):
-    """Audio that arrived: law bytes exactly as the peer sent them (or transcoded from the other law)."""
-
-    payload: bytes
-
-
-class Concealed(NamedTuple):
-    """Audio that did not arrive: law bytes made up for it. `lost` tells loss from the sender's silence."""
-
-    payload: bytes
-    lost: bool
 
 
 @dataclass(slots=True)
@@ -55,9 +38,9 @@ class _Counts:
     unwanted: int = 0
     foreign: int = 0
     unknown_payload_type: int = 0
+    comfort_noise: int = 0
+    payload_type_changes: int = 0
     ssrc_changes: int = 0
-    concealed_samples: int = 0
-    silent_samples: int = 0
 
 
 class Receiver:
@@ -74,8 +57,8 @@ class Receiver:
         self._counts = _Counts()
         self._newcomer: RtpPacket | None = None
         self._restarts = 0
-        self._history: deque[bytes] = deque(maxlen=HISTORY_FRAMES)
-        self._concealer: Concealer | None = None
+        self._last_audio_type: int | None = None
+        self._filler = Filler(Law(params.codec))
         self.configure(params)
 
     def configure(self, params: RtpParams) -> None:
@@ -84,7 +67,7 @@ class Receiver:
         self._laws = STATIC_LAWS | {params.payload_type: self._law}
         self._event_type = params.receive_dtmf_payload_type or params.dtmf_payload_type
         self._wanted = params.receives
-        self._history.clear()
+        self._filler.configure(self._law)
 
     def receive(self, data: bytes, addr: Address, now: float) -> None:
         """Take one RTP datagram; nothing in it can raise."""
@@ -113,12 +96,9 @@ class Receiver:
         if piece is None:
             return None
         if isinstance(piece, Hole):
-            return self._conceal(piece)
-        self._concealer = None
-        payload = piece.payload
-        if self._laws.get(piece.payload_type, self._law) is not self._law:
-            payload = g711.FROM_OTHER_LAW[self._law](payload)
-        self._history.append(payload)
+            return self._fill(piece)
+        payload = self._in_law(piece)
+        self._filler.hear(payload, piece.timestamp)
         return Frame(payload)
 
     def handle_timer(self, now: float) -> None:
@@ -132,7 +112,7 @@ class Receiver:
 
     def report(self, now: float) -> InboundReport:
         """Everything counted so far. MOS is for the loss alone: the session knows the delay."""
-        counts, troubles, jitter = self._counts, self.buffer.counts, self.buffer.jitter
+        counts, troubles, jitter, filler = self._counts, self.buffer.counts, self.buffer.jitter, self._filler
         missing = troubles.lost + troubles.late
         return InboundReport(
             packets=counts.packets,
@@ -141,8 +121,11 @@ class Receiver:
             late=troubles.late,
             duplicate=troubles.duplicate,
             reordered=troubles.reordered,
-            concealed_ms=counts.concealed_samples * 1000 / CLOCK_HZ,
-            silence_filled_ms=counts.silent_samples * 1000 / CLOCK_HZ,
+            unconfirmed=troubles.unconfirmed,
+            concealed_ms=filler.concealed * 1000 / CLOCK_HZ,
+            silence_filled_ms=filler.silent * 1000 / CLOCK_HZ,
+            comfort_noise_ms=filler.noise * 1000 / CLOCK_HZ,
+            stretched_ms=self.buffer.timeline.stretched * 1000 / CLOCK_HZ,
             jitter_mean_ms=jitter.mean_ms,
             jitter_max_ms=jitter.max_ms,
             buffer_depth_ms=self.buffer.depth.ms(now),
@@ -151,6 +134,8 @@ class Receiver:
             malformed=counts.malformed,
             unknown_payload_type=counts.unknown_payload_type,
             unwanted=counts.unwanted,
+            comfort_noise=counts.comfort_noise,
+            payload_type_changes=counts.payload_type_changes,
             ssrc_changes=counts.ssrc_changes,
             restarts=self.buffer.sequence.restarts,
             timestamp_jumps=self.buffer.timeline.jumps,
@@ -171,11 +156,18 @@ class Receiver:
 
     def _samples(self, packet: RtpPacket, now: float) -> int:
         """How much audio a packet carries; digits are noted on arrival, since a gap must not delay them."""
-        if packet.payload_type in self._laws:
+        payload_type = packet.payload_type
+        if payload_type in self._laws:
+            if payload_type != self._last_audio_type:
+                self._counts.payload_type_changes += self._last_audio_type is not None
+                self._last_audio_type = payload_type
             return len(packet.payload)
-        if packet.payload_type == self._event_type:
+        if payload_type == self._event_type:
             self.events.extend(self.digits.receive(packet.payload, packet.timestamp, now))
-        elif packet.payload_type != COMFORT_NOISE:
+        elif payload_type in comfort.PAYLOAD_TYPES:
+            self._counts.comfort_noise += 1
+            self._filler.ask_for_noise(packet.payload, packet.timestamp)
+        else:
             self._counts.unknown_payload_type += 1
         return 0
 
@@ -199,6 +191,8 @@ class Receiver:
 
     def _report_restart(self, ssrc: int) -> None:
         self._restarts = self.buffer.sequence.restarts
+        self.reception.restart()
+        self._filler.forget_noise()
         self.events.extend(self.digits.restart())
         self.events.append(StreamRestarted(ssrc))
 
@@ -211,14 +205,13 @@ class Receiver:
         if total & (total - 1) == 0:
             self.events.append(ForeignPacketDropped(addr, total))
 
-    def _conceal(self, hole: Hole) -> Concealed:
+    def _fill(self, hole: Hole) -> Concealed:
         if hole.kind is HoleKind.SILENT:
-            self._counts.silent_samples += hole.samples
-            return Concealed(g711.SILENCE[self._law] * hole.samples, lost=False)
-        self._counts.concealed_samples += hole.samples
-        if self._concealer is None:
-            self._concealer = Concealer()
-            self._concealer.good(g711.DECODE[self._law](b"".join(self._history)))
-        payload = g711.ENCODE[self._law](self._concealer.conceal(hole.samples))
-        self._history.append(payload)
-        return Concealed(payload, lost=True)
+            return Concealed(self._filler.pause(hole.samples), lost=False)
+        following = b"".join(self._in_law(packet) for packet in self.buffer.following())
+        return Concealed(self._filler.conceal(hole.samples, following), lost=True)
+
+    def _in_law(self, packet: RtpPacket) -> bytes:
+        if self._laws.get(packet.payload_type, self._law) is self._law:
+            return packet.payload
+        return g711.FROM_OTHER_LAW[self._law](packet.payload)

@@ -63,21 +63,28 @@ class InterarrivalJitter:
 
 
 class ReceptionStats:
-    """Loss of one inbound stream as RTCP reports it (RFC 3550, 6.4.1 and A.3)."""
+    """Loss of one inbound source as RTCP reports it (RFC 3550, 6.4.1 and A.3)."""
 
-    __slots__ = ("_expected_before", "_jitter", "_received_before", "_sequence", "received")
+    __slots__ = ("_expected_before", "_jitter", "_of_earlier", "_received_before", "_sequence", "received")
 
     def __init__(self, sequence: SequenceTracker, jitter: InterarrivalJitter) -> None:
         self.received = 0
         """Packets, duplicates and late ones included, as the RFC has it."""
         self._sequence = sequence
         self._jitter = jitter
+        self._of_earlier = 0
         self._expected_before = 0
         self._received_before = 0
 
+    def restart(self) -> None:
+        """The last packet is the first of another source or numbering: count anew (RFC 3550, A.1)."""
+        self.received = 1
+        self._of_earlier = self._sequence.expected - 1
+        self._expected_before = self._received_before = 0
+
     def block(self, ssrc: int, last_sr: int, delay_since_last_sr: int) -> ReportBlock:
         """The report block for this interval; the next one counts its fraction from here."""
-        expected = self._sequence.expected
+        expected = self._sequence.expected - self._of_earlier
         interval = expected - self._expected_before
         lost = interval - (self.received - self._received_before)
         self._expected_before, self._received_before = expected, self.received
@@ -115,8 +122,13 @@ class InboundReport:
     late: int = 0
     duplicate: int = 0
     reordered: int = 0
+    unconfirmed: int = 0
+    """Dropped because their number jumped and no successor confirmed it."""
     concealed_ms: float = 0.0
     silence_filled_ms: float = 0.0
+    comfort_noise_ms: float = 0.0
+    stretched_ms: float = 0.0
+    """Silence put in the place of audio that came after all."""
     jitter_mean_ms: float = 0.0
     jitter_max_ms: float = 0.0
     buffer_depth_ms: float = 0.0
@@ -124,12 +136,18 @@ class InboundReport:
     mos: float = 0.0
     foreign: int = 0
     foreign_rtcp: int = 0
+    unauthenticated: int = 0
+    """Refused by SRTP as forged, damaged, under another key, or plain."""
+    replayed: int = 0
     malformed: int = 0
     stun: int = 0
     """STUN messages, dropped unanswered: we do no ICE, and whoever asks would get our address confirmed."""
     unknown_payload_type: int = 0
     unwanted: int = 0
     """Came although the direction does not let the peer send."""
+    comfort_noise: int = 0
+    payload_type_changes: int = 0
+    """Between audio payload types."""
     ssrc_changes: int = 0
     restarts: int = 0
     timestamp_jumps: int = 0

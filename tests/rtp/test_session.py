@@ -2,6 +2,7 @@ from itertools import pairwise
 from random import Random
 from struct import pack
 
+import numpy as np
 import pytest
 
 from rtp import g711
@@ -103,14 +104,19 @@ def test_unknown_payload_types_are_counted_and_dropped() -> None:
     assert rtp.report(START).inbound.lost == 0
 
 
-def test_comfort_noise_is_silence_of_its_length() -> None:
+def test_comfort_noise_is_heard_at_its_level_and_length() -> None:
     arrivals = stream(2.0)
     silent = [
-        entry._replace(packet=entry.packet._replace(payload_type=13, payload=b"\x40")) for entry in arrivals
+        entry._replace(packet=entry.packet._replace(payload_type=13, payload=b"\x28")) for entry in arrivals
     ]
-    heard = feed(session(), arrivals[:20] + silent[20:60] + arrivals[60:])
+    rtp = session()
+    heard = feed(rtp, arrivals[:20] + silent[20:60] + arrivals[60:])
     assert len(audio(heard)) == 100 * 160
-    assert audio(heard).count(b"\xff" * 160) >= 40
+    noise = audio([piece for piece in heard if isinstance(piece, Concealed)])
+    level = np.std(np.frombuffer(g711.ulaw_to_pcm(noise), "<i2"))
+    assert 20 * np.log10(level / 32124) == pytest.approx(-40, abs=1)
+    report = rtp.report(START + 2).inbound
+    assert (report.comfort_noise, report.comfort_noise_ms, report.silence_filled_ms) == (40, 800, 0)
 
 
 def test_a_new_ssrc_is_heard_within_two_packets() -> None:
