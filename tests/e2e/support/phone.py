@@ -36,13 +36,15 @@ class Heard:
 
 
 class Options(TypedDict, total=False):
-    """`speech` is sent from the very first packet, from `host` (by default the server's)."""
+    """`speech` is sent from the very first packet, from `host` (by default the server's); the INVITE goes to
+    `proxy` (by default the server)."""
 
     codecs: Sequence[str]
     number: str
     speech: bytes
     host: str
     ptime_ms: int
+    proxy: Address
 
 
 class Phone:
@@ -60,6 +62,7 @@ class Phone:
         speech: bytes = b"",
         host: str = "",
         ptime_ms: int = 20,
+        proxy: Address | None = None,
     ) -> None:
         self.answer: Message | None = None
         self.bye: Message | None = None
@@ -68,8 +71,8 @@ class Phone:
         self.heard: list[Heard] = []
         self.codec = codecs[0]
         self._codecs = codecs
-        self._server: Address = (setup.host, setup.sip_port)
-        self._uri = f"sip:{number}@{setup.host}:{setup.sip_port}"
+        self._to: Address = proxy or (setup.host, setup.sip_port)
+        self._uri = f"sip:{number}@{self._to[0]}:{self._to[1]}"
         self._host = host or setup.host
         self._ptime_ms = ptime_ms
         self.sip_call_id = secrets.token_hex(8)
@@ -113,6 +116,10 @@ class Phone:
     async def _concluded(self) -> Message:
         """The final answer to the INVITE, acknowledged: as part of its transaction unless it is 200."""
         self.answer = answer = await self._final("INVITE")
+        if answer.status == 200:
+            self._uri = answer["contact"].strip("<>")
+            host, _, port = self._uri.partition("@")[2].partition(";")[0].partition(":")
+            self._to = host, int(port)
         self._send("ACK", branch=self._branch if answer.status >= 300 else None)
         if answer.status == 200:
             self._talk(answer.body)
@@ -151,7 +158,7 @@ class Phone:
             branch=branch,
             body=body,
         )
-        self._sip.send(data, self._server)
+        self._sip.send(data, self._to)
 
     async def _final(self, method: str) -> Message:
         while (response := await self._response(method)).status < 200:

@@ -1,0 +1,55 @@
+"""A trunk that registers: the whole server as a customer of Kamailio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sipagent.formats import ULAW
+from tests.e2e.conftest import SetupFactory
+from tests.e2e.support import audio
+from tests.e2e.support.kamailio import PASSWORD, USER, kamailio
+from tests.e2e.support.phone import call, phone
+from tests.e2e.support.server import running
+
+pytestmark = pytest.mark.e2e
+
+SAID = audio.signal(1, 600, ULAW)
+
+
+async def test_a_trunk_registers_takes_calls_refreshes_and_unregisters(
+    setup: SetupFactory, tmp_path: Path
+) -> None:
+    secret = tmp_path / "password"
+    secret.touch(mode=0o600)
+    secret.write_text(PASSWORD)
+    async with kamailio(tmp_path) as provider:
+        registrar = ("127.0.0.1", provider.port)
+        provided = {
+            "allowed_addresses": [],
+            "registration": {"registrar": f"sip:127.0.0.1:{provider.port}", "username": USER},
+            "auth_password": {"file": str(secret)},
+            "numbers": {"*": "receptionist"},
+        }
+        async with running(setup(None, trunk=provided)) as server:
+            await server.wait_log("trunk_state", registered=True)
+            await provider.logged(f"registered: {USER} expires=")
+            assert (await server.metrics())['sipagent_trunk_registered{trunk="carrier"}'] == 1
+
+            async with call(server.setup, proxy=registrar, number=USER, speech=SAID) as caller:
+                await caller.hear_speech(600)
+                await caller.hang_up()
+            record = await server.next_record()
+            assert (record["trunk"], record["to"], record["end_reason"]) == (
+                "carrier",
+                USER,
+                "caller_hung_up",
+            )
+            assert record["source"] == f"127.0.0.1:{provider.port}/udp"
+
+            await provider.logged(f"registered: {USER} expires=", within_s=12)
+        assert "expires=0" in await provider.logged(f"registered: {USER}")
+        async with phone(server.setup, proxy=registrar, number=USER) as caller:
+            assert (await caller.invite()).status == 480
+    assert PASSWORD not in server.setup.config.with_name("server.log").read_text()
