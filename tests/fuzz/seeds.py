@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 
+from aioice import stun
+
 from rtp.packet import RtpPacket, serialize
 from rtp.rtcp import (
     Goodbye,
@@ -27,6 +29,22 @@ def _rtp_packets() -> Seeds:
         "csrc": bytes([plain[0] | 2]) + plain[1:12] + b"\0\0\0\1\0\0\0\2" + plain[12:],
         "extension": bytes([plain[0] | 0x10]) + plain[1:12] + b"\xbe\xde\0\1\x10\xff\0\0" + plain[12:],
         "padding": bytes([plain[0] | 0x20]) + plain[1:] + b"\0\0\0\4",
+    }
+
+
+def _stun_messages() -> Seeds:
+    def message(kind: stun.Class, **attributes: object) -> bytes:
+        named = {name.replace("_", "-"): value for name, value in attributes.items()}
+        made = stun.Message(stun.Method.BINDING, kind, b"transaction!", named)
+        made.add_fingerprint()
+        return bytes(made)
+
+    v4, v6 = ("203.0.113.5", 40_000), ("2001:db8::5", 40_000)
+    return {
+        "request": message(stun.Class.REQUEST, SOFTWARE="sipagent"),
+        "response": message(stun.Class.RESPONSE, XOR_MAPPED_ADDRESS=v4, OTHER_ADDRESS=v4),
+        "response-ipv6": message(stun.Class.RESPONSE, XOR_MAPPED_ADDRESS=v6, MAPPED_ADDRESS=v6),
+        "error": message(stun.Class.ERROR, ERROR_CODE=(420, "Unknown Attribute"), REALM="a", NONCE=b"b"),
     }
 
 
@@ -186,6 +204,7 @@ def _realtime_sessions() -> Seeds:
 ALL = {
     "rtp_packet": _rtp_packets,
     "rtp_session": _rtp_sessions,
+    "stun": _stun_messages(),
     "rtcp": _rtcp_compounds,
     "telephone_event": _telephone_events,
     "sdp_offer": _sdp_offers,

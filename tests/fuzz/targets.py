@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from rtp import packet, rtcp
+from rtp import packet, rtcp, stun
 from rtp.dtmf import DIGITS, MAX_DURATION, DigitReceiver
 from sipagent.errors import ReasonCode
 from sipagent.sip import invite as sip
@@ -80,6 +80,7 @@ TARGETS: dict[str, Target] = {
     "rtp_packet": rtp_packet,
     "rtp_session": rtp_session,
     "rtcp": rtcp_compound,
+    "stun": parser(stun.parse, stun.StunError),
     "telephone_event": telephone_event,
     "sdp_offer": sdp_offer,
     "sdp_exchange": sdp_exchange,
