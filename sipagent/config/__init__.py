@@ -27,7 +27,7 @@ from sipagent.config.server import (
     TlsConfig,
 )
 from sipagent.config.trunk import ANY_NUMBER, RegistrationConfig, TrunkConfig
-from sipagent.config.values import HostPort, Secret, plain_ip
+from sipagent.config.values import HostPort, Secret, ServerAddress, plain_ip
 
 __all__ = [
     "ANY_NUMBER",
@@ -45,6 +45,7 @@ __all__ = [
     "RtpConfig",
     "Secret",
     "SemanticVadConfig",
+    "ServerAddress",
     "ServerVadConfig",
     "SipConfig",
     "StorageConfig",

@@ -134,6 +134,17 @@ def _trunk_limits_fit(files: Files) -> Iterator[Problem]:
             yield trunk.document.problem(("max_calls",), message)
 
 
+def _stun_has_a_server(files: Files) -> Iterator[Problem]:
+    if (server := files.server.section) is None or server.stun_server is not None:
+        return
+    if server.public_address == "stun":
+        yield files.server.document.problem(("public_address",), "stun needs stun_server in this file")
+    for trunk in files.trunks:
+        if trunk.section and trunk.section.public_address == "stun" and trunk.section.stun_server is None:
+            message = f"stun needs stun_server here or in {files.server.document.path.name}"
+            yield trunk.document.problem(("public_address",), message)
+
+
 def _agents_know_their_task(files: Files) -> Iterator[Problem]:
     for agent in files.agents:
         section = agent.section
@@ -151,6 +162,7 @@ RULES: tuple[Rule, ...] = (
     _listeners_are_distinct,
     _ports_carry_calls,
     _trunk_limits_fit,
+    _stun_has_a_server,
     _agents_know_their_task,
 )
 

@@ -10,7 +10,16 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from sipagent.config.agent import AgentConfig
 from sipagent.config.trunk import TrunkConfig
-from sipagent.config.values import ConfigPath, HostPort, IpLiteral, Listen, PublicAddress, Section
+from sipagent.config.values import (
+    ConfigPath,
+    HostPort,
+    IpLiteral,
+    Listen,
+    PublicAddress,
+    Section,
+    ServerAddress,
+    StunServer,
+)
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
 
@@ -129,6 +138,8 @@ class ServerConfig(Section):
     storage: StorageConfig = StorageConfig()
     logging: LoggingConfig = LoggingConfig()
     public_address: PublicAddress = "auto"
+    stun_server: StunServer | None = None
+    stun_refresh_s: PositiveInt = 30
 
 
 class Config(ServerConfig):
@@ -138,5 +149,14 @@ class Config(ServerConfig):
     agents: Mapping[str, AgentConfig] = {}
 
     def public_address_of(self, trunk: TrunkConfig) -> str:
-        """What SDP says to this trunk: an IP address, or `auto` for the address of the route to the peer."""
+        """What SDP says to this trunk: an IP address, or where to look for one.
+
+        `auto` is the address of the route to the peer, `stun` the one that a STUN server sees us at.
+        """
         return trunk.public_address or self.public_address
+
+    def stun_server_of(self, trunk: TrunkConfig) -> ServerAddress | None:
+        """Whom to ask for our address towards this trunk; None if that is not to be asked."""
+        if self.public_address_of(trunk) != "stun":
+            return None
+        return trunk.stun_server or self.stun_server

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
-from sipagent.config.values import IpLiteral, Network, Secret, Section, plain_ip
+from sipagent.config.values import Network, PublicAddress, Secret, Section, StunServer, plain_ip
 
 #: The number of a trunk that stands for every number not named beside it.
 ANY_NUMBER = "*"
@@ -60,7 +60,10 @@ class TrunkConfig(Section):
     transport: Literal["udp", "tcp", "tls"] = "udp"
     codecs: Codecs = ("PCMU", "PCMA")
     ptime_ms: Literal[10, 20, 30, 40, 60] = 20
-    public_address: IpLiteral | None = None
+    public_address: PublicAddress | None = None
+    stun_server: StunServer | None = None
+    symmetric_rtp: bool = True
+    keepalive_s: Annotated[int, Field(ge=0, le=3600)] = 15
     numbers: Mapping[str, str] = {}
     max_calls: PositiveInt | None = None
     max_calls_per_second: PositiveFloat | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -53,7 +54,33 @@ class HostPort:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(\d{1,5}))?")
+
 Listen = Annotated[HostPort, PlainValidator(HostPort.parse), PlainSerializer(str, return_type=str)]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """A server that we ask something of, by name or address. Written as `host` or `host:port`."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+STUN_PORT = 3478
+
+
+def _stun_server(value: object) -> ServerAddress:
+    if isinstance(value, ServerAddress):
+        return value
+    match = _SERVER.fullmatch(str(value))
+    port = int(match[2] or STUN_PORT) if match else 0
+    if match is None or not 0 < port < 65536:
+        raise ValueError("must be 'host' or 'host:port', such as 'stun.example:3478'")
+    return ServerAddress(match[1].strip("[]"), port)
 
 
 class Secret(Section):
@@ -127,7 +154,7 @@ def _network(value: object) -> IPv4Network | IPv6Network:
 
 
 def _public_address(value: object) -> str:
-    return "auto" if value in (None, "auto") else _ip_literal(str(value))
+    return str(value) if value in ("auto", "stun") else _ip_literal(str(value))
 
 
 def _beside_its_file(path: Path, info: ValidationInfo) -> Path:
@@ -141,5 +168,6 @@ _AS_TEXT = PlainSerializer(str, return_type=str)
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), _AS_TEXT]
 PublicAddress = Annotated[str, BeforeValidator(_public_address)]
 IpLiteral = Annotated[str, AfterValidator(_ip_literal)]
+StunServer = Annotated[ServerAddress, PlainValidator(_stun_server), _AS_TEXT]
 
 Secret.model_rebuild()
