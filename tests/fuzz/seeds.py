@@ -204,7 +204,7 @@ def _realtime_sessions() -> Seeds:
 ALL = {
     "rtp_packet": _rtp_packets,
     "rtp_session": _rtp_sessions,
-    "stun": _stun_messages(),
+    "stun": _stun_messages,
     "rtcp": _rtcp_compounds,
     "telephone_event": _telephone_events,
     "sdp_offer": _sdp_offers,
