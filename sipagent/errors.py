@@ -17,6 +17,7 @@ class ReasonCode(StrEnum):
     DRAINING = "draining"
     NO_COMMON_CODEC = "no_common_codec"
     BAD_OFFER = "bad_offer"
+    BAD_MEDIA_ADDRESS = "bad_media_address"
     NO_RTP_PORT = "no_rtp_port"
     NO_WORKER = "no_worker"
     BACKEND_UNREACHABLE = "backend_unreachable"
@@ -62,6 +63,12 @@ class SdpError(SipAgentError):
 
     sip_status = 488
     reason_code = ReasonCode.BAD_OFFER
+
+
+class BadMediaAddress(SdpError):
+    """SDP that names an address which we must not send to."""
+
+    reason_code = ReasonCode.BAD_MEDIA_ADDRESS
 
 
 class NoCommonCodec(SdpError):
