@@ -35,6 +35,9 @@ log = logs.get_logger(__name__)
 WORKER = "sipagent.worker.process"
 START_DEADLINE_S = 15.0
 STOP_DEADLINE_S = 5.0
+#: A worker reports once a second. One that misses this many seconds carries no audio either.
+HUNG_AFTER_S = 4.0
+WATCH_EVERY_S = 0.5
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 30.0
 STABLE_AFTER_S = 60.0
 
@@ -69,14 +72,15 @@ class WorkerProcess:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     report: WorkerReport | None = None
+    heard_at: float = field(default_factory=time.monotonic)
     legs: dict[str, OnLegEvent] = field(default_factory=dict)
 
 
 class Supervisor:
     """Keeps `count` workers alive and spreads legs over them.
 
-    When a worker dies, each of its legs gets `LegEnded(worker_lost)`, so that every call still ends exactly
-    once; the worker is started again after a back-off that doubles while it keeps dying.
+    When a worker dies, or hangs and is killed, each of its legs gets `LegEnded(worker_lost)`, so that every
+    call still ends exactly once; it is started again after a back-off that doubles while it keeps dying.
     """
 
     def __init__(self, count: int, logging: LoggingConfig) -> None:
@@ -147,10 +151,22 @@ class Supervisor:
             worker = self._spawn(number)
         except OSError as error:
             return str(error)
-        await worker.gone.wait()
+        await self._until_gone(worker)
         status = await self._reap(worker)
         self._end_legs(worker)
         return status
+
+    async def _until_gone(self, worker: WorkerProcess) -> None:
+        """Returns when the worker has closed its channel. One that has stopped reporting is killed."""
+        while not worker.gone.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_EVERY_S):
+                    await worker.gone.wait()
+            silent_s = time.monotonic() - worker.heard_at
+            if silent_s > (HUNG_AFTER_S if worker.ready.is_set() else START_DEADLINE_S):
+                log.error("worker_hung", worker=worker.number, silent_s=round(silent_s, 1))
+                worker.process.kill()
+                await worker.gone.wait()
 
     def _spawn(self, number: int) -> WorkerProcess:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -185,10 +201,12 @@ class Supervisor:
             os.close(fd)
         match message:
             case WorkerReady():
+                worker.heard_at = time.monotonic()
                 worker.ready.set()
                 if len(self.ready_workers()) == self._count:
                     self._all_ready.set()
             case WorkerReport():
+                worker.heard_at = time.monotonic()
                 worker.report = message
             case LegEnded() | LegFailed():
                 on_event = worker.legs.pop(message.call_id, None)

@@ -161,3 +161,21 @@ async def test_a_process_that_cannot_be_started_is_tried_again_and_leaks_nothing
 
 async def test_a_supervisor_that_never_started_stops() -> None:
     await Supervisor(1, LoggingConfig()).stop()
+
+
+async def test_a_worker_that_hangs_is_killed_and_replaced(
+    monkeypatch: pytest.MonkeyPatch, pool: PortPool
+) -> None:
+    monkeypatch.setattr(module, "HUNG_AFTER_S", 1.5)
+    workers = Supervisor(1, LoggingConfig(level="error"))
+    await workers.start()
+    try:
+        call = Call(workers, pool, "stuck")
+        await call.told(events.LegReady)
+        hung = carrying(workers, "stuck")
+        os.kill(hung.process.pid, signal.SIGSTOP)
+        assert (await call.told(events.LegEnded)).reason == EndReason.WORKER_LOST
+        assert hung.process.returncode == -signal.SIGKILL
+        await until(lambda: workers.ready_workers() and workers.ready_workers() != [hung])
+    finally:
+        await workers.stop()
