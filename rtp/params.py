@@ -1,11 +1,20 @@
 """What a session is told: the negotiated media and the jitter buffer's bounds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rtp.address import Address
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+
+
+@dataclass(frozen=True, slots=True)
+class SrtpParams:
+    """Suite (by its name in RFC 4568) and master keys, each followed by its salt. No repr has keys."""
+
+    suite: str
+    send_key: bytes = field(repr=False)
+    receive_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,8 @@ class RtpParams:
     receive_dtmf_payload_type: int | None = None
     """Where the peer sends events under another payload type than it receives them."""
     strict_source: bool = False
+    srtp: SrtpParams | None = None
+    """Keys for whoever moves the datagrams; a session sees plain RTP."""
     signalling_host: str | None = None
 
     @property

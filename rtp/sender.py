@@ -7,6 +7,8 @@ from rtp.packet import header
 from rtp.params import RtpParams
 
 CLOCK_HZ = 8000
+FIRST_SEQUENCE_BITS = 15
+"""The first packets may be lost, and the number must not wrap among them (RFC 3711, 3.3.1)."""
 KEEPALIVE_S = 15.0
 """How long a NAT may be left without a packet of ours (RFC 6263, 5)."""
 KEEPALIVE_PAYLOAD_TYPE = 20
@@ -20,9 +22,11 @@ class Sender:
 
     def __init__(self, params: RtpParams, rng: Random) -> None:
         self.ssrc = rng.getrandbits(32)
+        self._rng = rng
+        self._key: bytes | None = None
         self.packets = 0
         self.octets = 0
-        self._sequence = rng.getrandbits(16)
+        self._sequence = rng.getrandbits(FIRST_SEQUENCE_BITS)
         self._first_timestamp = rng.getrandbits(32)
         self._started_at: float | None = None
         self._sent = 0
@@ -36,11 +40,20 @@ class Sender:
 
     def configure(self, params: RtpParams) -> None:
         """Take what was negotiated, at first or by a re-INVITE."""
+        key = params.srtp.send_key if params.srtp else None
+        if self._key not in (None, key):
+            self._become_another_source()
+        self._key = key
         self._payload_type = params.payload_type
         self._event_type = params.dtmf_payload_type
         self._slot_ms = params.ptime_ms
         self._slot = params.ptime_ms * CLOCK_HZ // 1000
         self._pending = b""
+
+    def _become_another_source(self) -> None:
+        """A new key comes with a new SSRC: peers differ in what becomes of the old roll-over counter."""
+        self.ssrc = self._rng.getrandbits(32)
+        self._sequence = self._rng.getrandbits(FIRST_SEQUENCE_BITS)
 
     @property
     def pressing(self) -> bool:

@@ -31,6 +31,12 @@ class UdpPair:
         self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
         self._is_open = False
 
+    def deliver_to(self, on_rtp: Receive, on_rtcp: Receive) -> None:
+        """From now on, pass datagrams to these."""
+        self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
+        if self._is_open:
+            self.open()
+
     def open(self) -> None:
         """Begin to receive."""
         self._is_open = True

@@ -2,6 +2,8 @@
 
 in    udp -> rtp.session (latch, statistics, jitter buffer) -> pipeline.caller -> backend
 out   playout -> pipeline.wire -> rtp.session -> udp
+
+On an SRTP call rtp.srtp stands between rtp.session and udp, both ways.
 """
 
 from __future__ import annotations
@@ -9,13 +11,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rtp.address import Address
 from rtp.events import DigitReceived
+from rtp.params import SrtpParams
 from rtp.playout import Playout, StarvationCause
 from rtp.session import JitterConfig, RtpParams, RtpSession
+from rtp.srtp import SrtpUdp
 from rtp.udp import UdpPair
 from sipagent.backends.base import Backend
 from sipagent.formats import CODECS
@@ -67,12 +72,19 @@ class Stream:
             self._recorder = Recorder(path, recordings, caller=self._phone, agent=self._queued, start=now)
         self._caller, self._wire = self._build_path()
         self._udp = open_udp(self._on_rtp, self._on_rtcp)
+        self._secure: SrtpUdp | None = None
+        self._way_out: UdpPair | SrtpUdp = self._udp
+        if params.srtp is not None:
+            self._encrypt(params.srtp, now)
         self._udp.open()
         ticker.add(self._tick, on_failure)
 
     def update(self, params: RtpParams) -> None:
-        """Take what a re-INVITE changed: address, codec, direction."""
-        self._session.update_remote(params, time.monotonic())
+        """Take what a re-INVITE changed: address, codec, direction, keys."""
+        now = time.monotonic()
+        if params.srtp is not None:
+            self._encrypt(params.srtp, now)
+        self._session.update_remote(params, now)
         if CODECS[params.codec] != self._phone:
             self._phone = CODECS[params.codec]
             self._caller, self._wire = self._build_path()
@@ -91,7 +103,23 @@ class Stream:
         self._session.close(now)
         self._send()
         self._udp.close()
-        return self._session.report(now).as_dict(), await self._finish_recording(now)
+        return self._report(now), await self._finish_recording(now)
+
+    def _report(self, now: float) -> dict[str, Any]:
+        report = self._session.report(now)
+        if self._secure is not None:
+            srtp = self._secure.srtp
+            refused = replace(report.inbound, unauthenticated=srtp.unauthenticated, replayed=srtp.replayed)
+            report = replace(report, inbound=refused)
+        return report.as_dict()
+
+    def _encrypt(self, params: SrtpParams, now: float) -> None:
+        """Put SRTP between sockets and session, or change its keys. A call never goes back to plain RTP."""
+        if self._secure is None:
+            self._secure = SrtpUdp(self._udp, params, self._on_rtp, self._on_rtcp)
+            self._way_out = self._secure
+        else:
+            self._secure.srtp.rekey(params, now)
 
     async def _finish_recording(self, now: float) -> RecordingOutcome | None:
         """A call ends in time even if the disk hangs: then its recording is completed when it can be."""
@@ -142,9 +170,9 @@ class Stream:
 
     def _send(self) -> None:
         for data, addr in self._session.datagrams_to_send():
-            self._udp.send(data, addr)
+            self._way_out.send(data, addr)
         for data, addr in self._session.rtcp_to_send():
-            self._udp.send_rtcp(data, addr)
+            self._way_out.send_rtcp(data, addr)
 
 
 def starvation_cause(late_s: float) -> StarvationCause:
