@@ -81,12 +81,13 @@ def route_test(
     codecs: Annotated[
         str, typer.Option(help="Offered codecs, comma-separated; empty: a late offer.")
     ] = "PCMU,PCMA",
+    srtp: Annotated[bool, typer.Option("--srtp", help="Offered over SRTP alone.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Say what would become of a call, by the same decision that live calls get. Exit 1 if it's refused."""
     settings = load_or_exit(config)
     offered = tuple(codec.strip() for codec in codecs.split(",") if codec.strip()) or None
-    decision = admission.route_test(settings, source, to_number, from_number, transport.value, offered)
+    decision = admission.route_test(settings, source, to_number, from_number, transport.value, offered, srtp)
     for result in decision.trail:
         mark = "[green]pass[/]" if result.passed else "[red]FAIL[/]"
         out.print(f"{mark}  {result.rule:<14} {escape(result.detail)}", highlight=False)

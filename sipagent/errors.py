@@ -16,6 +16,9 @@ class ReasonCode(StrEnum):
     SERVER_RATE_LIMIT = "server_rate_limit"
     DRAINING = "draining"
     NO_COMMON_CODEC = "no_common_codec"
+    SRTP_OFF = "srtp_off"
+    SRTP_REQUIRED = "srtp_required"
+    NO_COMMON_CRYPTO = "no_common_crypto"
     BAD_OFFER = "bad_offer"
     BAD_MEDIA_ADDRESS = "bad_media_address"
     NO_RTP_PORT = "no_rtp_port"
@@ -75,6 +78,24 @@ class NoCommonCodec(SdpError):
     """Offer and trunk share no codec."""
 
     reason_code = ReasonCode.NO_COMMON_CODEC
+
+
+class SrtpOff(SdpError):
+    """Only SRTP is offered, and the trunk has it off."""
+
+    reason_code = ReasonCode.SRTP_OFF
+
+
+class SrtpRequired(SdpError):
+    """No SRTP is offered, and the trunk requires it, or the call has it already."""
+
+    reason_code = ReasonCode.SRTP_REQUIRED
+
+
+class NoCommonCrypto(SdpError):
+    """SRTP without a suite and key that we can use."""
+
+    reason_code = ReasonCode.NO_COMMON_CRYPTO
 
 
 class BackendError(SipAgentError):

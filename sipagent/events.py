@@ -44,7 +44,18 @@ class CallRefused(CallEvent, frozen=True, kw_only=True):
 
 
 class CallAnswered(CallEvent, frozen=True, kw_only=True):
+    """`srtp` names the suite; None is plain RTP."""
+
     codec: str
+    srtp: str | None = None
+
+
+class MediaUpdated(CallEvent, frozen=True, kw_only=True):
+    """What a re-INVITE came to."""
+
+    codec: str
+    srtp: str | None
+    direction: str
 
 
 class CallEnded(CallEvent, frozen=True, kw_only=True):
@@ -175,4 +186,4 @@ LegEvent = (
     | BackendProblem
     | LegEnded
 )
-Event = CallReceived | CallAdmitted | CallRefused | CallAnswered | CallEnded | LegEvent
+Event = CallReceived | CallAdmitted | CallRefused | CallAnswered | MediaUpdated | CallEnded | LegEvent

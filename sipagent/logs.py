@@ -27,6 +27,7 @@ _SECRET_KEY = re.compile(r"(?i)authorization|api[-_]?key|passw(or)?d|secret|toke
 _SECRET_TEXT: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"(?i)((?:proxy-)?authorization['\"]?\s*[:=]\s*)[^\r\n]+"), rf"\1{REDACTED}"),
     (re.compile(r"(?i)(a=crypto:)[^\r\n]+"), rf"\1{REDACTED}"),
+    (re.compile(r"(?i)(\binline:)[^\s'\"|;]+"), rf"\1{REDACTED}"),
     (re.compile(r"(?i)\b(bearer )[^\s'\",]+"), rf"\1{REDACTED}"),
     (re.compile(r"(?i)((?:x-)?api[-_]key['\"]?\s*[:=]\s*['\"]?)[^\s'\"&,]+"), rf"\1{REDACTED}"),
     (re.compile(r"\b([ser]k[-_])[A-Za-z0-9_-]{8,}"), rf"\1{REDACTED}"),

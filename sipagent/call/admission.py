@@ -14,8 +14,9 @@ from math import ceil
 from sipagent.call.origin import Sources, is_our_account, trunk_of
 from sipagent.call.rates import CallRates, TokenBucket
 from sipagent.config import ANY_NUMBER, AgentConfig, Config, TrunkConfig
-from sipagent.errors import ReasonCode
-from sipagent.sip.messages import IncomingInvite, Transport, user_part
+from sipagent.errors import ReasonCode, SdpError
+from sipagent.sip.crypto import KEY_BYTES, codecs_to_take, wants_srtp
+from sipagent.sip.messages import IncomingInvite, OfferedAudio, Transport, user_part
 
 #: What a peer that met a call limit is told to wait; calls end all the time, so not long.
 CALL_LIMIT_RETRY_S = 10
@@ -75,7 +76,7 @@ Decision = Admit | Refuse
 
 def decide(
     invite: IncomingInvite,
-    offered_codecs: tuple[str, ...] | None,
+    offered: OfferedAudio | None,
     load: Load,
     config: Config,
     registered_sources: Sources,
@@ -83,7 +84,7 @@ def decide(
 ) -> Decision:
     """Admit or refuse an INVITE.
 
-    `offered_codecs` are the encoding names of its first audio line, None for a late offer.
+    `offered` is the audio in its offer, None for a late offer.
     `registered_sources` holds, per trunk that is registered, the addresses of its registrar and proxy.
     """
     trunk = trunk_of(invite, config, registered_sources)
@@ -92,7 +93,7 @@ def decide(
         refusal = RuleResult("trunk", False, detail)
         return Refuse(403, ReasonCode.TRUNK_UNKNOWN, detail, None, None, (refusal,))
 
-    question = _Question(invite, offered_codecs, load, config, trunk, now)
+    question = _Question(invite, offered, load, config, trunk, now)
     trail: Trail = (
         RuleResult("trunk", True, f"{trunk.name} takes {invite.source_ip} over {invite.transport}"),
     )
@@ -118,11 +119,13 @@ def route_test(
     from_number: str = "anonymous",
     transport: Transport = "udp",
     codecs: tuple[str, ...] | None = None,
+    srtp: bool = False,
     load: Load | None = None,
 ) -> Decision:
     """What `decide` would say to such a call, on an idle server unless `load` says otherwise.
 
-    For a trunk that registers, name its registrar's host as the source: offline nobody has resolved it.
+    Without `codecs` it has a late offer, else one of these codecs over plain RTP, or over SRTP alone. For a
+    trunk that registers, name its registrar's host as the source: offline nobody has resolved it.
     """
     registered = {
         name: frozenset({trunk.registration.host})
@@ -138,7 +141,10 @@ def route_test(
         from_uri=f"sip:{from_number}@{source_ip}",
         to_uri=f"sip:{to_number}@localhost",
     )
-    return decide(invite, codecs, load or Load(), config, registered, now=0.0)
+    offered: OfferedAudio | None = None
+    if codecs is not None:
+        offered = OfferedAudio(None, codecs, tuple(KEY_BYTES)) if srtp else OfferedAudio(codecs)
+    return decide(invite, offered, load or Load(), config, registered, now=0.0)
 
 
 # --- the rules ------------------------------------------------------------------------------------
@@ -149,7 +155,7 @@ class _Question:
     """What every rule may look at."""
 
     invite: IncomingInvite
-    offered_codecs: tuple[str, ...] | None
+    offered: OfferedAudio | None
     load: Load
     config: Config
     trunk: TrunkConfig
@@ -236,10 +242,21 @@ def _rate(bucket: TokenBucket | None, now: float, reason_code: ReasonCode) -> st
     return f"within {bucket.rate_per_s:g} calls per second"
 
 
+def _srtp(question: _Question) -> str | _No:
+    offered, policy = question.offered, question.trunk.srtp
+    if offered is None:
+        return f"late offer: ours will be {'SRTP' if policy == 'required' else 'plain RTP'}"
+    try:
+        secure = wants_srtp(offered, policy)
+    except SdpError as error:
+        return _No(error.sip_status, error.reason_code, str(error))
+    return f"{offered.suites[0] if secure else 'plain RTP'}, SRTP is {policy}"
+
+
 def _codec(question: _Question) -> str | _No:
-    if question.offered_codecs is None:
+    if question.offered is None:
         return "late offer: ours will name the codecs"
-    offered = {codec.upper() for codec in question.offered_codecs}
+    offered = {codec.upper() for codec in codecs_to_take(question.offered, question.trunk.srtp)}
     common = [codec for codec in question.trunk.codecs if codec in offered]
     if not common:
         detail = f"offered {', '.join(sorted(offered)) or 'nothing'}; {question.trunk.name} speaks "
@@ -254,5 +271,6 @@ RULES: Mapping[str, Callable[[_Question], str | _No]] = {
     "trunk_calls": _trunk_calls,
     "server_rate": _server_rate,
     "trunk_rate": _trunk_rate,
+    "srtp": _srtp,
     "codec": _codec,
 }

@@ -17,6 +17,7 @@ MILESTONES = (
     events.LegReady,
     events.LegFailed,
     events.CallAnswered,
+    events.MediaUpdated,
     events.PathBuilt,
     events.MediaStarted,
     events.BackendProblem,

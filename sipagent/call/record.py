@@ -61,6 +61,7 @@ class CallRecord(msgspec.Struct, kw_only=True):
     end_reason: str | None = None
     detail: str = ""
     codec: str | None = None
+    srtp: str | None = None
     path: str | None = None
     timings: Timings = msgspec.field(default_factory=Timings)
     turns: list[Turn] = []
@@ -108,9 +109,11 @@ class RecordBuilder:
                 record.path = event.path
             case events.CallAnswered():
                 self._answered = event.at
-                record.codec = event.codec
+                record.codec, record.srtp = event.codec, event.srtp
                 record.answered_at = self._iso(event.at)
                 record.timings.answered_ms = self._ms(event.at)
+            case events.MediaUpdated():
+                record.codec, record.srtp = event.codec, event.srtp
             case events.MediaStarted():
                 record.timings.first_rtp_ms = self._ms(event.at)
             case events.DigitReceived():

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rtp.params import SrtpParams
 from rtp.ports import PortPair, PortsExhausted
 from rtp.session import RtpParams
 from sipagent import events, logs
@@ -19,9 +20,11 @@ from sipagent.call.admission import Admit, Refuse
 from sipagent.call.house import House
 from sipagent.call.origin import trunk_of
 from sipagent.call.state import State, next_state
+from sipagent.config import TrunkConfig
 from sipagent.errors import EndReason, NoRtpPort, NoWorker, ReasonCode, SdpError
 from sipagent.sip import sdp
 from sipagent.sip.call import SipCall
+from sipagent.sip.crypto import codecs_to_take
 from sipagent.sip.messages import (
     CallDisconnected,
     IncomingInvite,
@@ -29,6 +32,7 @@ from sipagent.sip.messages import (
     LocalMedia,
     MediaNegotiated,
     NegotiatedMedia,
+    OfferedAudio,
     RejectedInvite,
     SipEvent,
 )
@@ -165,12 +169,12 @@ class CallSession:
 
     def _decide(self) -> admission.Decision:
         house = self._house
-        offered: tuple[str, ...] | None = None
+        offered: OfferedAudio | None = None
         if self._invite.offer is not None:
             try:
-                offered = sdp.parse(self._invite.offer).codecs
+                offered = sdp.parse(self._invite.offer).offered
             except SdpError:
-                offered = ()
+                offered = OfferedAudio(())
         return admission.decide(
             self._invite,
             offered,
@@ -201,7 +205,7 @@ class CallSession:
         order = OpenLeg(
             call_id=self.call_id,
             agent=agent.model_dump(mode="json"),
-            codec=self._expected_codec(trunk.codecs),
+            codec=self._expected_codec(trunk),
             recording=str(recording) if recording else None,
             jitter_min_ms=config.rtp.jitter_min_ms,
             jitter_max_ms=config.rtp.jitter_max_ms,
@@ -209,13 +213,13 @@ class CallSession:
         sockets = (pair.rtp_sock, pair.rtcp_sock)
         self._leg = self._house.workers.open_leg(order, sockets, self._inbox.put_nowait)
         await self._story.open(recording)
-        return LocalMedia(address, pair.port, pair.port + 1, trunk.codecs, trunk.ptime_ms)
+        return LocalMedia(address, pair.port, pair.port + 1, trunk.codecs, trunk.ptime_ms, trunk.srtp)
 
-    def _expected_codec(self, preferred: tuple[str, ...]) -> str:
+    def _expected_codec(self, trunk: TrunkConfig) -> str:
         if self._invite.offer is None:
-            return preferred[0]
-        offered = sdp.parse(self._invite.offer).codecs
-        return next(codec for codec in preferred if codec in offered)
+            return trunk.codecs[0]
+        offered = codecs_to_take(sdp.parse(self._invite.offer).offered, trunk.srtp)
+        return next(codec for codec in trunk.codecs if codec in offered)
 
     def _max_duration_s(self, admitted: Admit) -> int:
         most = self._house.config.limits.max_call_duration_s
@@ -229,10 +233,17 @@ class CallSession:
 
     def _media_negotiated(self, media: NegotiatedMedia) -> None:
         assert self._leg is not None
+        now, suite = time.monotonic(), media.srtp.suite if media.srtp else None
         if self._story.record.answered_at is None:
-            self._publish(events.CallAnswered(call_id=self.call_id, at=time.monotonic(), codec=media.codec))
+            self._publish(events.CallAnswered(call_id=self.call_id, at=now, codec=media.codec, srtp=suite))
         else:
-            log.info("media_updated", codec=media.codec, direction=media.direction)
+            self._publish(
+                events.MediaUpdated(
+                    call_id=self.call_id, at=now, codec=media.codec, srtp=suite, direction=media.direction
+                )
+            )
+        if suite is not None and self._invite.transport != "tls":
+            log.warning("srtp_keys_in_clear", transport=self._invite.transport)
         self._leg.start(rtp_params(media))
 
     def _digit(self, event: InfoDigit) -> None:
@@ -336,6 +347,7 @@ def why_disconnected(event: CallDisconnected, state: State) -> EndReason:
 
 def rtp_params(media: NegotiatedMedia) -> RtpParams:
     """The negotiated media in the words of the RTP library."""
+    srtp = media.srtp
     return RtpParams(
         codec=media.codec,
         payload_type=media.payload_type,
@@ -344,4 +356,5 @@ def rtp_params(media: NegotiatedMedia) -> RtpParams:
         direction=media.direction,
         remote_rtp=media.remote_rtp,
         remote_rtcp=media.remote_rtcp,
+        srtp=SrtpParams(srtp.suite, srtp.send_key, srtp.receive_key) if srtp else None,
     )

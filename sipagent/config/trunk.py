@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from sipagent.config.values import Network, PublicAddress, Secret, Section, StunServer, plain_ip
 
@@ -28,8 +28,15 @@ def _unique(codecs: tuple[str, ...]) -> tuple[str, ...]:
     return codecs
 
 
+def _off(value: object) -> object:
+    """YAML reads `off` as false."""
+    return "off" if value is False else value
+
+
 ServerUri = Annotated[str, AfterValidator(_server_uri)]
 Codecs = Annotated[tuple[Literal["PCMU", "PCMA"], ...], Field(min_length=1), AfterValidator(_unique)]
+
+SrtpPolicy = Annotated[Literal["off", "optional", "required"], BeforeValidator(_off)]
 
 
 class RegistrationConfig(Section):
@@ -60,6 +67,7 @@ class TrunkConfig(Section):
     transport: Literal["udp", "tcp", "tls"] = "udp"
     codecs: Codecs = ("PCMU", "PCMA")
     ptime_ms: Literal[10, 20, 30, 40, 60] = 20
+    srtp: SrtpPolicy = "off"
     public_address: PublicAddress | None = None
     stun_server: StunServer | None = None
     symmetric_rtp: bool = True

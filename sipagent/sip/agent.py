@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from sipagent.config import Config
+from sipagent.errors import ConfigError
 from sipagent.events import TrunkStateChanged
 from sipagent.sip import pjsua
 from sipagent.sip.accounts import Account
@@ -57,6 +58,7 @@ class SipAgent:
         self._stack = Stack(self)
         if not pjsua.IS_TUNED:
             logger.warning("this pjsua2 carries %d calls and answers every source", self.max_calls)
+            _refuse_srtp(self._config)
         try:
             self._stack.start(self._config.sip)
             self._open_accounts()
@@ -174,6 +176,13 @@ async def _follow(sources: Sources) -> None:
         await asyncio.sleep(RESOLVE_INTERVAL_S)
         await sources.refresh()
         _filter(sources)
+
+
+def _refuse_srtp(config: Config) -> None:
+    """Rather than serve a trunk without the SRTP that it asks for."""
+    trunks = [name for name, trunk in config.trunks.items() if trunk.srtp != "off"]
+    if trunks:
+        raise ConfigError([f"trunk {name}: srtp needs the tuned pjsua2 (make pjsua2)" for name in trunks])
 
 
 def _filter(sources: Sources) -> None:

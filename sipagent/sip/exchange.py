@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
+from collections.abc import Callable
+from dataclasses import replace
 
 from sipagent.sip import negotiation, sdp
+from sipagent.sip.crypto import KeyExchange
 from sipagent.sip.messages import LocalMedia, NegotiatedMedia
 
 _AUDIO_LINE = re.compile(r"^m=audio (\d+) ", re.MULTILINE)
 
 
 class SdpExchange:
-    """Offers and answers of one call. It says nothing until it has been given `local`."""
+    """Offers and answers of one call. It says nothing until it has been given `local`.
 
-    def __init__(self, local: LocalMedia | None = None) -> None:
+    `random_bytes` makes the keys of SRTP.
+    """
+
+    def __init__(
+        self, local: LocalMedia | None = None, random_bytes: Callable[[int], bytes] = os.urandom
+    ) -> None:
         self.local = local
+        self._keys = KeyExchange(random_bytes)
+        self._offered_srtp = False
         self._session_id = secrets.randbits(62)
         self._version = 0
         self._reply: str | None = None
         self._agreed: NegotiatedMedia | None = None
 
     def answer(self, offer: str, local: LocalMedia) -> tuple[str, NegotiatedMedia]:
-        """Our answer to an offer, and what it comes to. Raises `NoCommonCodec`, `SdpError`."""
+        """Our answer to an offer, and what it comes to. Raises as `negotiation.answer` does."""
         description = sdp.parse(offer)
         text, agreed = negotiation.answer(
-            description, local, session_id=self._session_id, version=self._next_version()
+            description, local, self._keys, session_id=self._session_id, version=self._next_version()
         )
         self._agreed = agreed
         return text, agreed
@@ -43,11 +54,24 @@ class SdpExchange:
             text, self._reply = self._reply, None
             return text
         self._agreed = None
-        return negotiation.offer(self.local, session_id=self._session_id, version=self._next_version())
+        text = negotiation.offer(
+            self.local, self._keys, session_id=self._session_id, version=self._next_version()
+        )
+        self._offered_srtp = sdp.parse(text).secure_audio is not None
+        return text
 
-    def outcome(self, stream: NegotiatedMedia | None) -> NegotiatedMedia | None:
-        """What was agreed, if it was by an answer of ours; else `stream`, pjmedia's view of the peer's."""
-        return self._agreed or stream
+    def outcome(self, stream: NegotiatedMedia | None, remote: str = "") -> NegotiatedMedia | None:
+        """What was agreed, if it was by an answer of ours; else `stream`, pjmedia's view of the peer's.
+
+        The peer's key is then in its answer, `remote`. Raises `SdpError` if it answered SRTP with something
+        else.
+        """
+        if self._agreed is not None or stream is None:
+            return self._agreed
+        if not self._offered_srtp:
+            return stream
+        audio = sdp.parse(remote).secure_audio
+        return replace(stream, srtp=self._keys.conclude(audio.crypto if audio else ()))
 
     def is_ours(self, message: str) -> bool:
         """Is the SDP in a message that went out ours? Where it can't parse ours, pjsua2 sends its own."""

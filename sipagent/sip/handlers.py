@@ -29,8 +29,11 @@ class CallHandler(CallbackHandler, Protocol):
         None lets pjsip's own stand, where that is known not to be sent.
         """
 
-    def on_media(self, stream: NegotiatedMedia | None) -> None:
-        """Offer and answer are complete. `stream` is what pjmedia made of them, None for no active stream."""
+    def on_media(self, stream: NegotiatedMedia | None, remote_sdp: str) -> None:
+        """Offer and answer are complete. `stream` is what pjmedia made of them, None for no active stream.
+
+        `remote_sdp` is the peer's part of it, empty where this pjsua2 can't tell.
+        """
 
     def on_sent(self, message: str) -> None:
         """A message of a transaction within the call went out; this is its text."""

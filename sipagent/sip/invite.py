@@ -58,9 +58,10 @@ def _rejection(invite: IncomingInvite, sip_status: int) -> ReasonCode:
     if sip_status >= 500:
         return ReasonCode.INTERNAL_ERROR
     try:
-        offered = sdp.parse(invite.offer or "").codecs
+        audio = sdp.parse(invite.offer or "").offered
     except SdpError:
         return ReasonCode.BAD_OFFER
+    offered = {*(audio.plain or ()), *(audio.secure or ())}
     return (
         ReasonCode.NO_COMMON_CODEC if offered and CODECS.keys().isdisjoint(offered) else ReasonCode.BAD_OFFER
     )

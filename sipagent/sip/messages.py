@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sipagent.errors import ReasonCode
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Transport = Literal["udp", "tcp", "tls"]
+SrtpPolicy = Literal["off", "optional", "required"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,28 @@ class LocalMedia:
     rtcp_port: int
     codecs: tuple[str, ...]
     ptime_ms: int = 20
+    srtp: SrtpPolicy = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedAudio:
+    """The audio lines of an offer that could be taken: encoding names of the plain and of the SRTP one.
+
+    None for a line that isn't there. `suites` are those of the SRTP line that we could use.
+    """
+
+    plain: tuple[str, ...] | None
+    secure: tuple[str, ...] | None = None
+    suites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SrtpKeys:
+    """Suite and master keys (with salt) of an SRTP call. Never in a representation, so never in a log."""
+
+    suite: str
+    send_key: bytes = field(repr=False)
+    receive_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +56,7 @@ class NegotiatedMedia:
     direction: Direction
     remote_rtp: tuple[str, int]
     remote_rtcp: tuple[str, int]
+    srtp: SrtpKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from sipagent.errors import NoCommonCodec, SdpError
-from sipagent.sip.messages import Direction, LocalMedia, NegotiatedMedia
+from sipagent.sip import crypto
+from sipagent.sip.crypto import CryptoLine, KeyExchange
+from sipagent.sip.messages import Direction, LocalMedia, NegotiatedMedia, SrtpPolicy
 from sipagent.sip.sdp import STATIC_CODECS, Codec, MediaDescription, SessionDescription
 
 TELEPHONE_EVENT = Codec("telephone-event", 8000)
@@ -24,9 +27,8 @@ _ANSWER_TO: dict[Direction, Direction] = {
 _WITHOUT_SENDING: dict[Direction, Direction] = {"sendrecv": "recvonly", "sendonly": "inactive"}
 
 
-def negotiate(offer: SessionDescription, local: LocalMedia) -> NegotiatedMedia:
-    """What an answer to this offer comes to. Raises `NoCommonCodec`, `SdpError`."""
-    media = _audio(offer)
+def negotiate(media: MediaDescription, local: LocalMedia) -> NegotiatedMedia:
+    """What an answer to this audio line comes to, but for keys. Raises `NoCommonCodec`, `SdpError`."""
     payload_type = _payload_type(media, local.codecs)
     address = _remote_address(media.address, local.address)
     rtcp_address, rtcp_port = _remote_rtcp(media, address, local.address)
@@ -42,40 +44,52 @@ def negotiate(offer: SessionDescription, local: LocalMedia) -> NegotiatedMedia:
 
 
 def answer(
-    offer: SessionDescription, local: LocalMedia, *, session_id: int, version: int
+    offer: SessionDescription, local: LocalMedia, keys: KeyExchange, *, session_id: int, version: int
 ) -> tuple[str, NegotiatedMedia]:
     """Our answer, one line per offered media line in its order, and what it comes to.
 
-    Everything but the one audio stream is rejected with port 0. Raises `NoCommonCodec`, `SdpError`.
+    Everything but the one audio stream is rejected with port 0. A call that has SRTP never goes back to plain
+    RTP. Raises `NoCommonCodec`, `NoCommonCrypto`, `SrtpOff`, `SrtpRequired`, `SdpError`; then `keys` is as
+    before.
     """
-    agreed = negotiate(offer, local)
+    audio = _audio(offer, "required" if keys.agreed else local.srtp)
+    agreed = negotiate(audio, local)
+    ours: tuple[CryptoLine, ...] = ()
+    if audio.is_secure_audio:
+        line, srtp = keys.answer(audio.crypto)
+        ours, agreed = (line,), replace(agreed, srtp=srtp)
     payload_types = {agreed.payload_type: Codec(agreed.codec, 8000)}
     if agreed.dtmf_payload_type is not None:
         payload_types[agreed.dtmf_payload_type] = TELEPHONE_EVENT
     lines = list(_session_lines(local, session_id, version))
     for media in offer.media:
-        if media is offer.audio:
-            lines += _audio_lines(local, payload_types, agreed.ptime_ms, agreed.direction)
+        if media is audio:
+            lines += _audio_lines(local, payload_types, agreed.ptime_ms, agreed.direction, ours)
         else:
             lines.append(f"m={media.kind} 0 {media.proto} {' '.join(media.formats)}")
     return _text(lines), agreed
 
 
-def offer(local: LocalMedia, *, session_id: int, version: int) -> str:
-    """Our offer: every codec of `local` in its order, and telephone-event."""
+def offer(local: LocalMedia, keys: KeyExchange, *, session_id: int, version: int) -> str:
+    """Our offer: every codec of `local` in its order, and telephone-event.
+
+    One audio line, so it has to be the one or the other: SRTP where it is required or the call has it, else
+    plain, which every peer can answer.
+    """
+    secure = local.srtp == "required" or keys.agreed is not None
     static = {codec.name: payload_type for payload_type, codec in STATIC_CODECS.items()}
     payload_types = {static[name]: Codec(name, 8000) for name in local.codecs}
     payload_types[OFFERED_TELEPHONE_EVENT_TYPE] = TELEPHONE_EVENT
     lines = list(_session_lines(local, session_id, version))
-    return _text(lines + list(_audio_lines(local, payload_types, local.ptime_ms, "sendrecv")))
+    ours = keys.offer() if secure else ()
+    return _text(lines + list(_audio_lines(local, payload_types, local.ptime_ms, "sendrecv", ours)))
 
 
-def _audio(offer: SessionDescription) -> MediaDescription:
-    if offer.audio is not None:
-        return offer.audio
-    if any(media.is_secure_audio for media in offer.media):
-        raise SdpError("SRTP not yet offered")
-    raise SdpError("no RTP/AVP audio in the offer")
+def _audio(offer: SessionDescription, policy: SrtpPolicy) -> MediaDescription:
+    audio = offer.secure_audio if crypto.wants_srtp(offer.offered, policy) else offer.audio
+    if audio is None:
+        raise SdpError("no RTP audio in the offer")
+    return audio
 
 
 def _payload_type(media: MediaDescription, preference: tuple[str, ...]) -> int:
@@ -138,9 +152,15 @@ def _session_lines(local: LocalMedia, session_id: int, version: int) -> Iterator
 
 
 def _audio_lines(
-    local: LocalMedia, payload_types: dict[int, Codec], ptime_ms: int, direction: Direction
+    local: LocalMedia,
+    payload_types: dict[int, Codec],
+    ptime_ms: int,
+    direction: Direction,
+    crypto_lines: tuple[CryptoLine, ...],
 ) -> Iterator[str]:
-    yield f"m=audio {local.rtp_port} RTP/AVP {' '.join(map(str, payload_types))}"
+    profile = "RTP/SAVP" if crypto_lines else "RTP/AVP"
+    yield f"m=audio {local.rtp_port} {profile} {' '.join(map(str, payload_types))}"
+    yield from map(CryptoLine.as_sdp, crypto_lines)
     for payload_type, codec in payload_types.items():
         yield f"a=rtpmap:{payload_type} {codec.name}/{codec.clock_rate}"
         if codec == TELEPHONE_EVENT:

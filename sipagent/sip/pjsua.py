@@ -26,7 +26,7 @@ logger = logging.getLogger("sipagent.sip")
 
 PjError: type[Exception] = pj.Error
 
-#: The wheels on PyPI are built for this many calls, and can't filter sources.
+#: The wheels on PyPI are built for this many calls, can't filter sources, and leave no SRTP to us.
 UNTUNED_MAX_CALLS = 4
 IS_TUNED = hasattr(pj, "compiledLimits")
 
@@ -107,7 +107,7 @@ class PjCall(pj.Call):  # type: ignore[misc]
 
     @_contained
     def onCallMediaState(self, prm: Any) -> None:
-        self.handler.on_media(self._stream())
+        self.handler.on_media(self._stream(), pj.remoteSdp(self.getId()) if IS_TUNED else "")
 
     @_contained
     def onCallTsxState(self, prm: Any) -> None:
@@ -256,6 +256,9 @@ def _account_config(settings: AccountSettings) -> Any:
     config = pj.AccountConfig()
     config.idUri = settings.uri
     config.mediaConfig.useLoopMedTp = True
+    if IS_TUNED:  # it has no SRTP of its own, and this lets offers of it through to us
+        config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_OPTIONAL
+        config.mediaConfig.srtpSecureSignaling = 0
     config.natConfig.sdpNatRewriteUse = 0
     config.natConfig.sipOutboundUse = 0
     config.natConfig.contactRewriteUse = 0 if settings.contact else 1

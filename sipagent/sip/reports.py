@@ -56,8 +56,12 @@ class Reports:
     def local_sdp(self) -> str | None:
         return self._sdp.next_text()
 
-    def on_media(self, stream: NegotiatedMedia | None) -> None:
-        media = self._sdp.outcome(stream)
+    def on_media(self, stream: NegotiatedMedia | None, remote_sdp: str) -> None:
+        try:
+            media = self._sdp.outcome(stream, remote_sdp)
+        except SdpError as error:
+            self._fail(error.sip_status, error.reason_code, f"the answer to our offer: {error}")
+            return
         if media is not None:
             self._has_media = True
             self._emit(MediaNegotiated(media))

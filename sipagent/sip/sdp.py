@@ -12,7 +12,8 @@ from itertools import pairwise
 from typing import Literal
 
 from sipagent.errors import SdpError
-from sipagent.sip.messages import Direction
+from sipagent.sip import crypto
+from sipagent.sip.messages import Direction, OfferedAudio
 
 MAX_BYTES = 16_384
 MAX_LINE = 1_024
@@ -75,7 +76,11 @@ class MediaDescription:
 
     @property
     def is_secure_audio(self) -> bool:
-        return self.kind == "audio" and self.port != 0 and "SAVP" in self.proto
+        return self.kind == "audio" and self.port != 0 and self.proto == "RTP/SAVP"
+
+    @property
+    def codec_names(self) -> tuple[str, ...]:
+        return tuple(codec.name for codec in self.codecs.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +89,24 @@ class SessionDescription:
 
     @property
     def audio(self) -> MediaDescription | None:
-        """The audio line that we'd answer: the first one that is not rejected and is plain RTP."""
+        """The plain audio line that we'd answer: the first one that is not rejected."""
         return next((media for media in self.media if media.is_usable_audio), None)
 
     @property
-    def codecs(self) -> tuple[str, ...]:
-        """Encoding names of the usable audio line in its order, `PCMU` and `telephone-event` among them."""
-        return () if self.audio is None else tuple(codec.name for codec in self.audio.codecs.values())
+    def secure_audio(self) -> MediaDescription | None:
+        """The same for SRTP with its keys in SDP."""
+        return next((media for media in self.media if media.is_secure_audio), None)
+
+    @property
+    def offered(self) -> OfferedAudio:
+        """What could be taken of an offer; names in the offer's order, `PCMU` and `telephone-event` among
+        them. Raises `SdpError` for a flood of crypto lines."""
+        plain, secure = self.audio, self.secure_audio
+        return OfferedAudio(
+            plain.codec_names if plain else None,
+            secure.codec_names if secure else None,
+            tuple(line.suite for line in crypto.usable(secure.crypto)) if secure else (),
+        )
 
 
 def parse(text: str) -> SessionDescription:

@@ -20,7 +20,7 @@ from sipagent.call.admission import (
 from sipagent.call.rates import CallRates, TokenBucket
 from sipagent.config import Config
 from sipagent.errors import ReasonCode
-from sipagent.sip.messages import IncomingInvite
+from sipagent.sip.messages import IncomingInvite, OfferedAudio
 
 PBX, CARRIER, SECURE, STRANGER = "192.0.2.1", "198.51.100.5", "203.0.113.7", "203.0.113.200"
 REGISTERED = {"sales": frozenset({CARRIER}), "support": frozenset({CARRIER})}
@@ -72,7 +72,8 @@ def ask(
     codecs: tuple[str, ...] | None = ("PCMU", "PCMA", "telephone-event"),
     now: float = 0.0,
 ) -> Decision:
-    return decide(request or invite(), codecs, load or Load(), config, REGISTERED, now)
+    offered = None if codecs is None else OfferedAudio(codecs)
+    return decide(request or invite(), offered, load or Load(), config, REGISTERED, now)
 
 
 def refused(decision: Decision) -> Refuse:
@@ -191,6 +192,40 @@ def test_no_common_codec_gets_488(config: Config) -> None:
     assert (refusal.sip_status, refusal.reason_code) == (488, ReasonCode.NO_COMMON_CODEC)
     assert refusal.detail == "offered G729, OPUS; pbx speaks PCMA"
     assert refusal.retry_after_s is None
+
+
+@pytest.mark.parametrize(
+    ("offered", "off", "optional", "required"),
+    [
+        (None, "late", "late", "late"),
+        (OfferedAudio(("PCMA",)), "plain RTP", "plain RTP", ReasonCode.SRTP_REQUIRED),
+        (OfferedAudio(None, ("PCMA",), ("X",)), ReasonCode.SRTP_OFF, "X", "X"),
+        (OfferedAudio(("PCMA",), ("PCMA",), ("X",)), "plain RTP", "X", "X"),
+        (
+            OfferedAudio(None, ("PCMA",)),
+            ReasonCode.SRTP_OFF,
+            ReasonCode.NO_COMMON_CRYPTO,
+            ReasonCode.NO_COMMON_CRYPTO,
+        ),
+        (OfferedAudio(("PCMA",), ("PCMU",), ("X",)), "plain RTP", *[ReasonCode.NO_COMMON_CODEC] * 2),
+    ],
+)
+def test_the_srtp_policy_of_a_trunk(
+    config: Config, offered: OfferedAudio | None, off: str, optional: str, required: str
+) -> None:
+    for policy, expected in {"off": off, "optional": optional, "required": required}.items():
+        trunk = config.trunks["pbx"].model_copy(update={"srtp": policy})
+        asked = config.model_copy(update={"trunks": {"pbx": trunk}})
+        decision = decide(invite(), offered, Load(), asked, {}, 0.0)
+        if isinstance(decision, Refuse):
+            assert (decision.sip_status, decision.reason_code) == (488, expected)
+        else:
+            said = {result.rule: result.detail for result in decision.trail}["srtp"]
+            assert said.startswith(expected)
+
+
+def test_route_test_can_offer_srtp(config: Config) -> None:
+    assert refused(route_test(config, PBX, "100", codecs=("PCMA",), srtp=True)).reason_code == "srtp_off"
 
 
 def test_the_reason_header_names_the_rule(config: Config) -> None:

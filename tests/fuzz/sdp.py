@@ -7,12 +7,14 @@ from ipaddress import IPv6Address, ip_address
 
 from sipagent.errors import NoCommonCodec, SdpError
 from sipagent.sip import negotiation, sdp
+from sipagent.sip.crypto import KeyExchange
 from sipagent.sip.exchange import SdpExchange
-from sipagent.sip.messages import LocalMedia, NegotiatedMedia
+from sipagent.sip.messages import LocalMedia, NegotiatedMedia, SrtpPolicy
 
+POLICIES: dict[str, SrtpPolicy] = {"198.51.100.1": "optional", "2001:db8::1": "off", "127.0.0.1": "required"}
 LOCALS = tuple(
-    LocalMedia(address=address, rtp_port=20000, rtcp_port=20001, codecs=("PCMU", "PCMA"))
-    for address in ("198.51.100.1", "2001:db8::1", "127.0.0.1")
+    LocalMedia(address, rtp_port=20000, rtcp_port=20001, codecs=("PCMU", "PCMA"), srtp=policy)
+    for address, policy in POLICIES.items()
 )
 OUR_LINES = 600
 """What our own lines may add to those of an offer, in bytes."""
@@ -25,7 +27,8 @@ def sdp_offer(data: bytes) -> None:
         offer = sdp.parse(text)
         for local in LOCALS:
             with contextlib.suppress(SdpError, NoCommonCodec):
-                answer, agreed = negotiation.answer(offer, local, session_id=1, version=1)
+                keys = KeyExchange(bytes)
+                answer, agreed = negotiation.answer(offer, local, keys, session_id=1, version=1)
                 assert len(answer) <= len(data) + OUR_LINES
                 _check_answer(sdp.parse(answer), offer, local, agreed)
                 _check_agreed(agreed, local)
@@ -48,7 +51,8 @@ def _check_said(exchange: SdpExchange) -> None:
     said = exchange.next_text()
     assert said is not None
     assert exchange.is_ours(said)
-    assert sdp.parse(said).audio is not None
+    description = sdp.parse(said)
+    assert description.audio or description.secure_audio
     if (agreed := exchange.outcome(None)) is not None:
         _check_agreed(agreed, LOCALS[0])
 
@@ -67,6 +71,8 @@ def _check_answer(
 
 
 def _check_agreed(agreed: NegotiatedMedia, local: LocalMedia) -> None:
+    assert agreed.srtp is None or local.srtp != "off"
+    assert agreed.srtp is not None or local.srtp != "required"
     assert agreed.codec in local.codecs
     assert 0 <= agreed.payload_type <= 127
     assert agreed.dtmf_payload_type is None or 0 <= agreed.dtmf_payload_type <= 127

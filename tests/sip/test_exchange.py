@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from sipagent.errors import NoCommonCodec
+from sipagent.errors import NoCommonCodec, SdpError, SrtpRequired
 from sipagent.sip import sdp
 from sipagent.sip.exchange import SdpExchange
 from sipagent.sip.messages import LocalMedia, NegotiatedMedia
@@ -34,7 +36,7 @@ def test_to_an_offer_of_ours_the_peer_has_the_last_word() -> None:
     exchange = SdpExchange(LOCAL)
     text = exchange.next_text()
     assert text is not None
-    assert sdp.parse(text).codecs == ("PCMU", "PCMA", "telephone-event")
+    assert sdp.parse(text).offered.plain == ("PCMU", "PCMA", "telephone-event")
     assert exchange.outcome(FROM_PJMEDIA) == FROM_PJMEDIA
 
 
@@ -58,6 +60,67 @@ def test_an_offer_that_is_refused_changes_nothing() -> None:
     with pytest.raises(NoCommonCodec):
         exchange.receive(G722_ALONE)
     assert exchange.outcome(None) == agreed
+
+
+# --- SRTP -------------------------------------------------------------------------------------------
+
+WITH_SRTP = replace(LOCAL, srtp="required")
+SRTP_WITH_ANOTHER_KEY = offers.SRTP_ALONE.replace("inline:d0", "inline:AA")
+
+
+def test_keys_stay_through_a_hold_and_change_with_the_peers() -> None:
+    exchange = SdpExchange(WITH_SRTP)
+    _, first = exchange.answer(offers.SRTP_ALONE, WITH_SRTP)
+    _, held = exchange.answer(offers.SRTP_ALONE + "a=sendonly\r\n", WITH_SRTP)
+    _, renewed = exchange.answer(SRTP_WITH_ANOTHER_KEY, WITH_SRTP)
+    assert (held.direction, held.srtp) == ("recvonly", first.srtp)
+    assert first.srtp is not None
+    assert renewed.srtp is not None
+    assert renewed.srtp.receive_key != first.srtp.receive_key
+    assert renewed.srtp.send_key != first.srtp.send_key
+
+
+def test_a_refused_downgrade_changes_nothing() -> None:
+    optional = replace(LOCAL, srtp="optional")
+    exchange = SdpExchange(optional)
+    _, agreed = exchange.answer(offers.SRTP_ALONE, optional)
+    with pytest.raises(SrtpRequired):
+        exchange.receive(offers.STATIC_TYPES_ALONE)
+    assert exchange.outcome(None) == agreed
+    assert exchange.answer(offers.SRTP_ALONE, optional)[1].srtp == agreed.srtp
+
+
+def test_a_plain_call_may_become_a_secure_one() -> None:
+    optional = replace(LOCAL, srtp="optional")
+    exchange = SdpExchange(optional)
+    assert exchange.answer(offers.STATIC_TYPES_ALONE, optional)[1].srtp is None
+    assert exchange.answer(offers.SRTP_ALONE, optional)[1].srtp is not None
+
+
+def test_the_key_in_an_answer_to_our_offer_is_taken_from_the_peers_sdp() -> None:
+    exchange = SdpExchange(WITH_SRTP)
+    ours = exchange.next_text()
+    assert ours is not None
+    offered = sdp.parse(ours).secure_audio
+    assert offered is not None
+    tag = next(value.split()[0] for value in offered.crypto if "HMAC_SHA1_80" in value)
+    media = exchange.outcome(FROM_PJMEDIA, offers.SRTP_ALONE.replace("crypto:1", f"crypto:{tag}"))
+    assert media is not None
+    assert media.srtp is not None
+    assert media.srtp.suite == "AES_CM_128_HMAC_SHA1_80"
+    again = exchange.next_text()
+    assert again is not None
+    assert again.count("a=crypto") == 1
+
+
+@pytest.mark.parametrize(
+    "remote", ["", offers.STATIC_TYPES_ALONE, offers.SRTP_ALONE, offers.SRTP_ALONE[:-20]]
+)
+def test_an_answer_to_our_srtp_without_a_key_is_an_error(remote: str) -> None:
+    exchange = SdpExchange(WITH_SRTP)
+    exchange.next_text()
+    with pytest.raises(SdpError):
+        exchange.outcome(FROM_PJMEDIA, remote)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from tests.sip import offers
     ],
 )
 def test_codecs_of_real_offers(offer: str, codecs: tuple[str, ...]) -> None:
-    assert sdp.parse(offer).codecs == codecs
+    assert sdp.parse(offer).offered.plain == (codecs or None)
 
 
 def test_a_media_line_with_all_it_says() -> None:
