@@ -40,14 +40,15 @@ class DigitReceiver:
     def __init__(self, clock_hz: int = 8000) -> None:
         self._clock_hz = clock_hz
         self._press: _Press | None = None
-        self._last_over: int | None = None
+        self._last_over: tuple[int, int] | None = None
+        """Event and timestamp of the last press that was reported."""
 
     def receive(self, payload: bytes, timestamp: int, now: float) -> list[DigitReceived]:
         """The digits that this packet completes. Malformed payloads and other events say nothing."""
         if len(payload) < _PAYLOAD.size:
             return []
         event, flags, duration = _PAYLOAD.unpack_from(payload)
-        if event > FLASH_EVENT or self._is_old(timestamp):
+        if event > FLASH_EVENT or self._is_old(event, timestamp):
             return []
         over = self._follow(event, timestamp, duration, now)
         if flags & _END:
@@ -69,10 +70,18 @@ class DigitReceiver:
         """When the current press is over unless another packet comes."""
         return None if self._press is None else self._press.heard_at + LOST_END_S
 
-    def _is_old(self, timestamp: int) -> bool:
+    def _is_old(self, event: int, timestamp: int) -> bool:
+        """Whether a packet says nothing new: it is late, or goes on with a press that was taken for over."""
         if self._press is not None:
             return timestamp_delta(timestamp, self._press.timestamp) < 0
-        return self._last_over is not None and timestamp_delta(timestamp, self._last_over) <= 0
+        if self._last_over is None:
+            return False
+        last_event, last = self._last_over
+        since = timestamp_delta(timestamp, last)
+        if event == last_event and since == MAX_DURATION:
+            self._last_over = event, timestamp
+            return True
+        return since <= 0
 
     def _follow(self, event: int, timestamp: int, duration: int, now: float) -> list[DigitReceived]:
         press = self._press
@@ -93,16 +102,18 @@ class DigitReceiver:
         press, self._press = self._press, None
         if press is None:
             return []
-        self._last_over = press.timestamp
+        self._last_over = press.event, press.timestamp
         digit = "flash" if press.event == FLASH_EVENT else DIGITS[press.event]
         return [DigitReceived(digit, (press.earlier + press.duration) * 1000 // self._clock_hz)]
 
 
 class EventPacket(NamedTuple):
-    """One packet of a press, for one frame's slot. All of a press bear the timestamp of its first."""
+    """One packet of a press, for one frame's slot. It bears the timestamp of its segment, `offset`
+    after that of the press: 0 unless that is longer than MAX_DURATION."""
 
     payload: bytes
     first: bool
+    offset: int = 0
 
 
 class DigitSender:
@@ -129,10 +140,12 @@ class DigitSender:
 
 
 def _packets(event: int, duration_ms: int, slot_ms: int, clock_hz: int) -> Iterator[EventPacket]:
-    total = min(duration_ms * clock_hz // 1000, MAX_DURATION)
+    total = duration_ms * clock_hz // 1000
     slot = slot_ms * clock_hz // 1000
-    for index, duration in enumerate(range(slot, total, slot)):
-        yield EventPacket(_PAYLOAD.pack(event, DEFAULT_VOLUME, duration), index == 0)
+    for pressed in range(slot, total, slot):
+        offset = (pressed - 1) // MAX_DURATION * MAX_DURATION
+        yield EventPacket(_PAYLOAD.pack(event, DEFAULT_VOLUME, pressed - offset), pressed == slot, offset)
+    offset = max(total - 1, 0) // MAX_DURATION * MAX_DURATION
     for repeat in range(END_REPEATS):
         first = total <= slot and repeat == 0
-        yield EventPacket(_PAYLOAD.pack(event, _END | DEFAULT_VOLUME, total), first)
+        yield EventPacket(_PAYLOAD.pack(event, _END | DEFAULT_VOLUME, total - offset), first, offset)

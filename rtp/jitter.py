@@ -3,7 +3,10 @@
 A voice model needs no playout clock, so a packet in order is handed over at once. Only a gap waits, at most
 for the current depth, and then becomes a `Hole` of the missing length. The depth follows the measured jitter.
 When nothing arrives at all (DTX, hold, an outage), silence is handed out at the pace of the clock, because
-the model's turn detection has to hear it. A clocked variant, for another phone, would have the same methods.
+the model's turn detection has to hear it. For another phone, rtp.playclock reads the same buffer by a clock.
+
+A packet that was overtaken before the first one was handed over can't be played without delaying every call's
+first packet; it counts as late. If nobody has popped the first yet, as in clocked mode, it is put before it.
 """
 
 from collections import deque
@@ -35,7 +38,7 @@ class JitterCounts:
     lost: int = 0
     """Given up as missing and not seen since."""
     late: int = 0
-    """Came after they had been given up."""
+    """Came after they had been given up, or after a later one had begun the stream."""
     duplicate: int = 0
     reordered: int = 0
     """Out of order, but in time."""
@@ -65,6 +68,7 @@ class JitterBuffer:
         self._stall_s = config.stall_ms / 1000
         self._ready: deque[_Arrival] = deque()
         self._waiting: dict[int, _Arrival] = {}
+        self._first = 0
         self._next: int | None = None
         self._restarts = 0
         self._gap_until = 0.0
@@ -87,7 +91,7 @@ class JitterBuffer:
                 self.counts.reordered += 1
                 self._drain()
         elif extended < self._next:
-            self._count_past(extended, now)
+            self._take_past(extended, _Arrival(packet, samples, now))
         else:
             self._hold(extended, _Arrival(packet, samples, now))
 
@@ -123,6 +127,10 @@ class JitterBuffer:
             return self._gap_until
         return self.timeline.fill_at(self._stall_s) if self.timeline.started else None
 
+    def end_wait(self, now: float) -> None:
+        """Let an open gap wait no longer: its audio is due."""
+        self._gap_until = min(self._gap_until, now)
+
     def restart(self) -> None:
         """Take the next packet as the beginning of a new numbering (new SSRC) on the same timeline."""
         self.sequence.force_restart()
@@ -133,7 +141,7 @@ class JitterBuffer:
             self._append(self._waiting.pop(waiting))
         self._given_up.clear()
         self._restarts = self.sequence.restarts
-        self._next = extended
+        self._first = self._next = extended
         self._append(arrival)
 
     def _append(self, arrival: _Arrival) -> None:
@@ -180,14 +188,30 @@ class JitterBuffer:
         self._waiting[first] = self._waiting[first]._replace(lost_before=lost)
         self._drain()
 
-    def _count_past(self, extended: int, now: float) -> None:
+    def _take_past(self, extended: int, arrival: _Arrival) -> None:
+        """A packet whose place has been passed; it can still go before a first one that nobody has popped."""
         since = self._given_up.pop(extended, None)
         if since is None:
-            self.counts.duplicate += 1
+            if extended >= self._first:
+                self.counts.duplicate += 1
+            elif self._ready and self._ready[0].begins:
+                self._begin_before(extended, arrival)
+            else:
+                self.counts.late += 1
             return
+        now = arrival.at
         self.counts.late += 1
         self.counts.lost -= 1
         self.depth.missed_by(1000 * (now - since), now)
+
+    def _begin_before(self, extended: int, arrival: _Arrival) -> None:
+        for place, ready in enumerate(self._ready, self._first):
+            self._waiting[place] = ready._replace(begins=False)
+        self._ready.clear()
+        self._first = self._next = extended
+        self._append(arrival._replace(begins=True))
+        self.counts.reordered += 1
+        self._drain()
 
     def _hole_before(self, arrival: _Arrival) -> Hole | None:
         if arrival.begins:

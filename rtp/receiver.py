@@ -63,11 +63,11 @@ class Receiver:
 
     def configure(self, params: RtpParams) -> None:
         """Take what was negotiated, at first or by a re-INVITE. The latch is told separately."""
-        self._law = Law(params.codec)
-        self._laws = STATIC_LAWS | {params.payload_type: self._law}
+        self.law = Law(params.codec)
+        self._laws = STATIC_LAWS | {params.payload_type: self.law}
         self._event_type = params.receive_dtmf_payload_type or params.dtmf_payload_type
         self._wanted = params.receives
-        self._filler.configure(self._law)
+        self._filler.configure(self.law)
 
     def receive(self, data: bytes, addr: Address, now: float) -> None:
         """Take one RTP datagram; nothing in it can raise."""
@@ -100,6 +100,15 @@ class Receiver:
         payload = self._in_law(piece)
         self._filler.hear(payload, piece.timestamp)
         return Frame(payload)
+
+    @property
+    def pausing(self) -> bool:
+        """Whether the sender said that it would fall silent, and has not been heard since."""
+        return self._filler.pausing
+
+    def pause(self, samples: int) -> bytes:
+        """What to hear while it is silent."""
+        return self._filler.pause(samples)
 
     def handle_timer(self, now: float) -> None:
         """Report a digit whose end was lost."""
@@ -212,6 +221,6 @@ class Receiver:
         return Concealed(self._filler.conceal(hole.samples, following), lost=True)
 
     def _in_law(self, packet: RtpPacket) -> bytes:
-        if self._laws.get(packet.payload_type, self._law) is self._law:
+        if self._laws.get(packet.payload_type, self.law) is self.law:
             return packet.payload
-        return g711.FROM_OTHER_LAW[self._law](packet.payload)
+        return g711.FROM_OTHER_LAW[self.law](packet.payload)

@@ -121,12 +121,13 @@ class Sender:
         return [datagram]
 
     def _next_event_packet(self, now: float) -> bytes:
-        payload, first = self._digits.next_packet()
+        payload, first, offset = self._digits.next_packet()
         if first:
             self._keep_up(now, self._slot)
             self._event_timestamp = self.timestamp
         self._sent += self._slot
-        return self._datagram(self._press_type, self._event_timestamp, payload, first)
+        timestamp = (self._event_timestamp + offset) & 0xFFFFFFFF
+        return self._datagram(self._press_type, timestamp, payload, first)
 
     def _keep_up(self, now: float, frame: int) -> bool:
         """Skip whole frames of timestamps if the clock is far ahead; also true for the first packet."""

@@ -42,7 +42,10 @@ class SequenceTracker:
             self._confirming = None
             return self.highest
         if step > _MASK_16 + 1 - MAX_MISORDER:
-            return self.highest + step - (_MASK_16 + 1)
+            earlier = self.highest + step - (_MASK_16 + 1)
+            if not self.restarts:
+                self._base = min(self._base, earlier)
+            return earlier
         if sequence == self._confirming:
             return self._restart(sequence)
         self._confirming = (sequence + 1) & _MASK_16

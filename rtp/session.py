@@ -8,6 +8,7 @@ from rtp.events import RtpEvent
 from rtp.frames import Concealed, Frame
 from rtp.packet import is_rtcp, is_stun
 from rtp.params import Direction, JitterConfig, RtpParams
+from rtp.playclock import PlayClock
 from rtp.receiver import Receiver
 from rtp.reporter import Reporter
 from rtp.sender import Sender
@@ -38,6 +39,7 @@ class RtpSession:
     ) -> None:
         rng = rng or SystemRandom()
         self.inbound = Receiver(params, jitter)
+        self._clock = PlayClock(self.inbound)
         self.outbound = Sender(params, rng)
         self._reporter = Reporter(self.outbound, self.inbound.reception, rng, now, unix_offset_s)
         self._reporter.configure(params)
@@ -66,6 +68,11 @@ class RtpSession:
     def pop_frame(self, now: float) -> Frame | Concealed | None:
         """The next piece of the caller's audio, in the negotiated law; to be called until None."""
         return self.inbound.pop(now)
+
+    def play_frame(self, samples: int, now: float) -> Frame | Concealed | None:
+        """Instead of pop_frame(), to feed another phone: so much audio on each tick of the listener's clock,
+        after a constant delay. None before the first packet has waited for the jitter buffer's depth."""
+        return self._clock.pop(samples, now)
 
     @property
     def may_send(self) -> bool:
@@ -124,6 +131,7 @@ class RtpSession:
         """Take what a re-INVITE negotiated. A new remote address opens the source lock; the same keeps it."""
         self._params = params
         self.inbound.configure(params)
+        self._clock.configure()
         self.inbound.latch.expect(params.remote_rtp, now)
         self.outbound.configure(params)
         self._reporter.configure(params)
@@ -137,7 +145,9 @@ class RtpSession:
         reporter, inbound = self._reporter, self.inbound.report(now)
         one_way_ms = (reporter.rtt_ms or 0.0) / 2 + self._params.ptime_ms
         score = round(mos(inbound.loss_percent, one_way_ms + inbound.jitter_mean_ms), 2)
-        inbound = replace(inbound, mos=score, foreign_rtcp=reporter.foreign, stun=self._stun)
+        inbound = replace(
+            self._clock.add_to(inbound), mos=score, foreign_rtcp=reporter.foreign, stun=self._stun
+        )
         return RtpReport(inbound, reporter.outbound_report(self._unsent, one_way_ms), reporter.rtt_ms)
 
     def _queue_rtcp(self, data: bytes) -> None:

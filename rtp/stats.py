@@ -129,6 +129,13 @@ class InboundReport:
     comfort_noise_ms: float = 0.0
     stretched_ms: float = 0.0
     """Silence put in the place of audio that came after all."""
+    starved_ms: float = 0.0
+    """In clocked mode: invented because nothing had come by the time it was due."""
+    inserted_ms: float = 0.0
+    """In clocked mode: invented to follow the sender's clock, or a growing jitter."""
+    dropped_ms: float = 0.0
+    playout_delay_ms: float | None = None
+    """In clocked mode: from arrival to playout."""
     jitter_mean_ms: float = 0.0
     jitter_max_ms: float = 0.0
     buffer_depth_ms: float = 0.0

@@ -61,6 +61,11 @@ class Timeline:
         """Whether any audio was handed out."""
         return self._frame > 0
 
+    @property
+    def newest(self) -> tuple[float, int]:
+        """When the last audio that was handed out had arrived, and how much it was."""
+        return self._audio_at, self._frame
+
     def rebase(self) -> None:
         """Take the next packet's timestamp as it is (a new SSRC or numbering)."""
         self._expected = None

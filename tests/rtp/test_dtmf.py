@@ -2,6 +2,8 @@ from random import Random
 from struct import pack
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rtp.dtmf import DIGITS, LOST_END_S, DigitReceiver, DigitSender
 from rtp.events import DigitReceived
@@ -113,7 +115,7 @@ def sent(digit: str, duration_ms: int) -> list[tuple[bytes, bool]]:
     sender.press(digit, duration_ms, slot_ms=20)
     packets = []
     while sender.busy:
-        packets.append(tuple(sender.next_packet()))
+        packets.append(tuple(sender.next_packet()[:2]))
     return packets
 
 
@@ -142,3 +144,48 @@ def test_what_is_sent_is_received() -> None:
             (payload, index * 3200, index * 0.4 + 0.02 * n) for n, (payload, _) in enumerate(sent(digit, 90))
         ]
     assert receive(wire) == [DigitReceived(digit, 90) for digit in DIGITS]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    digits=st.text(DIGITS, min_size=1, max_size=8),
+    duration_ms=st.sampled_from([40, 60, 100, 700, 9000, 17_000]),
+    data=st.data(),
+)
+def test_each_digit_once_and_in_order_whatever_is_lost_or_repeated(
+    digits: str, duration_ms: int, data: st.DataObject
+) -> None:
+    wire: Wire = []
+    timestamp, at = data.draw(st.integers(0, 2**32 - 1)), 0.0
+    for digit in digits:
+        packets = sent_wire(digit, duration_ms, timestamp, at)
+        survivor = data.draw(st.integers(0, len(packets) - 1))
+        lost_from = data.draw(st.integers(0, len(packets)))
+        lost_to = data.draw(st.integers(lost_from, len(packets)))
+        kept = [packet for n, packet in enumerate(packets) if n == survivor or not lost_from <= n < lost_to]
+        wire += kept + kept[-1:] * data.draw(st.integers(0, 3))
+        timestamp = (timestamp + duration_ms * 8 + 40 * 8) & 0xFFFFFFFF
+        at = packets[-1][2] + 0.02
+    assert text(receive(wire, until=at + 1)) == digits
+
+
+def sent_wire(digit: str, duration_ms: int, timestamp: int, at: float) -> Wire:
+    """A press by our own sender, of any number of segments."""
+    sender = DigitSender()
+    sender.press(digit, duration_ms, slot_ms=20)
+    wire: Wire = []
+    while sender.busy:
+        packet = sender.next_packet()
+        wire.append((packet.payload, (timestamp + packet.offset) & 0xFFFFFFFF, at))
+        at += 0.02
+    return wire
+
+
+def test_a_long_press_is_sent_in_segments() -> None:
+    assert receive(sent_wire("3", 20_000, 0, 0.0)) == [DigitReceived("3", 20_000)]
+
+
+def test_a_press_that_was_taken_for_over_goes_on_unreported() -> None:
+    wire = sent_wire("3", 20_000, 0, 0.0)
+    late = [(payload, timestamp, at + (1.0 if at > 5 else 0.0)) for payload, timestamp, at in wire]
+    assert text(receive(late)) == "3"
