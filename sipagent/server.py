@@ -63,6 +63,7 @@ class Server:
             workers=self._workers,
             calls=self._log,
             metrics=self._metrics,
+            addresses=self._sip.addresses,
             registered_sources=self._registered_sources,
             watch=log_event,
         )

@@ -11,6 +11,7 @@ from sipagent.call.load import CallLoad
 from sipagent.call.log import CallLog
 from sipagent.config import Config
 from sipagent.metrics import Metrics
+from sipagent.sip.public_address import PublicAddresses
 from sipagent.worker.supervisor import Supervisor
 
 
@@ -24,5 +25,6 @@ class House:
     workers: Supervisor
     calls: CallLog
     metrics: Metrics
+    addresses: PublicAddresses
     registered_sources: Callable[[], Mapping[str, frozenset[str]]]
     watch: Callable[[events.Event], None]

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from rtp.params import SrtpParams
 from rtp.ports import PortPair, PortsExhausted
@@ -19,6 +20,7 @@ from sipagent.call import admission
 from sipagent.call.admission import Admit, Refuse
 from sipagent.call.house import House
 from sipagent.call.origin import trunk_of
+from sipagent.call.place import local_media
 from sipagent.call.state import State, next_state
 from sipagent.config import TrunkConfig
 from sipagent.errors import EndReason, NoRtpPort, NoWorker, ReasonCode, SdpError
@@ -36,7 +38,6 @@ from sipagent.sip.messages import (
     RejectedInvite,
     SipEvent,
 )
-from sipagent.sip.route import local_address_towards
 from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.supervisor import LegHandle
 
@@ -63,6 +64,7 @@ class CallSession:
         decision = self._decide()
         self._decision = decision
         self._trunk = decision.trunk.name if decision.trunk else ""
+        self._symmetric_rtp = decision.trunk.symmetric_rtp if decision.trunk else True
         received = call_received(call_id, self._invite, self._trunk, self._began)
         self._story = house.calls.story(received)
         self._publish(received)
@@ -116,7 +118,7 @@ class CallSession:
             with self._rtp_ports() as pair:
                 local = await self._open_leg(admitted, pair)
                 await self._converse(local, self._max_duration_s(admitted))
-        except (NoRtpPort, NoWorker) as error:
+        except (NoRtpPort, NoWorker, SdpError) as error:
             self._refuse(error.sip_status, error.reason_code, str(error))
         finally:
             hearing.cancel()
@@ -197,9 +199,7 @@ class CallSession:
 
     async def _open_leg(self, admitted: Admit, pair: PortPair) -> LocalMedia:
         config, trunk, agent = self._house.config, admitted.trunk, admitted.agent
-        address = config.public_address_of(trunk)
-        if address == "auto":
-            address = local_address_towards(self._invite.source_ip)
+        local = await local_media(self._house, trunk, self._invite, pair)
         record = trunk.record if trunk.record is not None else agent.record
         recording = self._house.calls.recording_path(self.call_id) if record else None
         order = OpenLeg(
@@ -213,7 +213,7 @@ class CallSession:
         sockets = (pair.rtp_sock, pair.rtcp_sock)
         self._leg = self._house.workers.open_leg(order, sockets, self._inbox.put_nowait)
         await self._story.open(recording)
-        return LocalMedia(address, pair.port, pair.port + 1, trunk.codecs, trunk.ptime_ms, trunk.srtp)
+        return local
 
     def _expected_codec(self, trunk: TrunkConfig) -> str:
         if self._invite.offer is None:
@@ -244,7 +244,12 @@ class CallSession:
             )
         if suite is not None and self._invite.transport != "tls":
             log.warning("srtp_keys_in_clear", transport=self._invite.transport)
-        self._leg.start(rtp_params(media))
+        params = replace(
+            rtp_params(media),
+            strict_source=not self._symmetric_rtp,
+            signalling_host=self._invite.source_ip,
+        )
+        self._leg.start(params)
 
     def _digit(self, event: InfoDigit) -> None:
         assert self._leg is not None

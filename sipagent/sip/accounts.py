@@ -6,6 +6,7 @@ pjsip refreshes a registration that stands; after a failure we decide when to tr
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from collections.abc import Callable
 from sipagent.events import TrunkStateChanged
 from sipagent.sip.pjsua import PjAccount, PjError, reason
 from sipagent.sip.settings import AccountSettings
+
+logger = logging.getLogger("sipagent.sip")
 
 LONGEST_RETRY_S = 60.0
 #: The registrar understood us and said no: asking often won't help, and gets addresses banned.
@@ -116,6 +119,15 @@ class Account:
     def keep_registered(self, trunk: str, on_change: Callable[[TrunkStateChanged], None]) -> None:
         self.registration = Registration(trunk, self.pj, on_change)
         self.registration.start()
+
+    def move(self, settings: AccountSettings) -> None:
+        """Our address has changed: take up the settings with the new one, and let the registrar know."""
+        try:
+            self.pj.change(settings)
+        except PjError as error:
+            logger.error("%s: our new address can't be said: %s", settings.uri, reason(error))
+        if self.registration is not None:
+            self.registration.start()
 
     def on_incoming(self, call_id: int, source: str, message: str) -> None:
         self._on_incoming(self, call_id, source, message)

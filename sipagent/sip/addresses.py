@@ -27,8 +27,8 @@ _THIS_NETWORK = IPv4Network("0.0.0.0/8")
 class Surroundings:
     """Where we are as a trunk's peers see us, and where they are.
 
-    `addresses` are ours and `ports` those that we receive on; `broadcasts` mean all hosts of a network that we
-    are in. `peers` are the networks that the trunk's requests may come from: one of loopback or link-local
+    `addresses` are ours and `ports` those that we receive on; `broadcasts` mean all hosts of a network that
+    we are in. `peers` are the networks that the trunk's requests may come from: one of loopback or link-local
     addresses makes the trunk a local one.
     """
 

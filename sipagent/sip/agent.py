@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
-from sipagent.config import Config
+from sipagent.config import Config, TrunkConfig
 from sipagent.errors import ConfigError
 from sipagent.events import TrunkStateChanged
 from sipagent.sip import pjsua
@@ -15,7 +15,8 @@ from sipagent.sip.call import Calls, SipCall
 from sipagent.sip.invite import parse_invite, rejected_invite, split_address
 from sipagent.sip.messages import LocalMedia, RejectedInvite
 from sipagent.sip.pjsua import PjError, Stack
-from sipagent.sip.settings import STRANGERS, over, settings_for
+from sipagent.sip.public_address import PublicAddresses
+from sipagent.sip.settings import STRANGERS, AccountSettings, over, settings_for
 from sipagent.sip.sources import Network, Sources
 
 logger = logging.getLogger("sipagent.sip")
@@ -41,6 +42,7 @@ class SipAgent:
         on_rejected: Callable[[RejectedInvite], None] = lambda rejected: None,
     ) -> None:
         self.max_calls = pjsua.max_calls()
+        self.addresses = PublicAddresses(config)
         self._config = config
         self._on_invite = on_invite
         self._on_trunk = on_trunk
@@ -54,7 +56,7 @@ class SipAgent:
 
     async def start(self) -> None:
         """Listen, and begin to register. Raises `ConfigError` for a listener or secret that can't be used."""
-        await self._sources.refresh()
+        await asyncio.gather(self._sources.refresh(), self.addresses.refresh())
         self._stack = Stack(self)
         if not pjsua.IS_TUNED:
             logger.warning("this pjsua2 carries %d calls and answers every source", self.max_calls)
@@ -68,6 +70,7 @@ class SipAgent:
         self._tasks = [
             asyncio.create_task(_poll(self._stack, self._calls)),
             asyncio.create_task(_follow(self._sources)),
+            asyncio.create_task(self._follow_addresses()),
         ]
 
     async def stop(self) -> None:
@@ -149,11 +152,27 @@ class SipAgent:
         _filter(self._sources)
         self._strangers = Account(STRANGERS, self._incoming)
         for name, trunk in self._config.trunks.items():
-            public_address = self._config.public_address_of(trunk)
-            settings = settings_for(trunk, self._config.sip.listener(trunk.transport), public_address)
+            settings = self._settings(trunk)
             account = self._accounts[name] = Account(settings, self._incoming)
             if settings.registrar:
                 account.keep_registered(name, self._on_trunk)
+
+    def _settings(self, trunk: TrunkConfig) -> AccountSettings:
+        return settings_for(
+            trunk,
+            self._config.sip.listener(trunk.transport),
+            self.addresses.of(trunk),
+            is_discovered=self._config.stun_server_of(trunk) is not None,
+        )
+
+    async def _follow_addresses(self) -> None:
+        """Where our own address has changed, say so to the registrar and in every Contact from now on."""
+        while True:
+            await asyncio.sleep(self._config.stun_refresh_s)
+            for name in sorted(await self.addresses.refresh()):
+                trunk = self._config.trunks[name]
+                logger.warning("trunk %s: our public address is now %s", name, self.addresses.of(trunk))
+                self._accounts[name].move(self._settings(trunk))
 
     def _incoming(self, account: Account, call_id: int, source: str, message: str) -> None:
         call = self._calls.new(parse_invite(message, *split_address(source)))

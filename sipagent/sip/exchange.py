@@ -64,10 +64,12 @@ class SdpExchange:
         """What was agreed, if it was by an answer of ours; else `stream`, pjmedia's view of the peer's.
 
         The peer's key is then in its answer, `remote`. Raises `SdpError` if it answered SRTP with something
-        else.
+        else, or with an address that we must not send to.
         """
         if self._agreed is not None or stream is None:
             return self._agreed
+        if self.local is not None:
+            negotiation.check_remote(stream, self.local)
         if not self._offered_srtp:
             return stream
         audio = sdp.parse(remote).secure_audio

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sipagent.errors import ReasonCode
+from sipagent.sip.addresses import Surroundings
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Transport = Literal["udp", "tcp", "tls"]
@@ -14,7 +15,10 @@ SrtpPolicy = Literal["off", "optional", "required"]
 
 @dataclass(frozen=True, slots=True)
 class LocalMedia:
-    """Where we receive RTP: the address that SDP will say, and what we're ready to speak, best first."""
+    """Where we receive RTP: the address that SDP will say, and what we're ready to speak, best first.
+
+    `around` says where we must not send to.
+    """
 
     address: str
     rtp_port: int
@@ -22,6 +26,7 @@ class LocalMedia:
     codecs: tuple[str, ...]
     ptime_ms: int = 20
     srtp: SrtpPolicy = "off"
+    around: Surroundings = field(default_factory=Surroundings)
 
 
 @dataclass(frozen=True, slots=True)

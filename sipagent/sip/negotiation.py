@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 
 from sipagent.errors import NoCommonCodec, SdpError
 from sipagent.sip import crypto
+from sipagent.sip.addresses import IpAddress, media_address
 from sipagent.sip.crypto import CryptoLine, KeyExchange
 from sipagent.sip.messages import Direction, LocalMedia, NegotiatedMedia, SrtpPolicy
 from sipagent.sip.sdp import STATIC_CODECS, Codec, MediaDescription, SessionDescription
@@ -15,8 +16,6 @@ from sipagent.sip.sdp import STATIC_CODECS, Codec, MediaDescription, SessionDesc
 TELEPHONE_EVENT = Codec("telephone-event", 8000)
 OFFERED_TELEPHONE_EVENT_TYPE = 101
 SHORTEST_PTIME_MS, LONGEST_PTIME_MS = 10, 60
-
-IpAddress = IPv4Address | IPv6Address
 
 _ANSWER_TO: dict[Direction, Direction] = {
     "sendrecv": "sendrecv",
@@ -30,8 +29,8 @@ _WITHOUT_SENDING: dict[Direction, Direction] = {"sendrecv": "recvonly", "sendonl
 def negotiate(media: MediaDescription, local: LocalMedia) -> NegotiatedMedia:
     """What an answer to this audio line comes to, but for keys. Raises `NoCommonCodec`, `SdpError`."""
     payload_type = _payload_type(media, local.codecs)
-    address = _remote_address(media.address, local.address)
-    rtcp_address, rtcp_port = _remote_rtcp(media, address, local.address)
+    address = _remote_rtp(media, local)
+    rtcp_address, rtcp_port = _remote_rtcp(media, address, local)
     return NegotiatedMedia(
         codec=media.codecs[payload_type].name,
         payload_type=payload_type,
@@ -116,29 +115,29 @@ def _direction(media: MediaDescription, address: IpAddress) -> Direction:
     return _WITHOUT_SENDING.get(ours, ours) if address.is_unspecified else ours
 
 
-def _remote_address(text: str | None, our_address: str) -> IpAddress:
-    """The address to send RTP to. One that only makes sense on our own machine or network is refused."""
-    if text is None:
+def check_offer(offer: SessionDescription, local: LocalMedia) -> None:
+    """See that every address in an offer may be sent to. Raises `BadMediaAddress`, `SdpError`."""
+    for media in offer.media:
+        if media.kind == "audio" and media.port != 0:
+            _remote_rtcp(media, _remote_rtp(media, local), local)
+
+
+def check_remote(media: NegotiatedMedia, local: LocalMedia) -> None:
+    """See that what an answer to our offer came to may be sent to. Raises `BadMediaAddress`, `SdpError`."""
+    for host, port in (media.remote_rtp, media.remote_rtcp):
+        media_address(host, port, local.address, local.around)
+
+
+def _remote_rtp(media: MediaDescription, local: LocalMedia) -> IpAddress:
+    if media.address is None:
         raise SdpError("SDP without a connection address")
-    try:
-        address = ip_address(text)
-    except ValueError:
-        raise SdpError("SDP connection address that is not an IP address") from None
-    if address.version != ip_address(our_address).version:
-        raise SdpError(f"SDP offers IPv{address.version}, we don't")
-    if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
-        raise SdpError("SDP with an IPv4-mapped address, or one of an interface")
-    if address.is_multicast or str(address) == "255.255.255.255":
-        raise SdpError("SDP with a multicast or broadcast address")
-    if address.is_loopback and not ip_address(our_address).is_loopback:
-        raise SdpError("SDP with a loopback address")
-    return address
+    return media_address(media.address, media.port, local.address, local.around)
 
 
-def _remote_rtcp(media: MediaDescription, rtp: IpAddress, our_address: str) -> tuple[IpAddress, int]:
+def _remote_rtcp(media: MediaDescription, rtp: IpAddress, local: LocalMedia) -> tuple[IpAddress, int]:
     """The address that `a=rtcp` names, or RTP's; on Linux 0.0.0.0 would be our own machine."""
     text, port = media.rtcp or (None, min(media.port + 1, 65535))
-    address = rtp if text is None else _remote_address(text, our_address)
+    address = rtp if text is None else media_address(text, port, local.address, local.around)
     return (rtp if address.is_unspecified else address), port
 
 

@@ -152,6 +152,10 @@ class PjAccount(pj.Account):  # type: ignore[misc]
         """Raises `PjError` if there is no registration to take back."""
         self.setRegistration(False)
 
+    def change(self, settings: AccountSettings) -> None:
+        """Take up other settings; pjsip registers again if they matter to it. Raises `PjError`."""
+        self.modify(_account_config(settings))
+
     @property
     def index(self) -> int:
         return int(self.getId())
@@ -261,6 +265,7 @@ def _account_config(settings: AccountSettings) -> Any:
         config.mediaConfig.srtpSecureSignaling = 0
     config.natConfig.sdpNatRewriteUse = 0
     config.natConfig.sipOutboundUse = 0
+    config.natConfig.udpKaIntervalSec = settings.keepalive_s
     config.natConfig.contactRewriteUse = 0 if settings.contact else 1
     config.sipConfig.contactForced = settings.contact
     config.sipConfig.proxies = pj.StringVector(settings.proxies)

@@ -1,8 +1,13 @@
-"""Which of our addresses a peer sees when we send to it without NAT in between."""
+"""Our own addresses, and which of them a peer sees when we send to it without NAT in between."""
 
 from __future__ import annotations
 
 import socket
+from ipaddress import ip_interface
+
+import ifaddr
+
+from sipagent.sip.addresses import Interface
 
 
 def local_address_towards(peer_ip: str) -> str:
@@ -12,3 +17,11 @@ def local_address_towards(peer_ip: str) -> str:
         sock.connect((peer_ip, 9))
         address: str = sock.getsockname()[0]
         return address
+
+
+def interfaces() -> tuple[Interface, ...]:
+    """Every address of this machine, with its network."""
+    found = (ip for adapter in ifaddr.get_adapters() for ip in adapter.ips)
+    return tuple(
+        ip_interface(f"{ip.ip if isinstance(ip.ip, str) else ip.ip[0]}/{ip.network_prefix}") for ip in found
+    )

@@ -29,28 +29,34 @@ class AccountSettings:
     expires_s: int = 300
     proxies: tuple[str, ...] = ()
     digest: Digest | None = None
+    keepalive_s: int = 15
 
 
 #: For requests from sources of no trunk, where pjsua2 can't filter them out: the call layer refuses these.
 STRANGERS = AccountSettings(uri="sip:sipagent@localhost")
 
 
-def settings_for(trunk: TrunkConfig, listen: HostPort | None, public_address: str) -> AccountSettings:
+def settings_for(
+    trunk: TrunkConfig, listen: HostPort | None, public_address: str, *, is_discovered: bool = False
+) -> AccountSettings:
     """What a trunk's configuration means to pjsua2; `listen` is the listener of its transport.
 
-    A `public_address` other than `auto` is where the peer is told to reach us.
+    A `public_address` other than `auto` is where the peer is told to reach us. If it `is_discovered`, and
+    there is a registrar, that one's view of us is better: pjsip takes its Contact from the answers.
 
     Raises `ConfigError` if its password can't be read.
     """
     registration = trunk.registration
     user = registration.username if registration else trunk.name
+    is_told_by_registrar = is_discovered and registration is not None
     contact = ""
-    if public_address != "auto" and listen is not None:
+    if public_address != "auto" and listen is not None and not is_told_by_registrar:
         contact = over(f"sip:{user}@{_bracketed(public_address)}:{listen.port}", trunk.transport)
     settings = AccountSettings(
         uri=f"sip:{user}@{_bracketed(registration.host) if registration else 'localhost'}",
         contact=contact,
         digest=_digest(trunk),
+        keepalive_s=trunk.keepalive_s,
     )
     if registration is None:
         return settings

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipagent.errors import NoCommonCodec, ReasonCode, SdpError, SrtpRequired
+from sipagent.errors import BadMediaAddress, NoCommonCodec, ReasonCode, SdpError, SrtpRequired
 from sipagent.sip import negotiation, sdp
+from sipagent.sip.addresses import Surroundings
 from sipagent.sip.crypto import KEY_BYTES, KeyExchange
 from sipagent.sip.messages import LocalMedia, NegotiatedMedia, SrtpPolicy
 from tests.sip import offers
@@ -218,10 +220,6 @@ def test_ipv6() -> None:
         ("v=0", "no RTP audio"),
         ("v=0\nm=audio 5004 RTP/AVP 0", "without a connection address"),
         (offer_with(address="peer.example"), "not an IP address"),
-        (offer_with(address="224.2.1.1"), "multicast"),
-        (offer_with(address="255.255.255.255"), "broadcast"),
-        (offer_with(address="127.0.0.1"), "loopback"),
-        (offer_with("a=rtcp:7001 IN IP4 127.0.0.1"), "loopback"),
         (offer_with(address="2001:db8::2"), "IPv6"),
     ],
 )
@@ -229,6 +227,24 @@ def test_what_is_refused(offer: str, complaint: str) -> None:
     with pytest.raises(SdpError, match=complaint) as caught:
         answer(offer)
     assert (caught.value.sip_status, caught.value.reason_code) == (488, ReasonCode.BAD_OFFER)
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        offer_with(address="224.2.1.1"),
+        offer_with(address="127.0.0.1"),
+        offer_with("a=rtcp:7001 IN IP4 127.0.0.1"),
+        offer_with("a=rtcp:20001 IN IP4 198.51.100.1"),
+    ],
+)
+def test_nothing_is_sent_where_it_must_not(offer: str) -> None:
+    around = Surroundings(frozenset({ip_address("198.51.100.1")}), (range(20_000, 20_002),))
+    local = replace(LOCAL, around=around)
+    with pytest.raises(BadMediaAddress):
+        answer(offer, local)
+    with pytest.raises(BadMediaAddress):
+        negotiation.check_offer(sdp.parse(offer), local)
 
 
 # --- SRTP -------------------------------------------------------------------------------------------

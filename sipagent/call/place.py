@@ -1,0 +1,46 @@
+"""Where a call's media is: what we say of ourselves in SDP, and where we send nothing."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from rtp.ports import PortPair
+from sipagent.call.house import House
+from sipagent.config import Config, TrunkConfig
+from sipagent.sip import negotiation, sdp
+from sipagent.sip.addresses import Network, Surroundings
+from sipagent.sip.messages import IncomingInvite, LocalMedia
+from sipagent.sip.route import interfaces
+
+
+async def local_media(house: House, trunk: TrunkConfig, invite: IncomingInvite, pair: PortPair) -> LocalMedia:
+    """What we are to a peer that calls over this trunk.
+
+    Raises `SdpError` for an offer that can't be taken, OSError without a route to the peer.
+    """
+    address = house.addresses.towards(trunk, invite.source_ip)
+    rtp_port, rtcp_port = await house.addresses.ports(trunk, pair)
+    around = Surroundings.of(
+        interfaces(),
+        address,
+        listening_ports(house.config),
+        peers(trunk, house.registered_sources().get(trunk.name, frozenset())),
+    )
+    local = LocalMedia(
+        address, rtp_port, rtcp_port, trunk.codecs, trunk.ptime_ms, srtp=trunk.srtp, around=around
+    )
+    if invite.offer is not None:
+        negotiation.check_offer(sdp.parse(invite.offer), local)
+    return local
+
+
+def listening_ports(config: Config) -> tuple[range, ...]:
+    """The UDP ports that we receive on."""
+    sip, rtp = config.sip.listen_udp, config.rtp
+    media = range(rtp.first_port, rtp.last_port + 1)
+    return (media, range(sip.port, sip.port + 1)) if sip is not None else (media,)
+
+
+def peers(trunk: TrunkConfig, registrars: frozenset[str]) -> frozenset[Network]:
+    """The networks that a trunk's requests come from."""
+    return frozenset(trunk.allowed_addresses) | frozenset(map(ip_network, registrars))
