@@ -118,8 +118,8 @@ class CallStory:
 
     async def close(self) -> None:
         """Write the record; returns when it is on disk. A recording whose worker died is completed first."""
-        path = self._recording
-        if path and self.record.recording is None and await asyncio.to_thread(recorder.repair_one, path):
+        path, lost = self._recording, self.record.end_reason == EndReason.WORKER_LOST
+        if path is not None and lost and await asyncio.to_thread(recorder.repair_one, path):
             self.record.recording = str(path)
         await asyncio.wrap_future(self._spool.append(_calls_file(time.time()), self.record))
         if self._opened:
