@@ -17,7 +17,7 @@ import pytest_asyncio
 from sipagent.simulator.realtime_options import Faults, Pattern, RealtimeOptions, Turn
 from sipagent.simulator.realtime_server import RealtimeServer
 from tests.e2e.support import sipp
-from tests.e2e.support.phone import Phone, call, phone
+from tests.e2e.support.phone import call, phone
 from tests.e2e.support.ports import free_port
 from tests.e2e.support.server import NUMBER, Server, running, write_setup
 
@@ -251,11 +251,7 @@ async def give_up_after(server: Server, delay_s: float) -> None:
         await caller.ring()
         await asyncio.sleep(delay_s)
         if (await caller.cancel()).status == 200:
-            await hang_up_after_all(caller)
-
-
-async def hang_up_after_all(caller: Phone) -> None:
-    await caller.hang_up()
+            await caller.hang_up()
 
 
 def refused(trunk: str, reason_code: str) -> str:

@@ -79,8 +79,8 @@ def write_setup(
         "logging": {"level": "debug", "full_numbers": True},
     }
     if certificate is not None:
-        names_of_files = dict(zip(("certificate_file", "key_file"), map(str, certificate), strict=True))
-        defaults["sip"] |= {"listen_tls": f"{host}:{tls}", "tls": names_of_files}
+        ours = {"certificate_file": str(certificate[0]), "key_file": str(certificate[1])}
+        defaults["sip"] |= {"listen_tls": f"{host}:{tls}", "tls": ours}
     names = defaults.keys() | sections.keys()
     _write(
         directory / "sipagent.yaml",
