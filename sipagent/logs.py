@@ -62,6 +62,8 @@ def configure(config: LoggingConfig, stream: TextIO | None = None) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=config.level.upper(), force=True)
+    # At debug it writes a line for every frame of audio, which costs more than the call.
+    logging.getLogger("websockets").setLevel(logging.INFO)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -53,6 +53,7 @@ class HttpServer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((self._listen.host, self._listen.port))
+            sock.listen()  # from here on a client waits for uvicorn instead of being refused
         except OSError:
             sock.close()
             raise
