@@ -4,8 +4,8 @@ Policy. The address that SDP announced is accepted at once, whatever is locked. 
 consistent stream on probation; its packets are kept meanwhile, so it loses little by that. Then it is locked,
 and what comes from elsewhere is foreign. How long, depends on what speaks for the source:
 
-    it goes on where the locked one stopped       0.5 s, and the locked one silent for 0.5 s
-    its host is SDP's, signalling's or the lock's 0.5 s, and the locked one silent for 2 s
+    it goes on where the locked one stopped       0.4 s, and the locked one silent for 0.5 s
+    its host is SDP's, signalling's or the lock's 0.4 s, and the locked one silent for 2 s
     nothing                                       3 s,   and the locked one silent for 5 s
 
 So a peer whose NAT gives it another port in mid-call is back after half a second, and whoever streams at our
@@ -41,14 +41,17 @@ UNSPECIFIED_HOSTS = ("0.0.0.0", "::")
 
 
 class Terms(NamedTuple):
-    """What a source has to wait for: its own probation, and the silence of the one that is locked."""
+    """What a source has to wait for: its own probation, and the silence of the one that is locked.
+
+    0.4 s of probation are short enough for what was held to find its place in the recording (`rtp.taps`).
+    """
 
     probation_s: float
     silence_s: float
 
 
-RESUMED = Terms(0.5, 0.5)
-KNOWN = Terms(0.5, 2.0)
+RESUMED = Terms(0.4, 0.5)
+KNOWN = Terms(0.4, 2.0)
 STRANGER = Terms(3.0, 5.0)
 
 

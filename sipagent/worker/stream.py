@@ -149,9 +149,16 @@ class Stream:
         self._session.receive_rtcp(data, addr, now)
 
     def _drain(self, now: float) -> None:
-        """Move what the jitter buffer lets go, holes concealed, and tell what the session noticed."""
+        """Move what the jitter buffer lets go, holes concealed, and tell what the session noticed.
+
+        It goes on in one piece, of which the last was heard now: a recording so finds the place of audio that
+        was held back.
+        """
+        frames: list[bytes] = []
         while (frame := self._session.pop_frame(now)) is not None:
-            self._caller.write(frame.payload, now)
+            frames.append(frame.payload)
+        if frames:
+            self._caller.write(b"".join(frames), now)
         while (event := self._session.next_event()) is not None:
             self._reporter.rtp(event, now)
             if isinstance(event, DigitReceived):

@@ -32,6 +32,7 @@ from sipagent.sip.messages import (
     RejectedInvite,
     SipEvent,
 )
+from sipagent.sip.public_address import PublicAddresses
 from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.supervisor import Supervisor
 from tests.rtp.test_ports import pool_of
@@ -235,6 +236,7 @@ class Exchange:
             workers=workers,
             calls=self.log,
             metrics=self.metrics,
+            addresses=PublicAddresses(self.config),
             registered_sources=dict,
             watch=self.seen.append,
         )

@@ -1,13 +1,13 @@
 """Networks of a test's own: namespaces on a switch, and routers with NAT between them. Needs root.
 
     with Internet() as net:
-        server = net.join(10)                       # an address on the switch for this process and its children
-        attacker = net.host("attacker", 66)         # a namespace on the switch
+        server = net.join(10)                   # an address on the switch for this process and its children
+        attacker = net.host("attacker", 66)     # a namespace on the switch
         home = net.router("home", 2, "10.98.1.0/24", masquerade("10.98.1.0/24"))
-        phone = home.host("phone", 5)               # a namespace behind the router
-        with phone.entered(): socket.socket()       # this socket stays in there
+        phone = home.host("phone", 5)           # a namespace behind the router
+        with phone.entered(): socket.socket()   # this socket stays in there
 
-All addresses and names hold the test's process id, so that several tests may run at once.
+Names, and the addresses on the switch, depend on the process id: several tests may run at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -103,21 +103,20 @@ class Router(Namespace):
         plug(self.name, "lan", namespace, device, address)
 
 
+Made = TypeVar("Made", bound=Namespace)
+
+
 class Internet:
     """A switch, and everything that is plugged into it. Deleted as a whole."""
 
     def __init__(self) -> None:
         self.network = IPv4Network(f"198.18.{NUMBER}.0/24")
         self._stack = ExitStack()
-        self._devices = 0
 
     def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            self._stack = undo
-            self._switch = self.namespace("switch")
-            self._switch.run("ip", "link", "add", "switch", "type", "bridge")
-            self._switch.run("ip", "link", "set", "switch", "up")
-            self._stack = undo.pop_all()
+        self._switch = self.namespace("switch")
+        self._switch.run("ip", "link", "add", "switch", "type", "bridge")
+        self._switch.run("ip", "link", "set", "switch", "up")
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -150,11 +149,12 @@ class Internet:
         return self._kept(Namespace(name))
 
     def device(self) -> str:
-        """A name for an interface of this process's own namespace."""
-        self._devices += 1
-        return f"sa{os.getpid() % 10**6}n{self._devices}"
+        """A name for an interface of this process's own namespace, which is deleted in the end."""
+        name = f"sa{os.urandom(4).hex()}"
+        self._stack.callback(run, "ip", "link", "delete", name)
+        return name
 
-    def _kept[N: Namespace](self, namespace: N) -> N:
+    def _kept(self, namespace: Made) -> Made:
         self._stack.callback(namespace.delete)
         return namespace
 

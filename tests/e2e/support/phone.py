@@ -18,8 +18,9 @@ from rtp import packet
 from rtp.dtmf import DigitSender
 from rtp.pacer import Pacer
 from sipagent.formats import CODECS, AudioFormat
+from tests.e2e.support.namespaces import Namespace
 from tests.e2e.support.server import NUMBER, Setup
-from tests.e2e.support.sip import Address, Message, Socket, request
+from tests.e2e.support.sip import Address, Message, Socket, host_port, parsed_host_port, request
 from tests.e2e.support.waiting import PATIENCE_S
 
 FRAME_MS = 20
@@ -45,6 +46,7 @@ class Options(TypedDict, total=False):
     host: str
     ptime_ms: int
     proxy: Address
+    inside: Namespace | None
 
 
 class Phone:
@@ -63,6 +65,7 @@ class Phone:
         host: str = "",
         ptime_ms: int = 20,
         proxy: Address | None = None,
+        inside: Namespace | None = None,
     ) -> None:
         self.answer: Message | None = None
         self.bye: Message | None = None
@@ -72,7 +75,9 @@ class Phone:
         self.codec = codecs[0]
         self._codecs = codecs
         self._to: Address = proxy or (setup.host, setup.sip_port)
-        self._uri = f"sip:{number}@{self._to[0]}:{self._to[1]}"
+        self._uri = f"sip:{number}@{host_port(self._to)}"
+        self._inside = inside
+        self.ssrc, self.sequence = secrets.randbits(32), secrets.randbits(16)
         self._host = host or setup.host
         self._ptime_ms = ptime_ms
         self.sip_call_id = secrets.token_hex(8)
@@ -92,8 +97,8 @@ class Phone:
     # --- signalling ---------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        self._sip = await Socket.open(self._receive_sip, (self._host, 0))
-        self._rtp = await Socket.open(self._receive_rtp, (self._host, 0))
+        self._sip = await Socket.open(self._receive_sip, (self._host, 0), self._inside)
+        self._rtp = await Socket.open(self._receive_rtp, (self._host, 0), self._inside)
 
     async def invite(self) -> Message:
         """Send an INVITE and acknowledge its final answer, which is returned."""
@@ -118,8 +123,7 @@ class Phone:
         self.answer = answer = await self._final("INVITE")
         if answer.status == 200:
             self._uri = answer["contact"].strip("<>")
-            host, _, port = self._uri.partition("@")[2].partition(";")[0].partition(":")
-            self._to = host, int(port)
+            self._to = parsed_host_port(self._uri.partition("@")[2].partition(";")[0])
         self._send("ACK", branch=self._branch if answer.status >= 300 else None)
         if answer.status == 200:
             self._talk(answer.body)
@@ -183,12 +187,13 @@ class Phone:
                 self.ended.set()
 
     def _offer(self) -> str:
+        here = f"IN IP{6 if ':' in self._host else 4} {self._host}"
         types = " ".join(str(PAYLOAD_TYPES[codec]) for codec in self._codecs)
         lines = [
             "v=0",
-            f"o=- 1 1 IN IP4 {self._host}",
+            f"o=- 1 1 {here}",
             "s=-",
-            f"c=IN IP4 {self._host}",
+            f"c={here}",
             "t=0 0",
             f"m=audio {self._rtp.address[1]} RTP/AVP {types} {TELEPHONE_EVENT}",
             f"a=rtpmap:{TELEPHONE_EVENT} telephone-event/8000",
@@ -260,7 +265,7 @@ class Phone:
 
     async def _pace(self) -> None:
         pacer = Pacer(time.monotonic(), self._ptime_ms, max_catch_up=50)
-        ssrc, sequence, timestamp, pressed_at = secrets.randbits(32), secrets.randbits(16), 0, 0
+        timestamp, pressed_at = 0, 0
         while True:
             for _ in range(pacer.due(time.monotonic())):
                 kind, marker, payload = PAYLOAD_TYPES[self.codec], False, self.law.silence * self._frame
@@ -271,9 +276,9 @@ class Phone:
                 elif self._speech:
                     payload = self._speech.popleft()
                 stamp = pressed_at if kind == TELEPHONE_EVENT else timestamp
-                data = packet.RtpPacket(kind, sequence & 0xFFFF, stamp, ssrc, payload, marker)
+                data = packet.RtpPacket(kind, self.sequence & 0xFFFF, stamp, self.ssrc, payload, marker)
                 self._rtp.send(packet.serialize(data), self.rtp_target)
-                sequence, timestamp = sequence + 1, timestamp + self._frame
+                self.sequence, timestamp = self.sequence + 1, timestamp + self._frame
             if not self._speech:
                 self._said.set()
             await asyncio.sleep(max(0.0, pacer.next_due - time.monotonic()))

@@ -26,7 +26,9 @@ def free_ports(count: int, host: str = "127.0.0.1") -> Sequence[int]:
 
 
 def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    tcp, udp = socket.socket(family), socket.socket(family, socket.SOCK_DGRAM)
+    with tcp, udp, contextlib.suppress(OSError):
         tcp.bind((host, port))
         udp.bind((host, port))
         return True

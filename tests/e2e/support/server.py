@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.support import processes
 from tests.e2e.support.ports import free_ports
-from tests.e2e.support.sip import options_answered
+from tests.e2e.support.sip import host_port, options_answered
 from tests.e2e.support.waiting import LOOK_EVERY_S, PATIENCE_S, eventually, eventually_equal
 
 SIPAGENT = Path(sys.executable).with_name("sipagent")
@@ -57,20 +57,22 @@ def write_setup(
     certificate: tuple[Path, Path] | None = None,
     host: str = HOST,
     rtp_pairs: int = RTP_PAIRS,
+    top: Mapping[str, Any] | None = None,
     **sections: Mapping[str, Any],
 ) -> Setup:
     """A server with a trunk, `carrier`, whose only number reaches an agent, the `receptionist`.
 
     Without `model_url` agents echo. `agent` and `trunk` are laid over the defaults of these two, key by key,
     and so are `sections` of sipagent.yaml (`sip`, `limits`, `storage`, ...). Further `agents` and `trunks`,
-    by name, have the same defaults. With a `certificate` and its key there is a TLS listener.
+    by name, have the same defaults. `top` holds keys of sipagent.yaml that are no sections. With a
+    `certificate` and its key there is a TLS listener.
     """
     directory.mkdir(parents=True, exist_ok=True)
     sip, tls, http, _, *rtp = free_ports(4 + 2 * rtp_pairs, host)
     storage = Path(sections.get("storage", {}).get("directory", directory / "storage"))
     backend = {"kind": "echo"} if model_url is None else {"kind": "openai_realtime", "url": model_url}
     defaults = {
-        "sip": {"listen_udp": f"{host}:{sip}", "listen_tcp": f"{host}:{sip}"},
+        "sip": {"listen_udp": host_port((host, sip)), "listen_tcp": host_port((host, sip))},
         "rtp": {"bind_address": host, "first_port": rtp[0], "last_port": rtp[-1]},
         "media": {"workers": WORKERS},
         "limits": {"max_calls": rtp_pairs, "max_calls_per_second": 1000},
@@ -84,7 +86,7 @@ def write_setup(
     names = defaults.keys() | sections.keys()
     _write(
         directory / "sipagent.yaml",
-        {name: {**defaults.get(name, {}), **sections.get(name, {})} for name in names},
+        {name: {**defaults.get(name, {}), **sections.get(name, {})} for name in names} | dict(top or {}),
     )
     carrier = {"allowed_addresses": [host], "numbers": {NUMBER: "receptionist"}}
     for name, differing in ({"carrier": trunk or {}} | dict(trunks or {})).items():

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from tests.e2e.support.namespaces import Namespace
 
 Address = tuple[str, int]
 
@@ -49,6 +53,17 @@ class Message:
         return "\r\n".join(["SIP/2.0 200 OK", *lines, "Content-Length: 0", "", ""]).encode()
 
 
+def host_port(address: Address) -> str:
+    """As URIs and Via have it."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def parsed_host_port(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def request(
     method: str,
     uri: str,
@@ -62,7 +77,7 @@ def request(
     body: str = "",
     content_type: str = "application/sdp",
 ) -> bytes:
-    me = f"{local[0]}:{local[1]}"
+    me = host_port(local)
     lines = [
         f"{method} {uri} SIP/2.0",
         f"Via: SIP/2.0/UDP {me};branch=z9hG4bK{branch or secrets.token_hex(8)};rport",
@@ -86,13 +101,20 @@ class Socket(asyncio.DatagramProtocol):
         self.transport: asyncio.DatagramTransport
 
     @classmethod
-    async def open(cls, receive: Callable[[bytes, Address], None], local: Address) -> Socket:
+    async def open(
+        cls, receive: Callable[[bytes, Address], None], local: Address, inside: Namespace | None = None
+    ) -> Socket:
+        """`inside` is the network namespace that `local` is in, if it isn't ours."""
+        family = socket.AF_INET6 if ":" in local[0] else socket.AF_INET
+        with inside.entered() if inside else contextlib.nullcontext():
+            sock = socket.socket(family, socket.SOCK_DGRAM)
+        sock.bind(local)
         loop = asyncio.get_running_loop()
-        return (await loop.create_datagram_endpoint(lambda: cls(receive), local_addr=local))[1]
+        return (await loop.create_datagram_endpoint(lambda: cls(receive), sock=sock))[1]
 
     @property
     def address(self) -> Address:
-        address: Address = self.transport.get_extra_info("sockname")
+        address: Address = self.transport.get_extra_info("sockname")[:2]
         return address
 
     def send(self, data: bytes, to: Address) -> None:
@@ -105,7 +127,7 @@ class Socket(asyncio.DatagramProtocol):
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        self._receive(data, addr)
+        self._receive(data, addr[:2])
 
     def error_received(self, exc: Exception) -> None:
         """The peer's port is closed: whoever waits for an answer will notice."""
@@ -119,14 +141,14 @@ async def options_answered(host: str, port: int, within_s: float) -> bool:
         if not answered.done():
             answered.set_result(Message.parse(data))
 
-    socket = await Socket.open(receive, (host, 0))
+    asking = await Socket.open(receive, (host, 0))
     try:
-        uri = f"sip:{host}:{port}"
-        ask = request("OPTIONS", uri, socket.address, call_id=secrets.token_hex(8), from_tag="t")
-        socket.send(ask, (host, port))
+        uri = f"sip:{host_port((host, port))}"
+        ask = request("OPTIONS", uri, asking.address, call_id=secrets.token_hex(8), from_tag="t")
+        asking.send(ask, (host, port))
         async with asyncio.timeout(within_s):
             return (await answered).status == 200
     except TimeoutError:
         return False
     finally:
-        socket.close()
+        asking.close()

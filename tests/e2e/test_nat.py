@@ -1,0 +1,188 @@
+"""Calls through real NAT, in network namespaces: callers behind it, and the server itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from rtp import stun
+from rtp.latch import QUIET_S, RESUMED
+from sipagent.formats import CODECS
+from tests.e2e.conftest import SetupFactory
+from tests.e2e.support import audio
+from tests.e2e.support.namespaces import IS_ROOT, Internet, Router, masquerade, one_to_one
+from tests.e2e.support.phone import Phone, call
+from tests.e2e.support.server import Setup, running
+from tests.e2e.support.waiting import PATIENCE_S
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not IS_ROOT, reason="network namespaces take root"),
+]
+
+HOME, OFFICE = "10.98.1.0/24", "10.97.1.0/24"
+SERVER, STUN_SERVER, CALLER, ROUTER, PUBLIC, NEXT_PUBLIC = 10, 3, 20, 2, 5, 6
+PRIVATE = 7
+JITTER_BUFFER_S = 0.2
+
+
+@pytest.fixture
+def net() -> Iterator[Internet]:
+    with Internet() as made:
+        yield made
+
+
+def pcmu(ms: int) -> bytes:
+    return audio.signal(8, ms, CODECS["PCMU"])
+
+
+def trunk(net: Internet, *also: str, **settings: Any) -> dict[str, Any]:
+    return {"allowed_addresses": [str(net.network), *also], **settings}
+
+
+def longest_gap_s(caller: Phone) -> float:
+    at = [each.at for each in caller.heard]
+    return max(after - before for before, after in pairwise(at))
+
+
+# --- callers behind NAT -----------------------------------------------------------------------------
+
+
+async def test_a_caller_behind_nat_is_heard_from_the_first_frame(setup: SetupFactory, net: Internet) -> None:
+    """Its SDP names a private address, and its NAT chooses ports at random."""
+    host = net.join(SERVER)
+    home = net.router("home", ROUTER, HOME, masquerade(HOME)).host("phone", 5)
+    said = pcmu(2000)
+    async with (
+        running(setup(None, host=host, trunk=trunk(net))) as server,
+        call(server.setup, host=home.address, inside=home, speech=said) as caller,
+    ):
+        await caller.hear_speech(2000)
+        await caller.hang_up()
+        record = await server.next_record()
+    assert said in caller.audio_heard()
+    assert record["source"].startswith(f"{net.address(ROUTER)}:")
+    left, _ = audio.recorded(record["recording"])
+    assert audio.holds(left, audio.samples(said, "PCMU"))
+
+
+async def test_a_nat_that_forgets_its_ports_costs_half_a_second(setup: SetupFactory, net: Internet) -> None:
+    host = net.join(SERVER)
+    router = net.router("home", ROUTER, HOME, masquerade(HOME))
+    home = router.host("phone", 5)
+    async with (
+        running(setup(None, host=host, trunk=trunk(net))) as server,
+        call(server.setup, host=home.address, inside=home, speech=pcmu(8000)) as caller,
+    ):
+        await caller.hear_speech(1000)
+        for _ in range(2):
+            before = len(caller.heard)
+            router.forget()
+            await caller.hear(lambda: len(caller.heard) > before + 100)  # noqa: B023
+        await caller.hang_up()
+        record = await server.next_record()
+    assert 0.3 < longest_gap_s(caller) < RESUMED.silence_s + JITTER_BUFFER_S
+    inbound = record["rtp"]["inbound"]
+    assert inbound["lost"] <= 2 * QUIET_S / 0.02 + 2
+
+
+# --- the server behind NAT --------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def coturn(net: Internet) -> AsyncIterator[str]:
+    """A STUN server on the switch; its address and port."""
+    place = net.host("stun", STUN_SERVER)
+    process = await asyncio.create_subprocess_exec(
+        *(*place.command, "turnserver", "-n", "-S", "-L", place.address, "-p", "3478"),
+        *("--no-tls", "--no-dtls", "--no-cli", "--log-file", "stdout", "--pidfile", ""),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await answers(place.address)
+        yield f"{place.address}:3478"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def answers(address: str) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with contextlib.suppress(stun.StunError, OSError):
+                await stun.discover((address, 3478), "0.0.0.0", deadline_s=1.0)
+                return
+
+
+def office(net: Internet) -> tuple[Router, str]:
+    """This process moves behind 1:1 NAT, where it keeps the address that is returned."""
+    private = OFFICE.replace("0/24", str(PRIVATE))
+    rules = one_to_one(private, net.address(PUBLIC))
+    router = net.router("office", ROUTER, OFFICE, rules, PUBLIC, NEXT_PUBLIC)
+    return router, router.join(PRIVATE)
+
+
+async def assert_reached_at(public: str, setup: Setup, caller_at: Any) -> None:
+    """A call to the public address, which then stands in SDP and Contact; audio both ways."""
+    said = pcmu(1000)
+    outside = replace(setup, host=public)
+    async with call(outside, host=caller_at.address, inside=caller_at, speech=said) as caller:
+        assert caller.answer is not None
+        assert caller.rtp_target[0] == public
+        assert f"@{public}:{setup.sip_port}" in caller.answer["contact"]
+        await caller.hear_speech(1000)
+        await caller.hang_up()
+    assert said in caller.audio_heard()
+
+
+async def test_a_server_behind_1_to_1_nat_with_a_fixed_address(setup: SetupFactory, net: Internet) -> None:
+    _, host = office(net)
+    caller = net.host("phone", CALLER)
+    public = net.address(PUBLIC)
+    settings = trunk(net, host, public_address=public)
+    async with running(setup(None, host=host, trunk=settings)) as server:
+        await assert_reached_at(public, server.setup, caller)
+
+
+async def test_a_server_behind_1_to_1_nat_asks_a_stun_server(setup: SetupFactory, net: Internet) -> None:
+    """And notices when it is moved to another address: the next call is told of that one."""
+    router, host = office(net)
+    caller = net.host("phone", CALLER)
+    async with coturn(net) as stun_server:
+        settings = trunk(net, host, public_address="stun", stun_server=stun_server)
+        prepared = setup(None, host=host, trunk=settings, top={"stun_refresh_s": 1})
+        async with running(prepared) as server:
+            await assert_reached_at(net.address(PUBLIC), prepared, caller)
+            router.translate(one_to_one(host, net.address(NEXT_PUBLIC)))
+            moved = f"trunk carrier: our public address is now {net.address(NEXT_PUBLIC)}"
+            await server.wait_log(moved)
+            await assert_reached_at(net.address(NEXT_PUBLIC), prepared, caller)
+
+
+async def test_ports_that_nat_maps_to_others_are_said_as_mapped(setup: SetupFactory, net: Internet) -> None:
+    """No 1:1 NAT but a masquerade: SDP says what the STUN server sees of the call's own sockets."""
+    mapping = "meta l4proto udp masquerade to :50000-50999 random"
+    rules = masquerade(OFFICE).replace("masquerade random,fully-random", mapping)
+    router = net.router("office", ROUTER, OFFICE, rules)
+    host = router.join(PRIVATE)
+    neighbour = router.host("phone", 9)
+    async with coturn(net) as stun_server:
+        settings = trunk(net, OFFICE, public_address="stun", stun_server=stun_server)
+        async with (
+            running(setup(None, host=host, trunk=settings, limits={"drain_deadline_s": 1})) as server,
+            call(server.setup, host=neighbour.address, inside=neighbour) as caller,
+        ):
+            assert caller.rtp_target[0] == net.address(ROUTER)
+            assert 50_000 <= caller.rtp_target[1] <= 50_999
+            assert server.setup.rtp_ports[0] <= 50_000
+            caller.close()
+            server.terminate()
+            await server.exited()
