@@ -78,7 +78,7 @@ class DigitReceiver:
             return False
         last_event, last = self._last_over
         since = timestamp_delta(timestamp, last)
-        if event == last_event and since == MAX_DURATION:
+        if event == last_event and _goes_on(since):
             self._last_over = event, timestamp
             return True
         return since <= 0
@@ -91,8 +91,9 @@ class DigitReceiver:
             return []
         earlier = 0
         over: list[DigitReceived] = []
-        if press and press.event == event and timestamp_delta(timestamp, press.timestamp) == MAX_DURATION:
-            earlier = press.earlier + MAX_DURATION
+        since = timestamp_delta(timestamp, press.timestamp) if press else 0
+        if press and press.event == event and _goes_on(since):
+            earlier = press.earlier + since
         else:
             over = self._finish()
         self._press = _Press(event, timestamp, duration, now, earlier)
@@ -105,6 +106,11 @@ class DigitReceiver:
         self._last_over = press.event, press.timestamp
         digit = "flash" if press.event == FLASH_EVENT else DIGITS[press.event]
         return [DigitReceived(digit, (press.earlier + press.duration) * 1000 // self._clock_hz)]
+
+
+def _goes_on(since: int) -> bool:
+    """Whether that much later in timestamps is another segment of a press; those between may be lost."""
+    return since > 0 and since % MAX_DURATION == 0
 
 
 class EventPacket(NamedTuple):

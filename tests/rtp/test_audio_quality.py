@@ -5,7 +5,8 @@ from statistics import mean
 
 import pytest
 
-from benchmarks import plc
+from benchmarks import plc, resample
+from rtp.resample import PolyphaseResampler
 
 Scores = dict[tuple[str, str, float], float]
 
@@ -32,3 +33,9 @@ def test_concealment_beats_repetition(scores: Scores) -> None:
     ]
     assert min(gains) >= -0.02
     assert mean(gains) > 0.25
+
+
+@pytest.mark.parametrize(("src", "dst"), resample.PAIRS)
+def test_live_resampling_is_quick_and_keeps_aliases_out(src: int, dst: int) -> None:
+    assert resample.delay_ms(PolyphaseResampler(src, dst).process, src, dst) <= 5
+    assert resample.rejection_db(lambda: PolyphaseResampler(src, dst).process, src, dst) >= 45

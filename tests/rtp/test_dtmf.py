@@ -146,10 +146,10 @@ def test_what_is_sent_is_received() -> None:
     assert receive(wire) == [DigitReceived(digit, 90) for digit in DIGITS]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
-    digits=st.text(DIGITS, min_size=1, max_size=8),
-    duration_ms=st.sampled_from([40, 60, 100, 700, 9000, 17_000]),
+    digits=st.text(DIGITS, min_size=1, max_size=4),
+    duration_ms=st.sampled_from([40, 60, 100, 700, 9000, 25_000]),
     data=st.data(),
 )
 def test_each_digit_once_and_in_order_whatever_is_lost_or_repeated(
