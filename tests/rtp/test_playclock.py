@@ -133,6 +133,17 @@ def test_frames_are_dropped_in_a_pause_rather_than_in_speech() -> None:
     assert kept == pytest.approx(0.9 * len(arrivals), abs=8)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_the_network_does_no_frame_twice_and_never_backwards(seed: int) -> None:
+    arrivals = stream(20.0, loss=0.1, jitter_ms=15 * seed, duplicates=0.1, wrap=True, seed=seed)
+    outage = [entry for entry in arrivals if not 105 < entry.at < 106.5]
+    heard, _ = play(outage, 20.5)
+    assert numbers(heard) == sorted(set(numbers(heard)))
+    assert len(numbers(heard)) > 600
+    assert {len(frame.payload) for frame, _ in heard} == {160}
+    assert len(heard) == pytest.approx(20.5 * 50, abs=15)
+
+
 def test_a_change_of_law_drops_what_waits_in_the_old_one() -> None:
     rtp = RtpSession(RtpParams(CALLER), now=START, rng=Random(1))
     for packet, at in stream(0.2):
