@@ -128,7 +128,12 @@ async def test_options(play: Play) -> None:
 
 
 @pytest.mark.parametrize(
-    "scenario", ["uac-hold-by-zero-address-answered", "uac-reinvite-without-common-codec-488"]
+    "scenario",
+    [
+        "uac-hold-by-zero-address-answered",
+        "uac-reinvite-without-common-codec-488",
+        "uac-reinvite-to-our-own-port-488",
+    ],
 )
 async def test_a_reinvite_does_no_harm(server: Server, play: Play, scenario: str) -> None:
     await play(scenario)
@@ -160,6 +165,7 @@ async def test_the_caller_gives_up_while_it_rings(server: Server, play: Play) ->
     [
         ("uac-number-unknown-404", NOWHERE, 404, "number_unknown"),
         ("uac-g729-only-488", NUMBER, 488, "no_common_codec"),
+        ("uac-multicast-media-488", NUMBER, 488, "bad_media_address"),
         ("uac-srtp-only-488", NUMBER, 488, "bad_offer"),
         ("uac-backend-not-ready-503", SILENT, 503, "backend_not_ready"),
         ("uac-backend-not-ready-503", CLOSED, 503, "backend_refused"),

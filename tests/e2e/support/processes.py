@@ -63,7 +63,8 @@ def _open_files(pid: int) -> list[str]:
 
 def _inodes(pid: int, protocol: str) -> dict[str, int]:
     """Inode of each socket in the process's network namespace, and its local port."""
-    rows = [row.split() for row in Path(f"/proc/{pid}/net/{protocol}").read_text().splitlines()[1:]]
+    tables = (Path(f"/proc/{pid}/net/{table}").read_text() for table in (protocol, f"{protocol}6"))
+    rows = [row.split() for table in tables for row in table.splitlines()[1:]]
     return {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows}
 
 

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from tests.e2e.support.ports import free_port, free_ports
+from tests.e2e.support.sip import host_port
 
 SCENARIOS = Path(__file__).parents[3] / "sipp_scenarios"
 RTP_PORTS = 4
@@ -28,7 +29,7 @@ async def play(
     """
     traces = {kind: directory / f"{scenario}.{kind}.log" for kind in ("error", "message")}
     process = await asyncio.create_subprocess_exec(
-        *("sipp", f"{target[0]}:{target[1]}", "-sf", SCENARIOS / f"{scenario}.xml", "-s", number),
+        *("sipp", host_port(target), "-sf", SCENARIOS / f"{scenario}.xml", "-s", number),
         *("-i", host, "-p", str(free_port(host))),
         *("-mi", host, "-mp", str(free_ports(RTP_PORTS, host)[0])),
         *("-m", str(calls), "-timeout", f"{timeout_s}s", "-timeout_error", "-nostdin"),
