@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from rtp.stun import Binding
 from sipagent import doctor
 from sipagent.config import Config
-from sipagent.doctor import Finding, addresses, backends, examination, host, pjsip, ports
+from sipagent.doctor import Finding, addresses, backends, examination, host, nat, pjsip, ports
 
 TUNED = "max_calls=2048 ioqueue=epoll handles=8192 tls=OpenSSL/3.0.15 srtp=off version=2.17 build=tuned"
 STOCK = "max_calls=4 tls=OpenSSL/1.0.2k srtp=unknown version=2.15.1 build=stock"
@@ -111,6 +112,38 @@ def test_an_address_in_sdp_must_be_one_the_peer_can_send_to(
     finding = addresses.judge("public address", said, local, peer)
     assert (finding.status, why in finding.detail) == (status, True)
     assert (finding.fix == "") == (status == "ok")
+
+
+HERE, ONE, OTHER = ("10.0.0.5", 4000), ("8.8.4.4", 4000), ("8.8.4.4", 61_000)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "ours", "status", "detail"),
+    [
+        (Binding(HERE, ONE), Binding(HERE, ONE), ["10.0.0.5"], "ok", "8.8.4.4, ports are kept"),
+        (Binding(HERE, ONE), None, ["10.0.0.5"], "ok", "can't be told from one address"),
+        (Binding(ONE, ONE), None, ["10.0.0.5", "8.8.4.4"], "ok", "an address of this machine: no NAT"),
+        (Binding(HERE, OTHER), Binding(HERE, OTHER), [], "warn", "NAT makes port 61000 of 4000"),
+        (Binding(HERE, ONE), Binding(HERE, OTHER), [], "fail", "symmetric NAT: one socket is seen as"),
+    ],
+)
+def test_what_two_bindings_say_of_nat(
+    first: Binding, second: Binding | None, ours: list[str], status: str, detail: str
+) -> None:
+    finding = nat.judge("NAT", first, second, ours)
+    assert (finding.status, detail in finding.detail) == (status, True)
+    assert (finding.fix == "") == (status == "ok")
+
+
+async def test_a_stun_server_that_cant_be_asked_is_told() -> None:
+    stun = config(
+        stun_server="stun.invalid", trunks=trunk(allowed_addresses=["127.0.0.1"], public_address="stun")
+    )
+    (seen,) = await nat.check(stun)
+    (public,) = await addresses.check_public_addresses(stun)
+    assert (seen.name, seen.status, public.status) == ("NAT as stun.invalid:3478 sees it", "fail", "fail")
+    assert "stun_server" in seen.fix
+    assert "stun_server" in public.fix
 
 
 def trunk(**keys: Any) -> dict[str, Any]:

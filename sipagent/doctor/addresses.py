@@ -6,7 +6,9 @@ import asyncio
 import socket
 from ipaddress import ip_address
 
+from rtp.stun import StunError
 from sipagent.config import Config, TrunkConfig, plain_ip
+from sipagent.doctor import nat
 from sipagent.doctor.finding import Finding, fail, ok, warn
 
 #: Stands for the public network where any address may call (a root name server): shows the default route.
@@ -41,6 +43,13 @@ async def check_public_addresses(config: Config) -> list[Finding]:
 
 async def _public_address(config: Config, trunk: TrunkConfig) -> Finding:
     name, said = f"public address for {trunk.name}", config.public_address_of(trunk)
+    server = config.stun_server_of(trunk)
+    if server is not None:
+        try:
+            said = await nat.discovered(config, server)
+        except (StunError, OSError) as error:
+            fix = "Check stun_server, or write the address itself into public_address."
+            return fail(name, f"{server}: {error}", fix)
     try:
         peer = await _address_of_peer(trunk)
         local = _route_address(peer)
