@@ -77,6 +77,22 @@ def test_a_trunk_says_its_own_public_address_or_the_servers(write: Write) -> Non
     assert config.public_address_of(config.trunks["pbx"]) == "203.0.113.1"
 
 
+@pytest.mark.parametrize(
+    ("written", "server"),
+    [
+        ("stun.example", "stun.example:3478"),
+        ("stun.example:19302", "stun.example:19302"),
+        ("192.0.2.9", "192.0.2.9:3478"),
+        ("'[2001:db8::9]:3479'", "[2001:db8::9]:3479"),
+    ],
+)
+def test_a_stun_server_is_asked_where_a_trunk_says_so(write: Write, written: str, server: str) -> None:
+    own = "allowed_addresses: [192.0.2.2]\npublic_address: stun\n"
+    config = load(write(f"stun_server: {written}\n", trunks__own=own))
+    assert str(config.stun_server_of(config.trunks["own"])) == server
+    assert config.stun_server_of(config.trunks["pbx"]) is None
+
+
 def test_a_registered_trunk_authenticates_as_its_user_unless_told_otherwise(write: Write) -> None:
     registered = "registration: {registrar: 'sip:[2001:db8::1]:5070', username: alice}\n"
     config = load(write(trunks__a=registered, trunks__b=registered + "auth_username: alice-auth\n"))
@@ -304,6 +320,18 @@ MISTAKES: Mapping[str, tuple[dict[str, str], str]] = {
     "trunk without its listener": (
         {"trunks__pbx": TRUNK + "transport: tls\n"},
         "trunks/pbx.yaml:3: transport: sip.listen_tls is not set in sipagent.yaml",
+    ),
+    "nobody to ask for the public address": (
+        {"trunks__pbx": TRUNK + "public_address: stun\n"},
+        "trunks/pbx.yaml:3: public_address: stun needs stun_server here or in sipagent.yaml",
+    ),
+    "nobody to ask for any public address": (
+        {"server": "public_address: stun\n"},
+        "sipagent.yaml:1: public_address: stun needs stun_server in this file",
+    ),
+    "no STUN server": (
+        {"server": "stun_server: stun example\n"},
+        "sipagent.yaml:1: stun_server: must be 'host' or 'host:port', such as 'stun.example:3478'",
     ),
     "two listeners on one port": (
         {"server": "http:\n  listen: 127.0.0.1:5060\n"},

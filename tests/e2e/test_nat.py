@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -16,9 +16,10 @@ from rtp.latch import QUIET_S, RESUMED
 from sipagent.formats import CODECS
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
-from tests.e2e.support.namespaces import IS_ROOT, Internet, Router, masquerade, one_to_one
+from tests.e2e.support.namespaces import IS_ROOT, Internet, Namespace, Router, masquerade, one_to_one
 from tests.e2e.support.phone import Phone, call
 from tests.e2e.support.server import Setup, running
+from tests.e2e.support.sip import Address, Message, Socket, request
 from tests.e2e.support.waiting import PATIENCE_S
 
 pytestmark = [
@@ -165,6 +166,80 @@ async def test_a_server_behind_1_to_1_nat_asks_a_stun_server(setup: SetupFactory
             moved = f"trunk carrier: our public address is now {net.address(NEXT_PUBLIC)}"
             await server.wait_log(moved)
             await assert_reached_at(net.address(NEXT_PUBLIC), prepared, caller)
+
+
+class Registrar:
+    """Takes every REGISTER, and tells the client where it sees it from (RFC 3581)."""
+
+    def __init__(self) -> None:
+        self.contacts: list[str] = []
+        self.client: Address = ("", 0)
+        self.keepalives = 0
+        self.answered: list[Message] = []
+        self._news = asyncio.Event()
+        self._socket: Socket
+
+    async def open(self, place: Namespace) -> None:
+        self._socket = await Socket.open(self._receive, (place.address, 5060), place)
+
+    async def until(self, enough: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not enough():
+                self._news.clear()
+                await self._news.wait()
+
+    def ask_options(self) -> None:
+        """Ask the client something where it is seen from, which only comes through an open NAT."""
+        uri = self.contacts[-1]
+        ask = request("OPTIONS", uri, self._socket.address, call_id="o", from_tag="r")
+        self._socket.send(ask, self.client)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _receive(self, data: bytes, addr: Address) -> None:
+        self.client = addr
+        if not data.strip():
+            self.keepalives += 1
+        elif (message := Message.parse(data)).status:
+            self.answered.append(message)
+        else:
+            self.contacts.append(message["contact"].partition(">")[0].strip("<"))
+            seen = f"received={addr[0]};rport={addr[1]}"
+            expires = f"Contact: {message['contact']}\r\nExpires: 300\r\nContent-Length: 0".encode()
+            answer = message.answer.replace(b"rport", seen.encode(), 1)
+            self._socket.send(answer.replace(b"Content-Length: 0", expires), addr)
+        self._news.set()
+
+
+async def test_a_registered_trunk_is_reached_where_its_registrar_sees_it(
+    setup: SetupFactory, net: Internet
+) -> None:
+    """Contact follows the registrar's view of us, and keep-alives go there."""
+    router = net.router("office", ROUTER, OFFICE, masquerade(OFFICE))
+    host = router.join(PRIVATE)
+    place = net.host("registrar", CALLER)
+    registrar = Registrar()
+    await registrar.open(place)
+    settings = trunk(
+        net,
+        host,
+        registration={"registrar": f"sip:{place.address}", "username": "alice"},
+        keepalive_s=1,
+    )
+    try:
+        async with running(setup(None, host=host, trunk=settings)) as server:
+            await server.wait_log("trunk_state", registered=True)
+            await registrar.until(
+                lambda: registrar.contacts[-1].startswith(f"sip:alice@{net.address(ROUTER)}")
+            )
+            assert f"@{registrar.client[0]}:{registrar.client[1]}" in registrar.contacts[-1]
+            await registrar.until(lambda: registrar.keepalives >= 2)
+            registrar.ask_options()
+            await registrar.until(lambda: bool(registrar.answered))
+            assert registrar.answered[0].status == 200
+    finally:
+        registrar.close()
 
 
 async def test_ports_that_nat_maps_to_others_are_said_as_mapped(setup: SetupFactory, net: Internet) -> None:

@@ -72,6 +72,14 @@ def test_a_registering_trunk(tmp_path: Path) -> None:
     assert "secret" not in repr(settings)
 
 
+def test_a_registrar_knows_our_address_better_than_a_stun_server() -> None:
+    registered = trunk(registration={"registrar": "sip:carrier.example", "username": "alice"}, keepalive_s=30)
+    settings = settings_for(registered, LISTEN, "192.0.2.1", is_discovered=True)
+    assert (settings.contact, settings.keepalive_s) == ("", 30)
+    listed = trunk(allowed_addresses=["203.0.113.7"])
+    assert settings_for(listed, LISTEN, "192.0.2.1", is_discovered=True).contact == "sip:t@192.0.2.1:5061"
+
+
 def test_a_trunk_known_by_its_addresses() -> None:
     settings = settings_for(trunk(allowed_addresses=["203.0.113.7"]), LISTEN, "auto")
     assert settings == AccountSettings(uri="sip:t@localhost")
