@@ -166,13 +166,17 @@ class SipAgent:
         )
 
     async def _follow_addresses(self) -> None:
-        """Where our own address has changed, say so to the registrar and in every Contact from now on."""
+        """Where our own address has changed, tell the registrar, peers of calls, and whoever calls next."""
         while True:
             await asyncio.sleep(self._config.stun_refresh_s)
             for name in sorted(await self.addresses.refresh()):
-                trunk = self._config.trunks[name]
-                logger.warning("trunk %s: our public address is now %s", name, self.addresses.of(trunk))
-                self._accounts[name].move(self._settings(trunk))
+                trunk, account = self._config.trunks[name], self._accounts[name]
+                address = self.addresses.of(trunk)
+                logger.warning("trunk %s: our public address is now %s", name, address)
+                account.move(self._settings(trunk))
+                for call in self._calls:
+                    if call.is_over(account.pj):
+                        call.move(address)
 
     def _incoming(self, account: Account, call_id: int, source: str, message: str) -> None:
         call = self._calls.new(parse_invite(message, *split_address(source)))

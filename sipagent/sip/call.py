@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from sipagent.errors import ReasonCode
 from sipagent.sip.exchange import SdpExchange
@@ -30,6 +31,7 @@ class SipCall:
         self.invite = invite
         self.sip_call_id = invite.sip_call_id if invite else ""
         self._pj: PjCall | None = None
+        self._account: PjAccount | None = None
         self._sdp = SdpExchange()
         self._reports = Reports(self._sdp, self._emit, self._end)
         self._events: asyncio.Queue[SipEvent] = asyncio.Queue(EVENT_QUEUE_SIZE)
@@ -54,6 +56,16 @@ class SipCall:
         self._respond(200, text)
         return agreed
 
+    def move(self, address: str) -> None:
+        """Tell the peer by a re-INVITE that our address is another one now; its answer is an event."""
+        if self._pj is None or self._ending or self._sdp.local is None:
+            return
+        self._sdp.local = replace(self._sdp.local, address=address)
+        try:
+            self._pj.reoffer()
+        except PjError as error:
+            logger.warning("call %s: our new address can't be said: %s", self.sip_call_id, reason(error))
+
     def refuse(self, sip_status: int, *, reason_code: ReasonCode, retry_after_s: int | None = None) -> None:
         """A final answer other than 200, with the rule that refused the call in its Reason header."""
         retry_after = [] if retry_after_s is None else [("Retry-After", str(retry_after_s))]
@@ -63,16 +75,31 @@ class SipCall:
         """BYE, CANCEL or, with `sip_status`, a final answer: whatever the state of the call asks for."""
         self._end(sip_status, reason_code)
 
+    def send_digit(self, digit: str, duration_ms: int) -> None:
+        """A DTMF digit by SIP INFO (application/dtmf-relay). One that can't be sent is lost."""
+        if self._pj is None or self._ending:
+            return
+        try:
+            self._pj.send_digit(digit, duration_ms)
+        except PjError as error:
+            logger.warning("call %s: a digit could not be sent: %s", self.sip_call_id, reason(error))
+
     # --- for the agent alone ------------------------------------------------------------------------
+
+    def is_over(self, account: PjAccount) -> bool:
+        """Does the call belong to this account?"""
+        return self._account is account
 
     def take(self, account: PjAccount, call_id: int) -> None:
         """Take over the dialog that an INVITE has begun."""
+        self._account = account
         self._pj = PjCall(account, self._reports, call_id)
 
     def place(
         self, account: PjAccount, uri: str, local: LocalMedia, from_uri: str | None, headers: Headers
     ) -> None:
         """Send an INVITE. One that can't be sent has failed with 503."""
+        self._account = account
         self._sdp.local = local
         self._pj = PjCall(account, self._reports)
         try:

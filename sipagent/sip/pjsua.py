@@ -76,9 +76,22 @@ class PjCall(pj.Call):  # type: ignore[misc]
             _offer_one_stream(param)
         self.answer(param)
 
+    def reoffer(self) -> None:
+        """Send a re-INVITE with an offer of ours and the account's Contact of now. Raises `PjError`."""
+        param = _operation(0)
+        _offer_one_stream(param)
+        param.opt.flag |= pj.PJSUA_CALL_UPDATE_CONTACT
+        self.reinvite(param)
+
     def end(self, sip_status: int, headers: Iterable[tuple[str, str]]) -> None:
         """Refuse, CANCEL or BYE, whatever the state of the call asks for. Raises `PjError`."""
         self.hangup(_operation(sip_status, headers))
+
+    def send_digit(self, digit: str, duration_ms: int) -> None:
+        """Send an INFO with a DTMF digit. Raises `PjError`."""
+        param = pj.CallSendDtmfParam()
+        param.method, param.digits, param.duration = pj.PJSUA_DTMF_METHOD_SIP_INFO, digit, duration_ms
+        self.sendDtmf(param)
 
     @property
     def sip_call_id(self) -> str:

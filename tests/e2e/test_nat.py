@@ -19,7 +19,7 @@ from tests.e2e.support import audio
 from tests.e2e.support.namespaces import IS_ROOT, Internet, Namespace, Router, masquerade, one_to_one
 from tests.e2e.support.phone import Phone, call
 from tests.e2e.support.server import Setup, running
-from tests.e2e.support.sip import Address, Message, Socket, request
+from tests.e2e.support.sip import Address, Message, Socket, parsed_host_port, request
 from tests.e2e.support.waiting import PATIENCE_S
 
 pytestmark = [
@@ -166,6 +166,56 @@ async def test_a_server_behind_1_to_1_nat_asks_a_stun_server(setup: SetupFactory
             moved = f"trunk carrier: our public address is now {net.address(NEXT_PUBLIC)}"
             await server.wait_log(moved)
             await assert_reached_at(net.address(NEXT_PUBLIC), prepared, caller)
+
+
+class MovablePhone(Phone):
+    """Takes a re-INVITE, and sends where it says: audio by its SDP, requests by its Contact."""
+
+    moved = 0
+
+    def _receive_sip(self, data: bytes, addr: Address) -> None:
+        message = Message.parse(data)
+        if message.method != "INVITE" or message.status:
+            super()._receive_sip(data, addr)
+            return
+        lines = message.body.split("\r\n")
+        host = next(line for line in lines if line.startswith("c=")).split()[2]
+        port = next(line for line in lines if line.startswith("m=audio")).split()[1]
+        self.rtp_target = host, int(port)
+        self._uri = message["contact"].strip("<>")
+        self._to = parsed_host_port(self._uri.partition("@")[2].partition(";")[0])
+        body = self._offer()
+        head = message.answer.decode().replace("Content-Length: 0", f"Content-Length: {len(body)}")
+        contact = f"Contact: <sip:phone@{self._sip.address[0]}:{self._sip.address[1]}>"
+        types = f"{contact}\r\nContent-Type: application/sdp\r\nContent-Length"
+        self._sip.send(head.replace("Content-Length", types).encode() + body.encode(), addr)
+        self.moved += 1
+
+
+async def test_a_call_that_is_on_follows_the_server_to_its_new_address(
+    setup: SetupFactory, net: Internet
+) -> None:
+    router, host = office(net)
+    place = net.host("phone", CALLER)
+    async with coturn(net) as stun_server:
+        settings = trunk(net, host, public_address="stun", stun_server=stun_server)
+        prepared = setup(None, host=host, trunk=settings, top={"stun_refresh_s": 1})
+        async with running(prepared) as server:
+            outside = replace(prepared, host=net.address(PUBLIC))
+            caller = MovablePhone(outside, host=place.address, inside=place, speech=pcmu(20_000))
+            await caller.open()
+            try:
+                assert (await caller.invite()).status == 200
+                await caller.hear_speech(1000)
+                router.translate(one_to_one(host, net.address(NEXT_PUBLIC)))
+                await server.wait_log("media_updated")
+                assert caller.rtp_target[0] == net.address(NEXT_PUBLIC)
+                await caller.hear_speech(len(caller.speech_heard()) // 8 + 1000)
+                assert caller.moved == 1
+                await caller.hang_up()
+            finally:
+                caller.close()
+            assert (await server.next_record())["end_reason"] == "caller_hung_up"
 
 
 class Registrar:
