@@ -165,8 +165,8 @@ async def test_the_caller_gives_up_while_it_rings(server: Server, play: Play) ->
     [
         ("uac-number-unknown-404", NOWHERE, 404, "number_unknown"),
         ("uac-g729-only-488", NUMBER, 488, "no_common_codec"),
+        ("uac-srtp-only-488", NUMBER, 488, "srtp_off"),
         ("uac-multicast-media-488", NUMBER, 488, "bad_media_address"),
-        ("uac-srtp-only-488", NUMBER, 488, "bad_offer"),
         ("uac-backend-not-ready-503", SILENT, 503, "backend_not_ready"),
         ("uac-backend-not-ready-503", CLOSED, 503, "backend_refused"),
         ("uac-backend-not-ready-503", GONE, 503, "backend_unreachable"),

@@ -34,7 +34,8 @@ def certificate(directory: Path, address: str) -> tuple[Path, Path]:
     return files
 
 
-async def test_baresip_calls_over_tls(setup: SetupFactory, tmp_path: Path) -> None:
+@pytest.mark.parametrize("srtp", ["off", "required"])
+async def test_baresip_calls_over_tls(setup: SetupFactory, tmp_path: Path, srtp: str) -> None:
     greeting = Turn(reply=[Tone(tone_hz=AGENT_HZ, duration_ms=GREETING_MS)])
     speech = audio.tone(CALLER_HZ, 5000, PCM_8K)
     with link() as wire:
@@ -44,12 +45,12 @@ async def test_baresip_calls_over_tls(setup: SetupFactory, tmp_path: Path) -> No
                 model.url,
                 host=wire.ours,
                 agent={"greeting": "Hello", "turn_detection": {"kind": "server_vad", "threshold": 1.0}},
-                trunks={"baresip": {"allowed_addresses": [wire.theirs], "transport": "tls"}},
+                trunks={"baresip": {"allowed_addresses": [wire.theirs], "transport": "tls", "srtp": srtp}},
                 certificate=(trusted, key),
             )
             async with (
                 running(prepared) as server,
-                baresip(tmp_path / "baresip", wire, trusted, speech) as caller,
+                baresip(tmp_path / "baresip", wire, trusted, speech, srtp=srtp == "required") as caller,
             ):
                 caller.command(f"/dial sip:{NUMBER}@{wire.ours}:{prepared.tls_port};transport=tls")
                 await server.wait_log("agent_speech_ended")
@@ -60,6 +61,11 @@ async def test_baresip_calls_over_tls(setup: SetupFactory, tmp_path: Path) -> No
     assert (record["trunk"], record["codec"], record["end_reason"]) == ("baresip", "PCMU", "caller_hung_up")
     assert record["source"].startswith(wire.theirs)
     assert record["source"].endswith("/tls")
+    assert (record["srtp"] is not None) == (srtp == "required")
+    # Under SRTP too, baresip opens NATs and says goodbye with an RTCP packet in plain.
+    assert record["rtp"]["inbound"]["unauthenticated"] == (2 if srtp == "required" else 0)
+    assert not server.lines("srtp_keys_in_clear")
+    assert "inline:" not in (tmp_path / "server/server.log").read_text().replace("inline:[redacted]", "")
     assert record["turns"][0]["played_ms"] == GREETING_MS
     to_model = audio.from_first_sound(audio.received(session.log.caller_audio, "pcmu"))
     to_baresip = audio.from_first_sound(audio.mono(caller.heard()))

@@ -36,7 +36,8 @@ class Program:
         self.options = options
         self.config = Config.model_validate(options["config"])
         codecs = tuple(options.get("codecs", ("PCMU", "PCMA")))
-        self.local = LocalMedia(options.get("address", "127.0.0.1"), 40000, 40001, codecs)
+        address, srtp = options.get("address", "127.0.0.1"), options.get("srtp", "off")
+        self.local = LocalMedia(address, 40000, 40001, codecs, srtp=srtp)
         self.agent = SipAgent(
             self.config, on_invite=self.on_invite, on_trunk=self.on_trunk, on_rejected=self.on_rejected
         )

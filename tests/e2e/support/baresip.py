@@ -34,10 +34,11 @@ module g711.so
 module aufile.so
 module aubridge.so
 module sndfile.so
+module srtp.so
 module_app account.so
 module_app menu.so
 """
-ACCOUNT = "<sip:baresip@{address};transport=tls>;regint=0;audio_codecs=PCMU/8000\n"
+ACCOUNT = "<sip:baresip@{address};transport=tls>;regint=0;audio_codecs=PCMU/8000{encryption}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +96,22 @@ class Baresip:
 
 
 @contextlib.asynccontextmanager
-async def baresip(directory: Path, link: Link, ca_file: Path, speech: bytes) -> AsyncIterator[Baresip]:
-    """`speech` is PCM at 8000 Hz, said over TLS to whoever is dialled; what is heard is kept."""
+async def baresip(
+    directory: Path, link: Link, ca_file: Path, speech: bytes, *, srtp: bool = False
+) -> AsyncIterator[Baresip]:
+    """`speech` is PCM at 8000 Hz, said over TLS to whoever is dialled; what is heard is kept.
+
+    With `srtp` it takes no other media.
+    """
     directory.mkdir()
     with wave.open(str(directory / "speech.wav"), "wb") as file:
         file.setparams((1, 2, RATE, 0, "NONE", "not compressed"))
         file.writeframes(speech)
     fields = {"address": link.theirs, "ca_file": ca_file, "modules": MODULES, "heard": directory}
     (directory / "config").write_text(CONFIG.format(**fields, speech=directory / "speech.wav"))
-    (directory / "accounts").write_text(ACCOUNT.format(**fields))
+    (directory / "accounts").write_text(
+        ACCOUNT.format(**fields, encryption=";mediaenc=srtp-mand" if srtp else "")
+    )
     process = await asyncio.create_subprocess_exec(
         *("ip", "netns", "exec", link.namespace, "baresip", "-4", "-v", "-f", directory),
         stdin=asyncio.subprocess.PIPE,
