@@ -14,7 +14,7 @@ import pytest
 from rtp.stun import Binding
 from sipagent import doctor
 from sipagent.config import Config
-from sipagent.doctor import Finding, addresses, backends, examination, host, nat, pjsip, ports
+from sipagent.doctor import Finding, addresses, backends, examination, host, nat, pjsip, ports, srtp
 
 TUNED = "max_calls=2048 ioqueue=epoll handles=8192 tls=OpenSSL/3.0.15 srtp=off version=2.17 build=tuned"
 STOCK = "max_calls=4 tls=OpenSSL/1.0.2k srtp=unknown version=2.15.1 build=stock"
@@ -380,6 +380,27 @@ async def test_credentials_must_be_there_and_travel_encrypted(
     }
     assert findings["credentials of missing"].detail == "environment variable NO_KEY is not set"
     assert "hunter2" not in str(findings)
+
+
+# --- SRTP -------------------------------------------------------------------------------------------
+
+
+async def test_srtp_keys_should_travel_over_tls() -> None:
+    peer = {"allowed_addresses": ["192.0.2.1"], "srtp": "required"}
+    open_, over_tls, plain = (
+        peer | {"name": "a"},
+        peer | {"name": "b", "transport": "tls"},
+        peer | {"name": "c"},
+    )
+    trunks = {"a": open_, "b": over_tls, "c": plain | {"srtp": "off"}}
+    findings = await srtp.check(config(trunks=trunks))
+    assert statuses(findings) == {"SRTP keys of a": "warn", "SRTP keys of b": "ok"}
+
+
+def test_a_stock_pjsua2_cannot_serve_a_trunk_with_srtp() -> None:
+    trunk = {"name": "a", "allowed_addresses": ["192.0.2.1"], "srtp": "optional"}
+    found = by_name(list(pjsip.findings(pjsip.parsed(STOCK), config(trunks={"a": trunk}))))
+    assert found["pjsua2 SRTP"].status == "fail"
 
 
 # --- as a whole -------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from sipagent.config import Config
-from sipagent.doctor import addresses, backends, host, nat, pjsip, ports
+from sipagent.doctor import addresses, backends, host, nat, pjsip, ports, srtp
 from sipagent.doctor.finding import Finding, fail, warn
 
 #: How long a check may take. All of them run at the same time.
@@ -18,6 +18,7 @@ CHECKS: dict[str, Check] = {
     "pjsua2": pjsip.check,
     "public address": addresses.check_public_addresses,
     "NAT": nat.check,
+    "SRTP": srtp.check,
     "registrar": addresses.check_registrars,
     "RTP ports": ports.check_rtp_range,
     "listeners": ports.check_listeners,

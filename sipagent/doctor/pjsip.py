@@ -44,7 +44,7 @@ def findings(facts: Mapping[str, str], config: Config) -> Iterator[Finding]:
     yield _build(facts)
     yield _call_limit(int(facts["max_calls"]), config)
     yield _tls(facts["tls"], config)
-    yield _srtp(facts["srtp"])
+    yield _srtp(facts["srtp"], config)
     yield _ioqueue(facts.get("ioqueue", "select"), facts.get("handles", "64"))
 
 
@@ -73,8 +73,11 @@ def _tls(library: str, config: Config) -> Finding:
     return ok(name, library)
 
 
-def _srtp(state: str) -> Finding:
+def _srtp(state: str, config: Config) -> Finding:
     if state != "off":
+        trunks = [trunk.name for trunk in config.trunks.values() if trunk.srtp != "off"]
+        if trunks:
+            return fail("pjsua2 SRTP", f"this build leaves none to us: not for {', '.join(trunks)}", BUILD_IT)
         detail = f"{state}: pjsip's own SRTP parser can be overflowed before authentication (CVE-2026-57162)"
         return warn("pjsua2 SRTP", detail, BUILD_IT)
     return ok("pjsua2 SRTP", "off, as it should be: SRTP is ours")
