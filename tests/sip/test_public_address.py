@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from ipaddress import ip_interface
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from rtp.ports import PortPair, PortPool
 from rtp.stun import Binding, StunTimeout
 from sipagent.config import Config
 from sipagent.sip.public_address import PublicAddresses
+from sipagent.sip.route import interfaces
 
 FIRST, SECOND = "203.0.113.5", "203.0.113.6"
 
@@ -53,6 +55,10 @@ def pair() -> Any:
     pool = PortPool("127.0.0.1", 10_000, 10_999)
     yield pool.acquire(0.0)
     pool.close()
+
+
+def test_the_interfaces_of_this_machine() -> None:
+    assert ip_interface("127.0.0.1/8") in interfaces()
 
 
 async def test_each_trunk_has_its_own(server: FakeStun) -> None:

@@ -269,13 +269,13 @@ class Phone:
         while True:
             for _ in range(pacer.due(time.monotonic())):
                 kind, marker, payload = PAYLOAD_TYPES[self.codec], False, self.law.silence * self._frame
+                stamp = timestamp
                 if self._digits.busy:
-                    payload, marker = self._digits.next_packet()
+                    payload, marker, offset = self._digits.next_packet()
                     pressed_at = timestamp if marker else pressed_at
-                    kind = TELEPHONE_EVENT
+                    kind, stamp = TELEPHONE_EVENT, pressed_at + offset
                 elif self._speech:
                     payload = self._speech.popleft()
-                stamp = pressed_at if kind == TELEPHONE_EVENT else timestamp
                 data = packet.RtpPacket(kind, self.sequence & 0xFFFF, stamp, self.ssrc, payload, marker)
                 self._rtp.send(packet.serialize(data), self.rtp_target)
                 self.sequence, timestamp = self.sequence + 1, timestamp + self._frame
