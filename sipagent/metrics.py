@@ -13,7 +13,7 @@ from sipagent import events
 
 #: The counts of packets in an RTP report (see `rtp.stats`).
 RTP_KINDS = (
-    *("packets", "lost", "late", "duplicate", "reordered", "foreign", "malformed"),
+    *("packets", "lost", "late", "duplicate", "reordered", "foreign", "foreign_rtcp", "stun", "malformed"),
     *("unauthenticated", "replayed", "unsent"),
 )
 SETUP_BUCKETS_S = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5)
