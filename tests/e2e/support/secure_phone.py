@@ -50,8 +50,8 @@ class _Sealing:
 class SecurePhone(Phone):
     """Offers `suites` in that order, or with `late` nothing: then it answers the server's offer in its ACK.
 
-    With `plain` it first offers no SRTP; with `keyless` its answers in an ACK name no key. `unreadable` are the
-    packets that can't be decrypted; `server_keys` those that the server said, in order.
+    With `plain` it offers no SRTP at first; with `keyless` its answers in an ACK name no key. `unreadable`
+    counts what can't be decrypted; `server_keys` are those that the server said, in order.
     """
 
     def __init__(
