@@ -55,6 +55,11 @@ class InbandDigits:
         over = (self._step(key) for key in _keys(windows))
         return [press for press in over if press is not None]
 
+    @property
+    def hears_digit(self) -> bool:
+        """Whether a key is down."""
+        return bool(self._digit)
+
     def _step(self, key: str) -> DigitReceived | None:
         """Take what one window holds: a key, or an empty string."""
         if key and key == self._digit:

@@ -59,6 +59,7 @@ class Receiver:
         self._restarts = 0
         self._last_audio_type: int | None = None
         self._filler = Filler(Law(params.codec))
+        self._wanted = True
         self.configure(params)
 
     def configure(self, params: RtpParams) -> None:
@@ -66,6 +67,8 @@ class Receiver:
         self.law = Law(params.codec)
         self._laws = STATIC_LAWS | {params.payload_type: self.law}
         self._event_type = params.receive_dtmf_payload_type or params.dtmf_payload_type
+        if params.receives and not self._wanted:
+            self.buffer.restart()  # what the peer may have sent meanwhile was not lost
         self._wanted = params.receives
         self._filler.configure(self.law)
 

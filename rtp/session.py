@@ -79,6 +79,16 @@ class RtpSession:
         """Whether the next slot is for audio: direction and address allow it, and no digit is being sent."""
         return self._params.sends and not self.outbound.pressing and self.inbound.latch.target is not None
 
+    @property
+    def sends_digits(self) -> bool:
+        """Whether the peer takes telephone events."""
+        return self._params.dtmf_payload_type is not None
+
+    @property
+    def hears_digit(self) -> bool:
+        """Whether a key of the peer's is down, by its telephone events."""
+        return self.inbound.digits.next_timer() is not None
+
     def send_frame(self, payload: bytes, now: float, talkspurt: bool = False) -> None:
         """Send a frame of law bytes; `talkspurt` if speech begins with it. Only counted unless may_send."""
         target = self.inbound.latch.target

@@ -25,6 +25,7 @@ class _Lane:
         self._start = start
         self._silence = silence
         self._audio = bytearray()
+        self._muted_until = 0
         self._least_lag: int | None = None
         self._window_ends = start
 
@@ -43,12 +44,20 @@ class _Lane:
             self.dropped += cut
             samples -= cut
             lag += cut
-        self._audio += audio[: samples * len(self._silence)]
+        muted = min(max(self._muted_until - self.position, 0), samples)
+        width = len(self._silence)
+        self._audio += self._silence * muted + audio[muted * width : samples * width]
         self.position += samples
         self._watch(lag, now)
 
     def lag(self, now: float) -> int:
         return round((now - self._start) * self._rate) - self.position
+
+    def mute(self, before: int, after: int) -> None:
+        """Make silence of the last samples, as far as they are here still, and of the next."""
+        kept = max(self.available - before, 0)
+        self._audio[kept * len(self._silence) :] = self._silence * (self.available - kept)
+        self._muted_until = max(self._muted_until, self.position + after)
 
     def take(self, samples: int) -> bytes:
         size = samples * len(self._silence)
@@ -104,10 +113,20 @@ class StereoTimeline:
         for lane in (self._left, self._right):
             lane.fill(lane.lag(now) - int(HOLD_S * self._rate))
 
-    def take(self, now: float) -> tuple[bytes, bytes]:
-        """Equally many samples of both sides: what both have completed and nobody has taken."""
+    def mute_left(self, before_s: float, after_s: float) -> None:
+        """Make silence of so much of the left side's latest audio, and of what it is given next."""
+        self._left.mute(int(before_s * self._rate), int(after_s * self._rate))
+
+    def mute_right(self, before_s: float, after_s: float) -> None:
+        """The same for the right side."""
+        self._right.mute(int(before_s * self._rate), int(after_s * self._rate))
+
+    def take(self, now: float, keep_s: float = 0.0) -> tuple[bytes, bytes]:
+        """Equally many samples of both sides: what both have completed and nobody has taken, but for the
+        latest `keep_s`, which may still be muted."""
         self.advance(now)
-        samples = min(self._left.available, self._right.available)
+        samples = min(self._left.available, self._right.available) - int(keep_s * self._rate)
+        samples = max(samples, 0)
         return self._left.take(samples), self._right.take(samples)
 
     def finish(self, now: float) -> tuple[bytes, bytes]:

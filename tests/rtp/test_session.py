@@ -174,6 +174,17 @@ def test_a_peer_that_may_not_send_is_not_heard() -> None:
     assert rtp.report(START).inbound.unwanted == 10
 
 
+def test_what_a_peer_sent_while_it_was_not_to_is_not_lost_afterwards() -> None:
+    rtp, arrivals = session(), stream(6.0)
+    heard = feed(rtp, arrivals[:100])
+    rtp.update_remote(RtpParams(CALLER, direction="inactive"), arrivals[100].at)
+    assert not any(each for each in feed(rtp, arrivals[100:200]) if isinstance(each, Frame))
+    rtp.update_remote(RtpParams(CALLER), arrivals[200].at)
+    heard += feed(rtp, arrivals[200:])
+    assert [*heard[:100], *heard[-100:]] == [*frames(300)[:100], *frames(300)[200:]]
+    assert rtp.report(arrivals[-1].at).inbound.lost == 0
+
+
 # --- whose packets ----------------------------------------------------------------------------------
 
 

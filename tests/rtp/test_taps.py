@@ -133,3 +133,30 @@ def test_the_recording_is_as_long_as_the_call(seed: int) -> None:
     left, right = taps.finish(START + 40.0)
     assert len(left) == len(right)
     assert len(left) / 8000 == pytest.approx(40.0, abs=0.04)
+
+
+def test_what_is_muted_is_silence_in_its_place_and_the_other_side_is_not() -> None:
+    taps = timeline()
+    for index in range(1, 101):
+        now = START + 0.02 * index
+        taps.write_left(frame(index), now)
+        taps.write_right(frame(index), now)
+        if index == 50:
+            taps.mute_left(before_s=0.1, after_s=0.06)
+    left, right = taps.finish(START + 2.0)
+    heard = b"".join(frame(index) for index in range(1, 101))
+    assert left == heard[: 45 * 160] + LEFT * 8 * 160 + heard[53 * 160 :]
+    assert right == heard
+
+
+def test_what_may_still_be_muted_is_kept_back() -> None:
+    taps = timeline()
+    for index in range(1, 51):
+        taps.write_left(frame(index), START + 0.02 * index)
+        taps.write_right(frame(index), START + 0.02 * index)
+    assert len(taps.take(START + 1.0, keep_s=0.3)[0]) == 0.7 * 8000
+    assert taps.take(START + 1.0, keep_s=0.3) == (b"", b"")
+    taps.mute_right(before_s=5.0, after_s=0.0)
+    left, right = taps.finish(START + 1.0)
+    assert left == b"".join(frame(index) for index in range(36, 51))
+    assert right == RIGHT * len(left)
