@@ -11,6 +11,10 @@ from typing import Any, Literal
 import msgspec
 
 Role = Literal["caller", "agent"]
+DigitMethod = Literal["rfc4733", "info", "inband"]
+
+#: Stands for a digit that is not to be kept.
+MASKED = "***"
 
 
 class CallEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -56,6 +60,23 @@ class MediaUpdated(CallEvent, frozen=True, kw_only=True):
     codec: str
     srtp: str | None
     direction: str
+
+
+class CallHeld(CallEvent, frozen=True, kw_only=True):
+    """The peer put the call on hold. `direction` is ours: with `sendonly` the peer still listens."""
+
+    direction: str
+
+
+class CallResumed(CallEvent, frozen=True, kw_only=True):
+    """The hold is over."""
+
+
+class DigitsSent(CallEvent, frozen=True, kw_only=True):
+    """Digits are on their way to the peer, one after the other. Masked if they are not to be kept."""
+
+    digits: str
+    method: DigitMethod
 
 
 class CallEnded(CallEvent, frozen=True, kw_only=True):
@@ -141,9 +162,17 @@ class Transcript(CallEvent, frozen=True, kw_only=True):
 
 
 class DigitReceived(CallEvent, frozen=True, kw_only=True):
+    """The caller pressed a key; `method` is the one that told of it first. Masked if it is not to be kept."""
+
     digit: str
     duration_ms: int
-    method: Literal["rfc4733", "info", "inband"] = "rfc4733"
+    method: DigitMethod = "rfc4733"
+
+
+class RecordingTruncated(CallEvent, frozen=True, kw_only=True):
+    """The recording lacks audio from now on, or has lost some. The call goes on."""
+
+    detail: str
 
 
 class UsageReported(CallEvent, frozen=True, kw_only=True):
@@ -182,8 +211,20 @@ LegEvent = (
     | AgentSpeechEnded
     | Transcript
     | DigitReceived
+    | RecordingTruncated
     | UsageReported
     | BackendProblem
     | LegEnded
 )
-Event = CallReceived | CallAdmitted | CallRefused | CallAnswered | MediaUpdated | CallEnded | LegEvent
+Event = (
+    CallReceived
+    | CallAdmitted
+    | CallRefused
+    | CallAnswered
+    | MediaUpdated
+    | CallHeld
+    | CallResumed
+    | DigitsSent
+    | CallEnded
+    | LegEvent
+)

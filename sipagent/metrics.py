@@ -16,6 +16,8 @@ RTP_KINDS = (
     *("packets", "lost", "late", "duplicate", "reordered", "foreign", "foreign_rtcp", "stun", "malformed"),
     *("unauthenticated", "replayed", "unsent"),
 )
+#: The queues that drop audio, and under which name a leg reports it, in ms.
+DROPPING_QUEUES = {"backend": "dropped_ms", "playout": "playout_dropped_ms"}
 SETUP_BUCKETS_S = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5)
 
 
@@ -74,6 +76,16 @@ class Metrics:
             "sipagent_agent_interruptions_total", "Agent utterances cut off by barge-in", registry=to
         )
         self._digits = Counter("sipagent_dtmf_digits_total", "DTMF digits received", ["method"], registry=to)
+        self._holds = Counter("sipagent_calls_held_total", "Holds by peers", ["trunk"], registry=to)
+        self._truncated = Counter(
+            "sipagent_recordings_truncated_total", "Recordings that lack audio, as it happens", registry=to
+        )
+        self._dropped = Counter(
+            "sipagent_audio_dropped_seconds_total",
+            "Audio of ended calls that a full queue dropped",
+            ["queue"],
+            registry=to,
+        )
         self._problems = Counter(
             "sipagent_backend_problems_total", "Error events of backends", ["code"], registry=to
         )
@@ -105,10 +117,16 @@ class Metrics:
                     self._interruptions.inc()
             case events.DigitReceived():
                 self._digits.labels(event.method).inc()
+            case events.CallHeld():
+                self._holds.labels(trunk).inc()
+            case events.RecordingTruncated():
+                self._truncated.inc()
             case events.BackendProblem():
                 self._problems.labels(event.code).inc()
             case events.LegEnded():
                 self._count_rtp(event.rtp)
+                for queue, key in DROPPING_QUEUES.items():
+                    self._dropped.labels(queue).inc(event.audio.get(key, 0) / 1000)
 
     def call_left(self, trunk: str, end_reason: str) -> None:
         """An admitted call is over."""

@@ -114,6 +114,19 @@ def test_calls_are_counted_from_invite_to_end(house: House) -> None:
             {"cause": "loop_late"},
             3,
         ),
+        (events.CallHeld(**CALL, direction="recvonly"), "sipagent_calls_held_total", {"trunk": "pbx"}, 1),
+        (
+            events.RecordingTruncated(**CALL, detail="No space left on device"),
+            "sipagent_recordings_truncated_total",
+            {},
+            1,
+        ),
+        (
+            events.LegEnded(**CALL, reason="x", audio={"playout_dropped_ms": 2000}),
+            "sipagent_audio_dropped_seconds_total",
+            {"queue": "playout"},
+            2,
+        ),
         (
             events.AgentSpeechEnded(**CALL, item_id="i", played_ms=1, flushed_ms=9, interrupted=True),
             "sipagent_agent_interruptions_total",

@@ -28,6 +28,14 @@ class Turn(msgspec.Struct, kw_only=True):
     starvations: dict[str, int] = {}
 
 
+class Hold(msgspec.Struct, kw_only=True):
+    """A time on hold. `direction` is ours; `ended_s` is None if the call ended meanwhile."""
+
+    started_s: float
+    direction: str
+    ended_s: float | None = None
+
+
 class Timings(msgspec.Struct, kw_only=True):
     """Milliseconds from the INVITE to each step; None for a step that never came."""
 
@@ -66,12 +74,15 @@ class CallRecord(msgspec.Struct, kw_only=True):
     timings: Timings = msgspec.field(default_factory=Timings)
     turns: list[Turn] = []
     digits: list[dict[str, Any]] = []
+    digits_sent: list[dict[str, Any]] = []
+    holds: list[Hold] = []
     problems: list[dict[str, Any]] = []
     usage: dict[str, Any] = {}
     rtp: dict[str, Any] = {}
     audio: dict[str, Any] = {}
     recording: str | None = None
     recording_truncated: bool = False
+    recording_detail: str | None = None
     transcript: str | None = None
 
 
@@ -119,6 +130,15 @@ class RecordBuilder:
             case events.DigitReceived():
                 digit = {"digit": event.digit, "duration_ms": event.duration_ms, "method": event.method}
                 record.digits.append({"at_s": self._s(event.at), **digit})
+            case events.DigitsSent():
+                sent = {"digits": event.digits, "method": event.method}
+                record.digits_sent.append({"at_s": self._s(event.at), **sent})
+            case events.CallHeld():
+                record.holds.append(Hold(started_s=self._s(event.at), direction=event.direction))
+            case events.CallResumed():
+                record.holds[-1].ended_s = self._s(event.at)
+            case events.RecordingTruncated():
+                record.recording_truncated, record.recording_detail = True, event.detail
             case events.BackendProblem():
                 problem = {"code": event.code, "message": event.message}
                 record.problems.append({"at_s": self._s(event.at), **problem})
@@ -126,7 +146,8 @@ class RecordBuilder:
                 self._add_usage(event)
             case events.LegEnded():
                 record.rtp, record.audio = event.rtp, event.audio
-                record.recording, record.recording_truncated = event.recording, event.recording_truncated
+                record.recording = event.recording
+                record.recording_truncated |= event.recording_truncated
             case events.CallEnded():
                 self._end(event)
             case _:

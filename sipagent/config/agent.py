@@ -84,7 +84,8 @@ class AgentConfig(Section):
     """Who answers a call: what it is told, how it sounds, and which backend speaks for it.
 
     `instructions_file` is gone after loading: its text is in `instructions`. `greeting` null lets the caller
-    speak first. `turn_detection` null is not offered: without it nobody would ever answer.
+    speak first. `turn_detection` null is not offered: without it nobody would ever answer. `record_digits`
+    false keeps the caller's digits, and ours, out of recording, call record and log; the model gets them.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
@@ -99,6 +100,7 @@ class AgentConfig(Section):
     max_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] = "inf"
     max_call_duration_s: PositiveInt | None = None
     record: bool = True
+    record_digits: bool = True
 
     @model_validator(mode="after")
     def _one_instruction(self) -> Self:

@@ -55,7 +55,10 @@ class SipConfig(Section):
 
 
 class RtpConfig(Section):
-    """RTP sockets and the jitter buffer. A call takes an even port and the odd one after it."""
+    """RTP sockets, the jitter buffer, and after what time without RTP a call is ended (0: never).
+
+    A call takes an even port and the odd one after it.
+    """
 
     bind_address: IpLiteral = "0.0.0.0"
     first_port: Port = 20000
@@ -63,6 +66,9 @@ class RtpConfig(Section):
     quarantine_s: Annotated[float, Field(ge=0)] = 3.0
     jitter_min_ms: Annotated[int, Field(ge=0, le=1000)] = 60
     jitter_max_ms: Annotated[int, Field(ge=20, le=1000)] = 200
+    first_packet_timeout_s: Annotated[float, Field(ge=0)] = 30.0
+    timeout_s: Annotated[float, Field(ge=0)] = 20.0
+    hold_timeout_s: Annotated[float, Field(ge=0)] = 300.0
     dscp: Annotated[int, Field(ge=0, le=63)] = 46
 
     @model_validator(mode="after")

@@ -55,6 +55,17 @@ class RegistrationConfig(Section):
         return match[1].strip("[]")
 
 
+class DtmfConfig(Section):
+    """How digits go out and come in. Telephone events (RFC 4733) and SIP INFO are always understood.
+
+    `send`: `auto` is telephone events where they were negotiated, else SIP INFO if the peer allows it, else
+    tones. `detect_inband`: whether to listen for tones, `auto` where telephone events were not negotiated.
+    """
+
+    send: Literal["auto", "info", "inband"] = "auto"
+    detect_inband: Annotated[Literal["off", "auto", "always"], BeforeValidator(_off)] = "auto"
+
+
 class TrunkConfig(Section):
     """One SIP peer: a provider we register with, or known addresses that send us calls."""
 
@@ -71,11 +82,14 @@ class TrunkConfig(Section):
     public_address: PublicAddress | None = None
     stun_server: StunServer | None = None
     symmetric_rtp: bool = True
+    dtmf: DtmfConfig = DtmfConfig()
+    hold: Literal["silence", "tone"] = "silence"
     keepalive_s: Annotated[int, Field(ge=0, le=3600)] = 15
     numbers: Mapping[str, str] = {}
     max_calls: PositiveInt | None = None
     max_calls_per_second: PositiveFloat | None = None
     record: bool | None = None
+    record_digits: bool | None = None
 
     @model_validator(mode="after")
     def _known_peer(self) -> Self:

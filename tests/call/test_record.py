@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from sipagent import events
-from sipagent.call.record import CallRecord, RecordBuilder, add_numbers
+from sipagent.call.record import CallRecord, Hold, RecordBuilder, add_numbers
 from tests.call.stories import (
     CALL_ID,
     INVITED_AT_WALL,
@@ -160,6 +160,23 @@ def test_digits_and_problems_are_listed_with_their_times() -> None:
     record = record_of(digit, problem)
     assert record.digits == [{"at_s": 3.0, "digit": "5", "duration_ms": 120, "method": "info"}]
     assert record.problems == [{"at_s": 4.0, "code": "rate_limited", "message": "slower"}]
+
+
+def test_holds_and_digits_sent_are_listed_with_their_times() -> None:
+    record = record_of(
+        events.CallHeld(call_id=CALL_ID, at=103.0, direction="recvonly"),
+        events.CallResumed(call_id=CALL_ID, at=104.5),
+        events.DigitsSent(call_id=CALL_ID, at=105.0, digits="12", method="rfc4733"),
+    )
+    assert record.holds == [Hold(started_s=3.0, direction="recvonly", ended_s=4.5)]
+    assert record.digits_sent == [{"at_s": 5.0, "digits": "12", "method": "rfc4733"}]
+
+
+def test_a_recording_once_truncated_stays_so() -> None:
+    truncated = events.RecordingTruncated(call_id=CALL_ID, at=103.0, detail="No space left on device")
+    record = record_of(truncated, leg_ended(recording="c-1.wav"))
+    assert (record.recording, record.recording_truncated) == ("c-1.wav", True)
+    assert record.recording_detail == "No space left on device"
 
 
 def test_records_do_not_share_their_lists() -> None:
