@@ -10,23 +10,20 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
-from rtp.params import SrtpParams
 from rtp.ports import PortPair, PortsExhausted
-from rtp.session import RtpParams
 from sipagent import events, logs
 from sipagent.call import admission
 from sipagent.call.admission import Admit, Refuse
+from sipagent.call.dialling import Dialling
 from sipagent.call.house import House
+from sipagent.call.order import is_recorded, keeps_digits, leg_order, rtp_params
 from sipagent.call.origin import trunk_of
 from sipagent.call.place import local_media
 from sipagent.call.state import State, next_state
-from sipagent.config import TrunkConfig
 from sipagent.errors import EndReason, NoRtpPort, NoWorker, ReasonCode, SdpError
 from sipagent.sip import sdp
 from sipagent.sip.call import SipCall
-from sipagent.sip.crypto import codecs_to_take
 from sipagent.sip.messages import (
     CallDisconnected,
     IncomingInvite,
@@ -38,7 +35,6 @@ from sipagent.sip.messages import (
     RejectedInvite,
     SipEvent,
 )
-from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.supervisor import LegHandle
 
 log = logs.get_logger(__name__)
@@ -58,6 +54,8 @@ class CallSession:
         # Not bounded by itself: its writers are our own worker and SipCall's bounded queue.
         self._inbox: asyncio.Queue[events.LegEvent | SipEvent] = asyncio.Queue()
         self._leg: LegHandle | None = None
+        self._dialling: Dialling | None = None
+        self._media: NegotiatedMedia | None = None
         self._deadline: float | None = None
         self._ending: tuple[EndReason | str, int, str] | None = None
         self._has_left = False
@@ -86,6 +84,16 @@ class CallSession:
         if self._leg is not None and self._state is not State.ENDED:
             self._note_end(reason, 503 if self._state is State.PREPARING else 200, detail)
             self._leg.close(reason)
+
+    def send_digits(self, digits: str) -> None:
+        """Press keys (0-9, *, #, A-D) towards the peer. Raises ValueError, with none sent, for others."""
+        if self._dialling is None or self._media is None:
+            raise ValueError("nobody has answered yet")
+        assert isinstance(self._decision, Admit)
+        method = self._dialling.press(digits, self._media.dtmf_payload_type is not None)
+        shown = digits if keeps_digits(self._decision) else events.MASKED
+        sent = events.DigitsSent(call_id=self.call_id, at=time.monotonic(), digits=shown, method=method)
+        self._publish(sent)
 
     async def abandon(self) -> None:
         """What is left to do for a call whose task failed: end both sides, and keep the record."""
@@ -122,6 +130,8 @@ class CallSession:
             self._refuse(error.sip_status, error.reason_code, str(error))
         finally:
             hearing.cancel()
+            if self._dialling is not None:
+                self._dialling.close()
 
     async def _hear_sip(self) -> None:
         while True:
@@ -159,8 +169,8 @@ class CallSession:
                 self._note_end(event.reason, 200, event.detail)
                 if self._state is State.HANGING_UP:
                     self._sip.hang_up(reason_code=event.reason)
-            case InfoDigit():
-                self._digit(event)
+            case InfoDigit() if self._leg is not None:
+                self._leg.press(event.digit, event.duration_ms)
             case CallDisconnected():
                 reason = why_disconnected(event, before)
                 self._note_end(reason, event.sip_status, "" if event.by_remote else event.reason)
@@ -198,28 +208,14 @@ class CallSession:
             self._house.ports.release(pair, time.monotonic())
 
     async def _open_leg(self, admitted: Admit, pair: PortPair) -> LocalMedia:
-        config, trunk, agent = self._house.config, admitted.trunk, admitted.agent
-        local = await local_media(self._house, trunk, self._invite, pair)
-        record = trunk.record if trunk.record is not None else agent.record
-        recording = self._house.calls.recording_path(self.call_id) if record else None
-        order = OpenLeg(
-            call_id=self.call_id,
-            agent=agent.model_dump(mode="json"),
-            codec=self._expected_codec(trunk),
-            recording=str(recording) if recording else None,
-            jitter_min_ms=config.rtp.jitter_min_ms,
-            jitter_max_ms=config.rtp.jitter_max_ms,
-        )
+        local = await local_media(self._house, admitted.trunk, self._invite, pair)
+        recording = self._house.calls.recording_path(self.call_id) if is_recorded(admitted) else None
+        order = leg_order(self.call_id, admitted, self._invite, self._house.config, recording)
         sockets = (pair.rtp_sock, pair.rtcp_sock)
         self._leg = self._house.workers.open_leg(order, sockets, self._inbox.put_nowait)
+        self._dialling = Dialling(self._sip, self._leg, admitted.trunk.dtmf.send)
         await self._story.open(recording)
         return local
-
-    def _expected_codec(self, trunk: TrunkConfig) -> str:
-        if self._invite.offer is None:
-            return trunk.codecs[0]
-        offered = codecs_to_take(sdp.parse(self._invite.offer).offered, trunk.srtp)
-        return next(codec for codec in trunk.codecs if codec in offered)
 
     def _max_duration_s(self, admitted: Admit) -> int:
         most = self._house.config.limits.max_call_duration_s
@@ -244,25 +240,21 @@ class CallSession:
             )
         if suite is not None and self._invite.transport != "tls":
             log.warning("srtp_keys_in_clear", transport=self._invite.transport)
-        params = replace(
-            rtp_params(media),
-            strict_source=not self._symmetric_rtp,
-            signalling_host=self._invite.source_ip,
+        self._note_hold(media)
+        params = rtp_params(
+            media, strict_source=not self._symmetric_rtp, signalling_host=self._invite.source_ip
         )
         self._leg.start(params)
 
-    def _digit(self, event: InfoDigit) -> None:
-        assert self._leg is not None
-        self._leg.press(event.digit)
-        self._publish(
-            events.DigitReceived(
-                call_id=self.call_id,
-                at=time.monotonic(),
-                digit=event.digit,
-                duration_ms=event.duration_ms,
-                method="info",
-            )
-        )
+    def _note_hold(self, media: NegotiatedMedia) -> None:
+        """Tell when the peer puts the call on hold, and when it takes it up again."""
+        before, self._media = self._media, media
+        was_held = before is not None and before.direction != "sendrecv"
+        now = time.monotonic()
+        if media.direction != "sendrecv" and not was_held:
+            self._publish(events.CallHeld(call_id=self.call_id, at=now, direction=media.direction))
+        elif media.direction == "sendrecv" and was_held:
+            self._publish(events.CallResumed(call_id=self.call_id, at=now))
 
     def _refuse(
         self, sip_status: int, reason_code: ReasonCode, detail: str, retry_after_s: int | None = None
@@ -348,18 +340,3 @@ def why_disconnected(event: CallDisconnected, state: State) -> EndReason:
     if not event.by_remote:
         return EndReason.SIGNALLING_FAILED
     return EndReason.CALLER_CANCELLED if state is State.PREPARING else EndReason.CALLER_HUNG_UP
-
-
-def rtp_params(media: NegotiatedMedia) -> RtpParams:
-    """The negotiated media in the words of the RTP library."""
-    srtp = media.srtp
-    return RtpParams(
-        codec=media.codec,
-        payload_type=media.payload_type,
-        dtmf_payload_type=media.dtmf_payload_type,
-        ptime_ms=media.ptime_ms,
-        direction=media.direction,
-        remote_rtp=media.remote_rtp,
-        remote_rtcp=media.remote_rtcp,
-        srtp=SrtpParams(srtp.suite, srtp.send_key, srtp.receive_key) if srtp else None,
-    )

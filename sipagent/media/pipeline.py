@@ -1,16 +1,18 @@
 """THE place to see the audio path: one expression a direction, built here and nowhere else.
 
-    caller   rtp -> tee(rec.caller) -> decode(ulaw) -> resample(8000>24000) -> backend
+    caller   rtp -> tee(rec.caller) -> tee(digits) -> decode(ulaw) -> resample(8000>24000) -> backend
     agent    backend -> resample(24000>8000) -> playout
     wire     playout -> tee(rec.agent) -> encode(ulaw) -> rtp
 
 When phone and backend speak the same law there is no conversion at all. Playout, where agent audio waits for
-its time, parts the agent's way in two: what the recording gets is what went out.
+its time, parts the agent's way in two: what the recording gets is what went out. Digits are listened for only
+where they may be in the audio, or must not be in the recording.
 """
 
 from __future__ import annotations
 
 from sipagent.formats import AudioFormat
+from sipagent.media.digits import DigitDetector
 from sipagent.media.nodes import Node, Sink, Tee, Write, convert_into
 from sipagent.media.recorder import Recorder
 
@@ -23,10 +25,16 @@ def playout_format(backend_output: AudioFormat) -> AudioFormat:
 
 
 def caller(
-    phone: AudioFormat, backend_input: AudioFormat, to_backend: Write, recorder: Recorder | None
+    phone: AudioFormat,
+    backend_input: AudioFormat,
+    to_backend: Write,
+    recorder: Recorder | None,
+    detector: DigitDetector | None = None,
 ) -> Node:
     """From RTP to the backend."""
     path = convert_into(phone, backend_input, Sink("backend", to_backend))
+    if detector is not None:
+        path = Tee("digits", detector.lane(phone), path)
     return path if recorder is None else Tee("rec.caller", recorder.lane("caller", phone), path)
 
 

@@ -7,6 +7,8 @@ on the next start if the process died.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import queue
 import threading
@@ -27,9 +29,13 @@ from sipagent.media.nodes import Write, conversions, decoder
 log = logs.get_logger(__name__)
 
 RATE = 8000
-WRITE_EVERY_S = 1.0
+WRITE_EVERY_S = 0.5
 QUEUE_CHUNKS = 4096
 PART = ".part"
+#: What a recording that has filled the disk gives back of its end, so that call records find room.
+SPARE_BYTES = 64 * 1024
+#: How much of the latest audio waits to be written where it may have to be muted, and is muted with a press.
+MUTE_BEFORE_S, MUTE_AFTER_S = 0.3, 0.2
 
 Side = Literal["caller", "agent"]
 
@@ -47,13 +53,14 @@ class RecordingFile:
 
     def __init__(self, path: Path, decode_left: AudioFormat, decode_right: AudioFormat) -> None:
         self.path = path
-        self.truncated = False
+        self.failure: str | None = None
+        """Why audio is missing from here on."""
         self._decoders = (_to_pcm(decode_left), _to_pcm(decode_right))
         self._file: BinaryIO | None = None
 
     def write(self, left: bytes, right: bytes) -> None:
         """Append equal lengths of both sides. A disk error marks the recording truncated, for good."""
-        if self.truncated:
+        if self.failure is not None:
             return
         try:
             if self._file is None:
@@ -61,18 +68,25 @@ class RecordingFile:
                 self._file = open(_part(self.path), "xb", buffering=0)  # noqa: SIM115 - closed by finish()
                 _write_all(self._file, wav.header(channels=2, rate=RATE, data_bytes=0))
             _write_all(self._file, interleave(self._decoders[0](left), self._decoders[1](right)))
-        except OSError:
-            self.truncated = True
+        except OSError as error:
+            self._fail(error)
+            if error.errno == errno.ENOSPC and self._file is not None:
+                with contextlib.suppress(OSError):
+                    give_back(self._file)
 
     def finish(self) -> RecordingOutcome:
+        """Complete the file and close it, under its own name."""
         try:
             if self._file is not None:
                 with self._file:
                     complete(self._file)
                 os.replace(_part(self.path), self.path)
-        except OSError:
-            self.truncated = True
-        return RecordingOutcome(str(self.path), self.truncated)
+        except OSError as error:
+            self._fail(error)
+        return RecordingOutcome(str(self.path), truncated=self.failure is not None)
+
+    def _fail(self, error: OSError) -> None:
+        self.failure = self.failure or error.strerror or repr(error)
 
 
 class RecordingWriter:
@@ -112,14 +126,24 @@ class Recorder:
     """Collects both sides of one call. Lives on the loop; does no file I/O itself."""
 
     def __init__(
-        self, path: Path, writer: RecordingWriter, caller: AudioFormat, agent: AudioFormat, start: float
+        self,
+        path: Path,
+        writer: RecordingWriter,
+        caller: AudioFormat,
+        agent: AudioFormat,
+        start: float,
+        *,
+        on_truncated: Callable[[str], None],
+        may_be_muted: bool = False,
     ) -> None:
         self._formats: dict[Side, AudioFormat] = {"caller": caller, "agent": agent}
         self._timeline = StereoTimeline(rate=RATE, start=start, left=_unit(caller), right=_unit(agent))
         self._file = RecordingFile(path, caller, agent)
         self._writer = writer
+        self._on_truncated = on_truncated
+        self._keep_s = MUTE_BEFORE_S if may_be_muted else 0.0
         self._next_write = start + WRITE_EVERY_S
-        self._lost_chunks = 0
+        self._failure: str | None = None
 
     def lane(self, side: Side, source: AudioFormat) -> Write:
         """Where one side's audio is written, from now on in format `source`."""
@@ -136,11 +160,20 @@ class Recorder:
         return converted
 
     def advance(self, now: float) -> None:
-        """Keep both sides with the clock; hand a chunk to the writer about once a second."""
+        """Keep both sides with the clock; hand a chunk to the writer every now and then."""
         self._timeline.advance(now)
         if now >= self._next_write:
             self._next_write += WRITE_EVERY_S
-            self._write(*self._timeline.take(now))
+            self._write(*self._timeline.take(now, self._keep_s))
+        self._notice(self._file.failure)
+
+    def mute_caller(self, before_s: float = MUTE_BEFORE_S, after_s: float = MUTE_AFTER_S) -> None:
+        """Put silence in the place of a press: of the latest audio, if it `may_be_muted`, and of the next."""
+        self._timeline.mute_left(before_s, after_s)
+
+    def mute_agent(self, after_s: float) -> None:
+        """Put silence in the place of what the agent's side gets next."""
+        self._timeline.mute_right(0.0, after_s)
 
     def finish(self, now: float) -> Future[RecordingOutcome]:
         """Write the rest; the future holds the outcome when the file is complete."""
@@ -149,15 +182,23 @@ class Recorder:
         outcome.set_running_or_notify_cancel()  # whoever stops waiting must not stop the writing
 
         def done() -> None:
-            self._file.truncated = self._file.truncated or self._lost_chunks > 0
+            self._file.failure = self._file.failure or self._failure
             outcome.set_result(self._file.finish())
 
         self._writer.submit_end(done)
         return outcome
 
     def _write(self, left: bytes, right: bytes) -> None:
-        if left and not self._writer.submit(lambda: self._file.write(left, right)):
-            self._lost_chunks += 1
+        """What a slow disk has no time for ends the recording: what comes later would stand in its place."""
+        if not left or self._failure is not None:
+            return
+        if not self._writer.submit(lambda: self._file.write(left, right)):
+            self._notice("the disk is too slow")
+
+    def _notice(self, failure: str | None) -> None:
+        if failure is not None and self._failure is None:
+            self._failure = failure
+            self._on_truncated(failure)
 
 
 def interleave(left: bytes, right: bytes) -> bytes:
@@ -166,6 +207,12 @@ def interleave(left: bytes, right: bytes) -> bytes:
     stereo[:, 0] = np.frombuffer(left, np.int16)
     stereo[:, 1] = np.frombuffer(right, np.int16)
     return stereo.tobytes()
+
+
+def give_back(file: BinaryIO) -> None:
+    """Free some of the room that a recording takes."""
+    size = file.seek(0, os.SEEK_END)
+    file.truncate(max(size - SPARE_BYTES, wav.HEADER_BYTES))
 
 
 def complete(file: BinaryIO) -> None:

@@ -21,7 +21,7 @@ from rtp.pacer import Pacer
 from rtp.ports import PortPool
 from rtp.session import RtpSession
 from rtp.udp import UdpPair
-from sipagent.call.session import rtp_params
+from sipagent.call.order import rtp_params
 from sipagent.config import Config, HostPort, SipConfig, TrunkConfig
 from sipagent.errors import ReasonCode
 from sipagent.formats import CODECS

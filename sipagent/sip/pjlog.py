@@ -9,7 +9,9 @@ logger = logging.getLogger("sipagent.sip")
 
 # What a peer can provoke is no error of ours: pjsip's level 1 includes every request it could not use.
 _LEVELS = {0: logging.ERROR, 1: logging.WARNING, 2: logging.WARNING}
-_SECRETS = re.compile(r"(?im)^((?:proxy-)?authorization\s*:|a=crypto:)[^\r\n]*|(\binline:)[^\s|;]+")
+_SECRETS = re.compile(
+    r"(?im)^((?:proxy-)?authorization\s*:|a=crypto:|signal\s*=)[^\r\n]*|(\binline:)[^\s|;]+"
+)
 
 #: What pjsip is asked for: messages as they came (4) are for debugging, dropped requests come at 3.
 DEBUG_LEVEL, NORMAL_LEVEL = 4, 3
@@ -26,5 +28,5 @@ def forward(level: int, text: str) -> None:
 
 
 def redacted(text: str) -> str:
-    """The text without credentials and keys."""
+    """The text without credentials, keys, and digits pressed."""
     return _SECRETS.sub(r"\1\2 ***", text)

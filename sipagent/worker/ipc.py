@@ -14,12 +14,13 @@ import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from rtp.session import RtpParams
 from sipagent.events import LegEvent
+from sipagent.worker.media_watch import MediaTimeouts
 
 HEADER = struct.Struct("!IB")
 MAX_MESSAGE = 4 * 1024 * 1024
@@ -37,7 +38,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class OpenLeg(Message, frozen=True, kw_only=True):
     """Get a leg ready. Carries two descriptors: the bound RTP and RTCP sockets.
 
-    `agent` is `AgentConfig.model_dump(mode="json")`; `codec` the RTP encoding name that we expect.
+    `agent` is `AgentConfig.model_dump(mode="json")`; `codec` the RTP encoding name that we expect. What isn't
+    said here is as the configuration has it (`config.trunk`).
     """
 
     call_id: str
@@ -46,6 +48,10 @@ class OpenLeg(Message, frozen=True, kw_only=True):
     recording: str | None
     jitter_min_ms: int
     jitter_max_ms: int
+    timeouts: MediaTimeouts = MediaTimeouts()
+    detect_inband: Literal["off", "auto", "always"] = "off"
+    record_digits: bool = True
+    hold_tone: bool = False
 
 
 class StartMedia(Message, frozen=True, kw_only=True):
@@ -60,6 +66,15 @@ class PressDigit(Message, frozen=True, kw_only=True):
 
     call_id: str
     digit: str
+    duration_ms: int = 0
+
+
+class SendDigits(Message, frozen=True, kw_only=True):
+    """Press keys towards the peer: by telephone events if it takes them and not `inband`, else as tones."""
+
+    call_id: str
+    digits: str
+    inband: bool = False
 
 
 class CloseLeg(Message, frozen=True, kw_only=True):
@@ -87,7 +102,7 @@ class WorkerReport(Message, frozen=True, kw_only=True):
     ticks_skipped: int
 
 
-ToWorker = OpenLeg | StartMedia | PressDigit | CloseLeg
+ToWorker = OpenLeg | StartMedia | PressDigit | SendDigits | CloseLeg
 ToControl = WorkerReady | WorkerReport | LegEvent
 
 #: Upper bounds, in seconds, of `WorkerReport.tick_late_buckets` (the last bucket is unbounded).

@@ -26,12 +26,14 @@ from sipagent.backends.base import (
 from sipagent.backends.factory import create_backend
 from sipagent.config import AgentConfig
 from sipagent.errors import BackendError, EndReason, ReasonCode
+from sipagent.events import DigitMethod
 from sipagent.formats import CODECS
 from sipagent.media import pipeline
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker.ipc import OpenLeg
+from sipagent.worker.presses import Presses
 from sipagent.worker.reporter import Emit, Reporter
-from sipagent.worker.stream import Stream
+from sipagent.worker.stream import Stream, Upwards
 from sipagent.worker.ticker import Ticker
 
 PLAYOUT_MAX_MS = 180_000
@@ -55,7 +57,8 @@ class Leg:
         self._sockets = sockets
         self._ticker = ticker
         self._recordings = recordings
-        self._reporter = Reporter(order.call_id, emit)
+        self._reporter = Reporter(order.call_id, emit, keeps_digits=order.record_digits)
+        self._presses = Presses()
         self._backend = create_backend(agent, CODECS[order.codec])
         queued = pipeline.playout_format(self._backend.output_format)
         self._playout = Playout(queued.bytes_per_ms, queued.silence, PLAYOUT_MAX_MS)
@@ -91,13 +94,23 @@ class Leg:
             reporter=self._reporter,
             open_udp=partial(UdpPair, *self._sockets),
             ticker=self._ticker,
-            on_failure=lambda error: self.close(EndReason.INTERNAL_ERROR, repr(error)),
+            leg=Upwards(press=self.press, end=self.close),
             recordings=self._recordings,
         )
 
-    def press(self, digit: str) -> None:
-        """The caller pressed a key, and it came by signalling."""
-        self._backend.send_digit(digit)
+    def press(self, digit: str, duration_ms: int, method: DigitMethod) -> None:
+        """The caller pressed a key. One press may be told of by each method, and counts once."""
+        now = time.monotonic()
+        if method == "info" and self._stream is not None:
+            self._stream.mute_press(duration_ms)
+        if self._presses.is_new(digit, duration_ms, method, now):
+            self._backend.send_digit(digit)
+            self._reporter.digit(digit, duration_ms, method, now)
+
+    def send_digits(self, digits: str, inband: bool) -> None:
+        """Press keys towards the peer; nobody is there to hear them before `start`."""
+        if self._stream is not None:
+            self._stream.send_digits(digits, inband)
 
     def close(self, reason: str, detail: str = "") -> None:
         """End the leg. The first reason stands."""

@@ -29,6 +29,7 @@ from sipagent.worker.ipc import (
     CloseLeg,
     OpenLeg,
     PressDigit,
+    SendDigits,
     StartMedia,
     ToWorker,
     WorkerReady,
@@ -132,12 +133,14 @@ class Worker:
             )
 
 
-def tell(leg: Leg, message: StartMedia | PressDigit | CloseLeg) -> None:
+def tell(leg: Leg, message: StartMedia | PressDigit | SendDigits | CloseLeg) -> None:
     match message:
         case StartMedia():
             leg.start(message.params)
         case PressDigit():
-            leg.press(message.digit)
+            leg.press(message.digit, message.duration_ms, "info")
+        case SendDigits():
+            leg.send_digits(message.digits, message.inband)
         case CloseLeg():
             leg.close(message.reason)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rtp.events import DigitReceived, ItemPlayed, ItemStarted, PlayoutEvent, RtpEvent, SourceLatched
+from rtp.events import ItemPlayed, ItemStarted, PlayoutEvent, RtpEvent, SourceLatched
 from sipagent import events
 from sipagent.backends.base import (
     BackendEvent,
@@ -23,9 +23,10 @@ Emit = Callable[[events.LegEvent], None]
 class Reporter:
     """Emits call events for one call. What has no meaning outside the leg is passed over."""
 
-    def __init__(self, call_id: str, emit: Emit) -> None:
+    def __init__(self, call_id: str, emit: Emit, *, keeps_digits: bool = True) -> None:
         self._call_id = call_id
         self._emit = emit
+        self._keeps_digits = keeps_digits
 
     def ready(self, ready_ms: float, now: float) -> None:
         self._emit(events.LegReady(call_id=self._call_id, at=now, ready_ms=round(ready_ms, 1)))
@@ -63,14 +64,21 @@ class Reporter:
         )
 
     def rtp(self, event: RtpEvent, now: float) -> None:
-        match event:
-            case SourceLatched(addr):
-                source = f"{addr[0]}:{addr[1]}"
-                self._emit(events.MediaStarted(call_id=self._call_id, at=now, source=source))
-            case DigitReceived(digit, duration_ms):
-                self._emit(
-                    events.DigitReceived(call_id=self._call_id, at=now, digit=digit, duration_ms=duration_ms)
-                )
+        if isinstance(event, SourceLatched):
+            source = f"{event.addr[0]}:{event.addr[1]}"
+            self._emit(events.MediaStarted(call_id=self._call_id, at=now, source=source))
+
+    def digit(self, digit: str, duration_ms: int, method: events.DigitMethod, now: float) -> None:
+        """A press of the caller's; what is not to be kept leaves the worker masked."""
+        shown = digit if self._keeps_digits else events.MASKED
+        self._emit(
+            events.DigitReceived(
+                call_id=self._call_id, at=now, digit=shown, duration_ms=duration_ms, method=method
+            )
+        )
+
+    def recording_truncated(self, detail: str, now: float) -> None:
+        self._emit(events.RecordingTruncated(call_id=self._call_id, at=now, detail=detail))
 
     def playout(self, event: PlayoutEvent, now: float) -> None:
         match event:

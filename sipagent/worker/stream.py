@@ -8,11 +8,10 @@ On an SRTP call rtp.srtp stands between rtp.session and udp, both ways.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from rtp.address import Address
@@ -22,24 +21,43 @@ from rtp.playout import Playout, StarvationCause
 from rtp.session import JitterConfig, RtpParams, RtpSession
 from rtp.srtp import SrtpUdp
 from rtp.udp import UdpPair
+from sipagent import logs
 from sipagent.backends.base import Backend
-from sipagent.formats import CODECS
+from sipagent.errors import EndReason
+from sipagent.events import DigitMethod
+from sipagent.formats import CODECS, AudioFormat
 from sipagent.media import pipeline
+from sipagent.media.digits import DigitDetector
 from sipagent.media.nodes import Node
-from sipagent.media.recorder import Recorder, RecordingOutcome, RecordingWriter
+from sipagent.media.recorder import RecordingOutcome, RecordingWriter
 from sipagent.worker.ipc import OpenLeg
+from sipagent.worker.media_watch import MediaWatch
+from sipagent.worker.outgoing import Outgoing
 from sipagent.worker.reporter import Reporter
-from sipagent.worker.ticker import FRAME_MS, MAX_CATCH_UP_FRAMES, OnFailure, Ticker
+from sipagent.worker.tape import Tape
+from sipagent.worker.ticker import FRAME_MS, MAX_CATCH_UP_FRAMES, Ticker
 
-RECORDING_DEADLINE_S = 5.0
+log = logs.get_logger(__name__)
 
-OpenUdp = Callable[
-    [Callable[[bytes, Address, float], None], Callable[[bytes, Address, float], None]], UdpPair
-]
+Receive = Callable[[bytes, Address, float], None]
+OpenUdp = Callable[[Receive, Receive], UdpPair]
+
+
+@dataclass(frozen=True, slots=True)
+class Upwards:
+    """What a stream tells its leg. A leg that is told to `end` calls `finish`, soon."""
+
+    press: Callable[[str, int, DigitMethod], None]
+    end: Callable[[str, str], None]
 
 
 class Stream:
-    """Flows from construction to `finish`. `agent` is the path from backend to playout, for the printout."""
+    """Flows from construction to `finish`. `agent` is the path from backend to playout, for the printout.
+
+    On hold the backend gets silence at the pace of the clock, so that its own times go on, and not what the
+    peer may play to us meanwhile; agent audio waits in playout. A peer that still listens, `sendonly` on our
+    side, goes on hearing the agent.
+    """
 
     def __init__(
         self,
@@ -52,32 +70,39 @@ class Stream:
         reporter: Reporter,
         open_udp: OpenUdp,
         ticker: Ticker,
-        on_failure: OnFailure,
+        leg: Upwards,
         recordings: RecordingWriter,
     ) -> None:
         now = time.monotonic()
-        self._order = order
-        self._phone = CODECS[params.codec]
-        self._queued = pipeline.playout_format(backend.output_format)
+        self._detect_inband = order.detect_inband
         self._playout = playout
         self._backend = backend
         self._agent = agent
         self._reporter = reporter
         self._ticker = ticker
+        self._leg = leg
+        phone, self._queued = CODECS[params.codec], pipeline.playout_format(backend.output_format)
         jitter = JitterConfig(order.jitter_min_ms, order.jitter_max_ms)
-        self._session = RtpSession(params, jitter, now, unix_offset_s=time.time() - now)
-        self._recorder: Recorder | None = None
-        if order.recording is not None:
-            path = Path(order.recording)
-            self._recorder = Recorder(path, recordings, caller=self._phone, agent=self._queued, start=now)
-        self._caller, self._wire = self._build_path()
-        self._udp = open_udp(self._on_rtp, self._on_rtcp)
+        self._session = session = RtpSession(params, jitter, now, unix_offset_s=time.time() - now)
+        self._watch = MediaWatch(order.timeouts, now)
+        self._tape = Tape(order, recordings, reporter, caller=phone, agent=self._queued, now=now)
+        self._detector = DigitDetector(lambda digit, ms, now: leg.press(digit, ms, "inband"))
+        self._outgoing = Outgoing(
+            playout, self._queued, hold_tone=order.hold_tone, hush=self._tape.mute_agent
+        )
+        self._shape: tuple[AudioFormat, bool] | None = None
+        self._take_up(params, now)
+        self._receive = (
+            partial(self._take, session.receive_datagram),
+            partial(self._take, session.receive_rtcp),
+        )
+        self._udp = open_udp(*self._receive)
         self._secure: SrtpUdp | None = None
         self._way_out: UdpPair | SrtpUdp = self._udp
         if params.srtp is not None:
             self._encrypt(params.srtp, now)
         self._udp.open()
-        ticker.add(self._tick, on_failure)
+        ticker.add(self._tick, self._fail)
 
     def update(self, params: RtpParams) -> None:
         """Take what a re-INVITE changed: address, codec, direction, keys."""
@@ -85,14 +110,20 @@ class Stream:
         if params.srtp is not None:
             self._encrypt(params.srtp, now)
         self._session.update_remote(params, now)
-        if CODECS[params.codec] != self._phone:
-            self._phone = CODECS[params.codec]
-            self._caller, self._wire = self._build_path()
+        self._take_up(params, now)
 
     def report_playout(self, now: float) -> None:
         """Tell what playout noticed."""
         while (event := self._playout.next_event()) is not None:
             self._reporter.playout(event, now)
+
+    def send_digits(self, digits: str, inband: bool) -> None:
+        """Press keys towards the peer, one after the other; the agent waits meanwhile."""
+        self._outgoing.dial(digits, inband)
+
+    def mute_press(self, duration_ms: int) -> None:
+        """A key that signalling has told of is to be kept out of the recording, if they all are."""
+        self._tape.mute_press(duration_ms)
 
     async def finish(self) -> tuple[dict[str, Any], RecordingOutcome | None]:
         """Stop, say goodbye by RTCP, complete the recording. Returns the RTP report and the recording."""
@@ -103,7 +134,7 @@ class Stream:
         self._session.close(now)
         self._send()
         self._udp.close()
-        return self._report(now), await self._finish_recording(now)
+        return self._report(now), await self._tape.finish(now)
 
     def _report(self, now: float) -> dict[str, Any]:
         report = self._session.report(now)
@@ -116,37 +147,46 @@ class Stream:
     def _encrypt(self, params: SrtpParams, now: float) -> None:
         """Put SRTP between sockets and session, or change its keys. A call never goes back to plain RTP."""
         if self._secure is None:
-            self._secure = SrtpUdp(self._udp, params, self._on_rtp, self._on_rtcp)
+            self._secure = SrtpUdp(self._udp, params, *self._receive)
             self._way_out = self._secure
         else:
             self._secure.srtp.rekey(params, now)
 
-    async def _finish_recording(self, now: float) -> RecordingOutcome | None:
-        """A call ends in time even if the disk hangs: then its recording is completed when it can be."""
-        if self._recorder is None:
-            return None
-        try:
-            async with asyncio.timeout(RECORDING_DEADLINE_S):
-                return await asyncio.wrap_future(self._recorder.finish(now))
-        except TimeoutError:
-            return RecordingOutcome(str(self._order.recording), truncated=True)
+    def _take_up(self, params: RtpParams, now: float) -> None:
+        """Arrange everything for what was negotiated, at first or by a re-INVITE."""
+        asked = self._detect_inband
+        self._detector.counts = asked == "always" or (asked == "auto" and not self._session.sends_digits)
+        self._on_hold = self._outgoing.on_hold = params.direction != "sendrecv"
+        self._watch.hold(self._on_hold, now)
+        shape = CODECS[params.codec], self._detector.counts or self._tape.hides_digits
+        if shape != self._shape:
+            self._shape = shape
+            self._build_path(*shape, now)
 
-    def _build_path(self) -> tuple[Node, Node]:
-        backend = self._backend
-        caller = pipeline.caller(
-            self._phone, backend.input_format, lambda audio, now: backend.send_audio(audio), self._recorder
+    def _build_path(self, phone: AudioFormat, detects_digits: bool, now: float) -> None:
+        backend, recorder = self._backend, self._tape.recorder
+        self._silence = phone.silence * (FRAME_MS * phone.bytes_per_ms)
+        self._caller = pipeline.caller(
+            phone,
+            backend.input_format,
+            lambda audio, now: backend.send_audio(audio),
+            recorder,
+            self._detector if detects_digits else None,
         )
-        wire = pipeline.wire(self._queued, self._phone, self._session.send_frame, self._recorder)
-        path = f"caller: rtp -> {caller} | agent: backend -> {self._agent} -> {wire}"
-        self._reporter.path_built(path, time.monotonic())
-        return caller, wire
+        self._wire = pipeline.wire(self._queued, phone, self._session.send_frame, recorder)
+        path = f"caller: rtp -> {self._caller} | agent: backend -> {self._agent} -> {self._wire}"
+        self._reporter.path_built(path, now)
 
-    def _on_rtp(self, data: bytes, addr: Address, now: float) -> None:
-        self._session.receive_datagram(data, addr, now)
-        self._drain(now)
+    def _take(self, receive: Receive, data: bytes, addr: Address, now: float) -> None:
+        try:
+            receive(data, addr, now)
+            self._drain(now)
+        except Exception as error:  # the worker loop's edge: its own handler would leave a deaf call
+            log.exception("packet_failed")
+            self._fail(error)
 
-    def _on_rtcp(self, data: bytes, addr: Address, now: float) -> None:
-        self._session.receive_rtcp(data, addr, now)
+    def _fail(self, error: Exception) -> None:
+        self._leg.end(EndReason.INTERNAL_ERROR, repr(error))
 
     def _drain(self, now: float) -> None:
         """Move what the jitter buffer lets go, holes concealed, and tell what the session noticed.
@@ -157,23 +197,31 @@ class Stream:
         frames: list[bytes] = []
         while (frame := self._session.pop_frame(now)) is not None:
             frames.append(frame.payload)
-        if frames:
+        if frames and not self._on_hold:
             self._caller.write(b"".join(frames), now)
         while (event := self._session.next_event()) is not None:
-            self._reporter.rtp(event, now)
             if isinstance(event, DigitReceived):
-                self._backend.send_digit(event.digit)
+                self._leg.press(event.digit, event.duration_ms, "rfc4733")
+            else:
+                self._reporter.rtp(event, now)
 
     def _tick(self, now: float, late_s: float) -> None:
         self._drain(now)
+        if self._on_hold:
+            self._caller.write(self._silence, now)
+        self._outgoing.press(self._session, now)
         if self._session.may_send:
-            frame = self._playout.pop(FRAME_MS, now, starvation_cause(late_s))
-            self._wire.write(frame.audio, now)
+            self._wire.write(self._outgoing.frame(now, starvation_cause(late_s)), now)
             self.report_playout(now)
+        else:
+            self._tape.silent_agent(self._outgoing.silence, now)
         self._session.handle_timer(now)
         self._send()
-        if self._recorder is not None:
-            self._recorder.advance(now)
+        self._tape.advance(now, self._session.hears_digit or self._detector.hears_digit)
+        inbound = self._session.inbound
+        overdue = self._watch.overdue(inbound.last_packet_at, inbound.pausing, now)
+        if overdue is not None:
+            self._leg.end(EndReason.MEDIA_TIMEOUT, overdue)
 
     def _send(self) -> None:
         for data, addr in self._session.datagrams_to_send():

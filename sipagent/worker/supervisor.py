@@ -23,6 +23,7 @@ from sipagent.worker.ipc import (
     CloseLeg,
     OpenLeg,
     PressDigit,
+    SendDigits,
     StartMedia,
     ToControl,
     ToWorker,
@@ -55,8 +56,13 @@ class LegHandle:
         """Let audio flow, or take up what a re-INVITE changed."""
         self._send(StartMedia(call_id=self.call_id, params=params))
 
-    def press(self, digit: str) -> None:
-        self._send(PressDigit(call_id=self.call_id, digit=digit))
+    def press(self, digit: str, duration_ms: int = 0) -> None:
+        """Tell of a key that the peer pressed, by signalling."""
+        self._send(PressDigit(call_id=self.call_id, digit=digit, duration_ms=duration_ms))
+
+    def send_digits(self, digits: str, inband: bool = False) -> None:
+        """Press keys towards the peer, through RTP: as telephone events if it takes them, else as tones."""
+        self._send(SendDigits(call_id=self.call_id, digits=digits, inband=inband))
 
     def close(self, reason: str) -> None:
         self._send(CloseLeg(call_id=self.call_id, reason=reason))

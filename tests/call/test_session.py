@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from rtp.ports import PortPool
 from rtp.session import RtpParams
 from sipagent import events
+from sipagent.call import dialling
 from sipagent.call.house import House
 from sipagent.call.load import CallLoad
 from sipagent.call.log import CallLog
@@ -24,6 +26,7 @@ from sipagent.metrics import Metrics, ServerFigures
 from sipagent.sip.messages import (
     CallConfirmed,
     CallDisconnected,
+    Direction,
     IncomingInvite,
     InfoDigit,
     LocalMedia,
@@ -57,14 +60,16 @@ def invite(source: str = PBX, to: str = "100", offer: str | None = OFFER) -> Inc
     )
 
 
-def negotiated(codec: str = "PCMU") -> MediaNegotiated:
+def negotiated(
+    codec: str = "PCMU", direction: Direction = "sendrecv", dtmf_payload_type: int | None = 101
+) -> MediaNegotiated:
     return MediaNegotiated(
         NegotiatedMedia(
             codec=codec,
             payload_type=0,
-            dtmf_payload_type=101,
+            dtmf_payload_type=dtmf_payload_type,
             ptime_ms=20,
-            direction="sendrecv",
+            direction=direction,
             remote_rtp=PHONE,
             remote_rtcp=(PHONE[0], PHONE[1] + 1),
         )
@@ -79,6 +84,7 @@ class FakeSip:
         self.done: list[str] = []
         self.local: LocalMedia | None = None
         self.unanswerable: SdpError | None = None
+        self.dtmf_payload_type: int | None = 101
         self._events: asyncio.Queue[SipEvent] = asyncio.Queue()
         self._acted = asyncio.Event()
 
@@ -93,7 +99,7 @@ class FakeSip:
             raise self.unanswerable
         self.local = local
         self._did("answer")
-        self._events.put_nowait(negotiated())
+        self._events.put_nowait(negotiated(dtmf_payload_type=self.dtmf_payload_type))
 
     def refuse(self, sip_status: int, *, reason_code: str, retry_after_s: int | None = None) -> None:
         self._did(f"refuse {sip_status} {reason_code}" + (f" {retry_after_s}" if retry_after_s else ""))
@@ -102,6 +108,9 @@ class FakeSip:
     def hang_up(self, *, sip_status: int = 480, reason_code: str | None = None) -> None:
         self._did(f"hang_up {reason_code}")
         self._events.put_nowait(CallDisconnected(200, "OK", by_remote=False))
+
+    def send_digit(self, digit: str, duration_ms: int) -> None:
+        self._did(f"info {digit} {duration_ms}")
 
     # --- the peer ---
 
@@ -135,7 +144,8 @@ class FakeWorkers:
         self.order: OpenLeg | None = None
         self.sockets: tuple[socket.socket, ...] = ()
         self.started: list[RtpParams] = []
-        self.pressed: list[str] = []
+        self.pressed: list[tuple[str, int]] = []
+        self.dialled: list[tuple[str, bool]] = []
         self.are_gone = False
         self.defect: Exception | None = None
         self._tell: Callable[[events.LegEvent], None] | None = None
@@ -160,8 +170,11 @@ class FakeWorkers:
         self.started.append(params)
         self._flowing.set()
 
-    def press(self, digit: str) -> None:
-        self.pressed.append(digit)
+    def press(self, digit: str, duration_ms: int = 0) -> None:
+        self.pressed.append((digit, duration_ms))
+
+    def send_digits(self, digits: str, inband: bool = False) -> None:
+        self.dialled.append((digits, inband))
 
     def close(self, reason: str) -> None:
         if self._is_ready:
@@ -194,6 +207,9 @@ class FakeWorkers:
         rtp = {"inbound": {"packets": 50}}
         self._last(events.LegEnded(call_id="c-1", at=1.0, reason=reason, rtp=rtp))
 
+    def tell(self, event: events.LegEvent) -> None:
+        self._report(event)
+
     def _report(self, event: events.LegEvent) -> None:
         if self._tell is not None:
             self._tell(event)
@@ -211,7 +227,7 @@ class Exchange:
         pbx = {
             "name": "pbx",
             "allowed_addresses": [PBX],
-            "numbers": {"100": "echo"},
+            "numbers": {"100": "echo", "secret": "discreet"},
             "codecs": ["PCMA", "PCMU"],
         }
         self.config = Config.model_validate(
@@ -219,7 +235,7 @@ class Exchange:
                 "public_address": "198.51.100.1",
                 "limits": limits,
                 "trunks": {"pbx": pbx},
-                "agents": {"echo": echo},
+                "agents": {"echo": echo, "discreet": echo | {"name": "discreet", "record_digits": False}},
             }
         )
         self._directory = directory
@@ -404,12 +420,106 @@ async def test_a_reinvite_reaches_the_leg_and_the_call_was_answered_once(
     assert outcome(record)[1] == "caller_hung_up"
 
 
-async def test_digits_by_info_reach_the_leg_and_the_record(talk: Talk, workers: FakeWorkers) -> None:
+async def test_digits_by_info_reach_the_leg_which_tells_of_those_that_count(
+    talk: Talk, workers: FakeWorkers
+) -> None:
     await talk.talking()
     talk.sip.send(InfoDigit("5", 160))
+    await talk.settled()
+    workers.tell(events.DigitReceived(call_id="c-1", at=1.0, digit="5", duration_ms=160, method="info"))
     talk.sip.bye()
     (digit,) = (await talk.over())["digits"]
-    assert (digit["digit"], digit["method"], workers.pressed) == ("5", "info", ["5"])
+    assert (digit["digit"], digit["method"], workers.pressed) == ("5", "info", [("5", 160)])
+
+
+# --- digits that we send ----------------------------------------------------------------------------
+
+
+async def test_digits_go_out_as_telephone_events_where_they_were_negotiated(
+    talk: Talk, workers: FakeWorkers
+) -> None:
+    await talk.talking()
+    talk.session.send_digits("12#")
+    talk.sip.bye()
+    (sent,) = (await talk.over())["digits_sent"]
+    assert (sent["digits"], sent["method"], workers.dialled) == ("12#", "rfc4733", [("12#", False)])
+
+
+async def test_digits_go_out_by_info_to_a_peer_without_telephone_events(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialling, "INFO_PRESS_MS", 1)
+    monkeypatch.setattr(dialling, "INFO_PAUSE_MS", 0)
+    talk.sip.dtmf_payload_type = None
+    await talk.talking()
+    talk.session.send_digits("9d")
+    await talk.sip.until("info D 1")
+    talk.sip.bye()
+    (sent,) = (await talk.over())["digits_sent"]
+    assert sent["method"] == "info"
+    assert [deed for deed in talk.sip.done if deed.startswith("info")] == ["info 9 1", "info D 1"]
+
+
+async def test_digits_go_out_as_tones_to_a_peer_without_info(
+    exchange: Exchange, workers: FakeWorkers
+) -> None:
+    sip = FakeSip(replace(invite(), headers=(("Allow", "INVITE, ACK, BYE, CANCEL"), ("Allow", "OPTIONS"))))
+    sip.dtmf_payload_type = None
+    talk = Talk(exchange, workers, sip)
+    await talk.talking()
+    talk.session.send_digits("1")
+    sip.bye()
+    (sent,) = (await talk.over())["digits_sent"]
+    assert (sent["method"], workers.dialled) == ("inband", [("1", True)])
+
+
+@pytest.mark.parametrize("digits", ["12x", "1 2", "flash"])
+async def test_what_is_no_digit_is_not_sent(talk: Talk, workers: FakeWorkers, digits: str) -> None:
+    await talk.talking()
+    with pytest.raises(ValueError, match="not DTMF digits"):
+        talk.session.send_digits(digits)
+    talk.sip.bye()
+    assert (await talk.over())["digits_sent"] == []
+    assert workers.dialled == []
+
+
+async def test_before_the_answer_there_is_nobody_to_send_digits_to(talk: Talk, workers: FakeWorkers) -> None:
+    await talk.preparing()
+    with pytest.raises(ValueError, match="nobody"):
+        talk.session.send_digits("1")
+    talk.sip.cancel()
+    await talk.over()
+
+
+async def test_digits_that_are_not_to_be_kept_are_masked_in_the_record(
+    exchange: Exchange, workers: FakeWorkers
+) -> None:
+    talk = Talk(exchange, workers, FakeSip(invite(to="secret")))
+    await talk.talking()
+    assert workers.order is not None
+    assert not workers.order.record_digits
+    talk.session.send_digits("1234")
+    talk.sip.bye()
+    (sent,) = (await talk.over())["digits_sent"]
+    assert sent["digits"] == "***"
+
+
+# --- hold -------------------------------------------------------------------------------------------
+
+
+async def test_holds_are_told_once_each_and_stand_in_the_record(talk: Talk, workers: FakeWorkers) -> None:
+    await talk.talking()
+    for direction in ("recvonly", "inactive", "sendrecv", "sendrecv", "sendonly"):
+        talk.sip.send(negotiated(direction=direction))
+    talk.sip.bye()
+    first, second = (await talk.over())["holds"]
+    assert (first["direction"], second["direction"], second["ended_s"]) == ("recvonly", "sendonly", None)
+    assert first["started_s"] <= first["ended_s"]
+    kinds = [kind(event) for event in talk.exchange.seen]
+    assert kinds.count("CallHeld") == 2
+    assert kinds.count("CallResumed") == 1
+    directions = [params.direction for params in workers.started]
+    assert directions[1:] == ["recvonly", "inactive", "sendrecv", "sendrecv", "sendonly"]
 
 
 @pytest.mark.parametrize("reason", [EndReason.BACKEND_LOST, EndReason.WORKER_LOST, EndReason.MEDIA_TIMEOUT])

@@ -16,7 +16,14 @@ from rtp import g711, wav
 from sipagent.formats import ALAW, ULAW, AudioFormat
 from sipagent.media import recorder as module
 from sipagent.media.pipeline import PCM_8K
-from sipagent.media.recorder import Recorder, RecordingOutcome, RecordingWriter, repair
+from sipagent.media.recorder import (
+    Recorder,
+    RecordingOutcome,
+    RecordingWriter,
+    complete,
+    give_back,
+    repair,
+)
 
 START = 100.0
 SOON_S = 2
@@ -38,10 +45,18 @@ class Call:
     """A recorder and the clock that drives it, a frame of each side every 20 ms."""
 
     def __init__(
-        self, path: Path, writer: RecordingWriter, caller: AudioFormat = ULAW, agent: AudioFormat = ULAW
+        self,
+        path: Path,
+        writer: RecordingWriter,
+        caller: AudioFormat = ULAW,
+        agent: AudioFormat = ULAW,
+        muted: bool = False,
     ) -> None:
         self.now = START
-        self.recorder = Recorder(path, writer, caller, agent, START)
+        self.failures: list[str] = []
+        self.recorder = Recorder(
+            path, writer, caller, agent, START, on_truncated=self.failures.append, may_be_muted=muted
+        )
         self._caller = self.recorder.lane("caller", caller)
         self._agent = self.recorder.lane("agent", agent)
 
@@ -161,6 +176,20 @@ def test_a_disk_that_fills_up_truncates_the_recording_and_says_so(
     assert (left, right) == (g711.ulaw_to_pcm(caller[:12_500]), g711.ulaw_to_pcm(agent[:12_500]))
 
 
+def test_a_failure_is_told_as_it_happens(path: Path, writer: RecordingWriter) -> None:
+    call = Call(path, writer)
+    with disk_with_room_for(wav.HEADER_BYTES):
+        call.flow(noise(0.6, seed=1), noise(0.6, seed=2))
+        written = threading.Event()
+        writer.submit(written.set)
+        assert written.wait(SOON_S)
+    assert call.failures == []
+    call.flow(noise(0.02, seed=3), noise(0.02, seed=4))
+    assert call.failures == ["File too large"]
+    call.hang_up()
+    assert len(call.failures) == 1
+
+
 @pytest.mark.parametrize("room", [0, 20])
 def test_a_disk_full_from_the_start_costs_this_recording_and_no_other(
     path: Path, writer: RecordingWriter, room: int
@@ -190,6 +219,41 @@ def test_a_failed_recording_leaves_no_file_open(path: Path, writer: RecordingWri
         call.flow(noise(1.5, seed=1), noise(1.5, seed=2))
         call.hang_up()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_recording_that_fills_the_disk_leaves_room_for_call_records(tmp_path: Path) -> None:
+    with open(tmp_path / "full.wav.part", "w+b") as file:
+        file.write(UNFINISHED + b"\1" * 4 * module.SPARE_BYTES)
+        give_back(file)
+        complete(file)
+    left, _ = sides(tmp_path / "full.wav.part")
+    assert len(left) == 2 * module.SPARE_BYTES - module.SPARE_BYTES // 2
+
+
+# --- what must not be in it -------------------------------------------------------------------------
+
+
+def test_a_press_is_silence_on_the_callers_side_alone(path: Path, writer: RecordingWriter) -> None:
+    caller, agent = noise(3.0, seed=1), noise(3.0, seed=2)
+    call = Call(path, writer, muted=True)
+    call.flow(caller[:12_000], agent[:12_000])
+    call.recorder.mute_caller(before_s=0.3, after_s=0.2)
+    call.flow(caller[12_000:], agent[12_000:])
+    call.hang_up()
+    press = slice(12_000 - 2400, 12_000 + 1600)
+    muted = caller[: press.start] + ULAW.silence * 4000 + caller[press.stop :]
+    assert sides(path) == (g711.ulaw_to_pcm(muted), g711.ulaw_to_pcm(agent))
+
+
+def test_our_own_digits_are_silence_on_the_agents_side(path: Path, writer: RecordingWriter) -> None:
+    caller, agent = noise(1.0, seed=1), noise(1.0, seed=2)
+    call = Call(path, writer, muted=True)
+    call.flow(caller[:4000], agent[:4000])
+    call.recorder.mute_agent(0.02)
+    call.flow(caller[4000:], agent[4000:])
+    call.hang_up()
+    muted = agent[:4000] + ULAW.silence * 160 + agent[4160:]
+    assert sides(path) == (g711.ulaw_to_pcm(caller), g711.ulaw_to_pcm(muted))
 
 
 class SlowDisk:
@@ -230,9 +294,10 @@ def test_a_disk_too_slow_loses_chunks_and_says_so(path: Path, slow_disk: SlowDis
     slow_disk.catch_up()
     assert call.hang_up().truncated
     left, right = sides(path)
-    assert len(left) < 2 * len(caller)
-    assert g711.ulaw_to_pcm(caller).startswith(left[:32_000])
-    assert g711.ulaw_to_pcm(agent).startswith(right[:32_000])
+    assert 0 < len(left) < 2 * len(caller)
+    assert g711.ulaw_to_pcm(caller).startswith(left)
+    assert g711.ulaw_to_pcm(agent).startswith(right)
+    assert call.failures == ["the disk is too slow"]
 
 
 def test_a_recording_that_ends_meanwhile_is_completed_all_the_same(path: Path, slow_disk: SlowDisk) -> None:

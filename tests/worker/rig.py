@@ -7,10 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+import numpy as np
 import pytest
 
 from rtp.address import Address
 from rtp.events import RtpEvent
+from rtp.packet import RtpPacket, parse, serialize
 from rtp.session import RtpParams, RtpSession
 from sipagent import events
 from sipagent.backends.base import AudioReceived, BackendEvent, EventHandler
@@ -19,6 +21,7 @@ from sipagent.formats import ULAW, AudioFormat
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker import leg as leg_module
 from sipagent.worker import stream as stream_module
+from sipagent.worker import tape
 from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.leg import Leg
 from sipagent.worker.ticker import OnFailure, Tick, Ticker
@@ -28,6 +31,10 @@ FRAME = 160
 CALL_ID = "c-1"
 
 Event = TypeVar("Event", bound=events.CallEvent)
+
+
+def noise(frames: int, seed: int = 1) -> bytes:
+    return np.random.default_rng(seed).integers(0, 128, frames * FRAME, np.uint8).tobytes()
 
 
 class ScriptedBackend:
@@ -107,11 +114,14 @@ class FakeSocket:
 class Bench(Ticker):
     """A leg, everything it touches, and its clock: `beat` is one tick of 20 ms."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, audio: AudioFormat, recording: Path | None) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, audio: AudioFormat, recording: Path | None, **order: Any
+    ) -> None:
         self.now = 100.0
         clock = SimpleNamespace(monotonic=lambda: self.now, time=lambda: 1.7e9 + self.now)
         monkeypatch.setattr(leg_module, "time", clock)
         monkeypatch.setattr(stream_module, "time", clock)
+        monkeypatch.setattr(tape, "time", clock)
         monkeypatch.setattr(leg_module, "create_backend", lambda agent, law: self.backend)
         monkeypatch.setattr(leg_module, "UdpPair", self._make_udp)
         self.backend = ScriptedBackend(audio)
@@ -121,18 +131,20 @@ class Bench(Ticker):
         self.events: list[events.CallEvent] = []
         self.udp: FakeUdp | None = None
         self.phone = RtpSession(RtpParams(US), now=self.now)
+        self._delivered = b""
         self._told = asyncio.Event()
-        order = OpenLeg(
+        ordered = OpenLeg(
             call_id=CALL_ID,
             agent={},
             codec="PCMU",
             recording=str(recording) if recording else None,
             jitter_min_ms=60,
             jitter_max_ms=200,
+            **order,
         )
         agent = AgentConfig.model_validate({"name": "a", "backend": {"kind": "echo"}})
         sockets: Any = self.sockets
-        self.leg = Leg(order, agent, sockets, emit=self._emit, ticker=self, recordings=self.recordings)
+        self.leg = Leg(ordered, agent, sockets, emit=self._emit, ticker=self, recordings=self.recordings)
         self.running = asyncio.create_task(self.leg.run())
 
     # --- the backend's and the control process's side -----------------------------------------------
@@ -167,6 +179,13 @@ class Bench(Ticker):
             self.beat()
             self.phone.handle_timer(self.now)
 
+    def fall_silent(self) -> None:
+        """The caller's telephone announces that it sends nothing while nobody speaks (RFC 3389)."""
+        assert self.udp is not None
+        last = parse(self._delivered)
+        pause = RtpPacket(13, last.sequence + 1, last.timestamp + FRAME, last.ssrc, b"\x40")
+        self.udp.on_rtp(serialize(pause), PHONE, self.now)
+
     def beat(self, times: int = 1) -> bytes:
         """Ticks pass. Returns the audio that was sent meanwhile."""
         assert self.udp is not None
@@ -176,6 +195,11 @@ class Bench(Ticker):
             for tick in tuple(self.ticking):
                 tick(self.now, 0.0)
         return b"".join(packet[12:] for packet in self.udp.rtp[before:])
+
+    def audio_sent(self) -> list[bytes]:
+        """The audio of every packet so far; telephone events are none."""
+        assert self.udp is not None
+        return [data[12:] for data in self.udp.rtp if data[1] & 0x7F in (0, 8)]
 
     def what_the_phone_noticed(self) -> list[RtpEvent]:
         """All that we sent arrives at once."""
@@ -208,6 +232,10 @@ class Bench(Ticker):
         assert self.events[-1] is ended
         return ended
 
+    @property
+    def is_ending(self) -> bool:
+        return self.leg._end.done()
+
     # --- in the place of the worker -----------------------------------------------------------------
 
     def add(self, tick: Tick, on_failure: OnFailure) -> None:
@@ -227,4 +255,5 @@ class Bench(Ticker):
     def _deliver(self) -> None:
         assert self.udp is not None
         for data, _ in self.phone.datagrams_to_send():
+            self._delivered = data
             self.udp.on_rtp(data, PHONE, self.now)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from rtp import g711
 from rtp.events import ByeReceived
+from rtp.session import Direction, RtpSession
 from sipagent import events
 from sipagent.backends.base import (
     AudioFinished,
@@ -21,42 +20,13 @@ from sipagent.backends.base import (
 )
 from sipagent.errors import BackendNotReady, BackendRefused, BackendUnreachable, ReasonCode
 from sipagent.formats import ALAW, ULAW, AudioFormat
-from sipagent.worker import stream as stream_module
+from sipagent.worker import tape
+from sipagent.worker.leg import PLAYOUT_MAX_MS
 from tests.media.test_recorder import sides
 from tests.rtp.streams import tone
-from tests.worker.rig import FRAME, PHONE, Bench
+from tests.worker.rig import FRAME, PHONE, Bench, noise
 
 SILENCE = ULAW.silence * FRAME
-
-
-@pytest.fixture
-def audio() -> AudioFormat:
-    """What the backend speaks and hears."""
-    return ULAW
-
-
-@pytest.fixture
-def recording() -> Path | None:
-    return None
-
-
-@pytest.fixture
-async def bench(
-    monkeypatch: pytest.MonkeyPatch, audio: AudioFormat, recording: Path | None
-) -> AsyncIterator[Bench]:
-    bench = Bench(monkeypatch, audio, recording)
-    yield bench
-    if not bench.running.done():
-        bench.leg.close("caller_hung_up")
-        await bench.running
-    bench.recordings.close()
-    assert all(sock.is_closed for sock in bench.sockets)
-    assert bench.backend.is_closed
-    assert bench.ticking == {}
-
-
-def noise(frames: int, seed: int = 1) -> bytes:
-    return np.random.default_rng(seed).integers(0, 128, frames * FRAME, np.uint8).tobytes()
 
 
 # --- getting ready ----------------------------------------------------------------------------------
@@ -214,10 +184,10 @@ async def test_digits_reach_the_model_whichever_way_they_come(bench: Bench) -> N
     await bench.talk()
     bench.say(noise(2))
     bench.press("7")
-    bench.leg.press("8")
+    bench.leg.press("8", 160, "info")
     assert bench.backend.told[-2:] == [("digit", "7"), ("digit", "8")]
-    (pressed,) = bench.all(events.DigitReceived)
-    assert (pressed.digit, pressed.method) == ("7", "rfc4733")
+    pressed = [(each.digit, each.method) for each in bench.all(events.DigitReceived)]
+    assert pressed == [("7", "rfc4733"), ("8", "info")]
 
 
 async def test_transcripts_and_usage_are_passed_on(bench: Bench) -> None:
@@ -319,6 +289,76 @@ async def test_a_tick_that_fails_ends_the_leg(bench: Bench) -> None:
     assert tick not in bench.ticking
 
 
+@pytest.mark.parametrize("channel", ["on_rtp", "on_rtcp"])
+async def test_a_packet_that_fails_ends_the_leg(
+    bench: Bench, channel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(*arguments: object) -> None:
+        raise ValueError("defect")
+
+    monkeypatch.setattr(RtpSession, "receive_datagram", defect)
+    monkeypatch.setattr(RtpSession, "receive_rtcp", defect)
+    await bench.talk()
+    getattr(bench.udp, channel)(b"", PHONE, bench.now)
+    await bench.running
+    (ended,) = bench.all(events.LegEnded)
+    assert (ended.reason, ended.detail) == ("internal_error", "ValueError('defect')")
+
+
+@pytest.mark.parametrize(
+    ("spoken_s", "direction", "gone_after_s", "detail"),
+    [
+        (0, "sendrecv", 30, "no RTP ever for 30 s"),
+        (1, "sendrecv", 20, "no RTP any more for 20 s"),
+        (1, "recvonly", 300, "no RTP on hold for 300 s"),
+        (0, "inactive", 300, "no RTP on hold for 300 s"),
+    ],
+)
+async def test_a_peer_that_sends_no_rtp_is_given_up(
+    bench: Bench, spoken_s: int, direction: Direction, gone_after_s: int, detail: str
+) -> None:
+    await bench.talk()
+    bench.say(noise(50 * spoken_s))
+    if direction != "sendrecv":
+        bench.start(direction=direction)
+    bench.beat(50 * gone_after_s - 2)
+    assert not bench.is_ending
+    bench.beat(3)
+    await bench.running
+    (ended,) = bench.all(events.LegEnded)
+    assert (ended.reason, ended.detail) == ("media_timeout", detail)
+
+
+async def test_rtcp_alone_keeps_no_call_alive(bench: Bench) -> None:
+    await bench.talk()
+    bench.say(noise(10))
+    for _ in range(21):
+        bench.beat(50)
+        bench.phone.handle_timer(bench.now)
+        assert bench.udp is not None
+        for data, _ in bench.phone.rtcp_to_send():
+            bench.udp.on_rtcp(data, (PHONE[0], PHONE[1] + 1), bench.now)
+    await bench.running
+    (ended,) = bench.all(events.LegEnded)
+    assert ended.reason == "media_timeout"
+    assert ended.rtp["rtt_ms"] is None or ended.rtp["rtt_ms"] >= 0
+
+
+async def test_who_announces_silence_may_be_silent(bench: Bench) -> None:
+    await bench.talk()
+    bench.say(noise(10))
+    bench.fall_silent()
+    bench.beat(50 * 60)
+    assert not bench.is_ending
+
+
+async def test_speech_that_has_no_room_shows_in_the_report(bench: Bench) -> None:
+    await bench.talk()
+    bench.backend.speak(b"\1" * (PLAYOUT_MAX_MS + 1500) * ULAW.bytes_per_ms)
+    ended = await bench.end()
+    assert ended.audio["playout_dropped_ms"] == 1500
+
+
 # --- the recording ----------------------------------------------------------------------------------
 
 
@@ -348,7 +388,7 @@ class TestRecorded:
     async def test_a_call_ends_although_the_disk_hangs(
         self, bench: Bench, recording: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(stream_module, "RECORDING_DEADLINE_S", 0.01)
+        monkeypatch.setattr(tape, "RECORDING_DEADLINE_S", 0.01)
         go_on = threading.Event()
         bench.recordings.submit_end(lambda: go_on.wait(2) and None)
         await bench.talk()

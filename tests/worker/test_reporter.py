@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from rtp.events import (
-    DigitReceived,
     FirstPacketReceived,
     ItemPlayed,
     ItemStarted,
@@ -70,7 +69,7 @@ def test_what_the_backend_says(told: Told, said: base.BackendEvent, told_as: eve
 def test_what_the_rtp_session_says(told: Told) -> None:
     told.reporter.rtp(SourceLatched(("192.0.2.1", 4000)), NOW)
     told.reporter.rtp(FirstPacketReceived(("192.0.2.1", 4000)), NOW)
-    told.reporter.rtp(DigitReceived("5", 120), NOW)
+    told.reporter.digit("5", 120, "rfc4733", NOW)
     assert told.events == [
         events.MediaStarted(**CALL, source="192.0.2.1:4000"),
         events.DigitReceived(**CALL, digit="5", duration_ms=120),

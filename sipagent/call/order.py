@@ -1,0 +1,73 @@
+"""What a worker is told of a call: the leg to open, and the media that was negotiated. Pure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rtp.params import SrtpParams
+from rtp.session import RtpParams
+from sipagent.call.admission import Admit
+from sipagent.config import Config, TrunkConfig
+from sipagent.sip import sdp
+from sipagent.sip.crypto import codecs_to_take
+from sipagent.sip.messages import IncomingInvite, NegotiatedMedia
+from sipagent.worker.ipc import OpenLeg
+from sipagent.worker.media_watch import MediaTimeouts
+
+
+def leg_order(
+    call_id: str, admitted: Admit, invite: IncomingInvite, config: Config, recording: Path | None
+) -> OpenLeg:
+    """The leg for an admitted call."""
+    rtp, trunk, agent = config.rtp, admitted.trunk, admitted.agent
+    return OpenLeg(
+        call_id=call_id,
+        agent=agent.model_dump(mode="json"),
+        codec=expected_codec(invite, trunk),
+        recording=str(recording) if recording else None,
+        jitter_min_ms=rtp.jitter_min_ms,
+        jitter_max_ms=rtp.jitter_max_ms,
+        timeouts=MediaTimeouts(rtp.first_packet_timeout_s, rtp.timeout_s, rtp.hold_timeout_s),
+        detect_inband=trunk.dtmf.detect_inband,
+        record_digits=keeps_digits(admitted),
+        hold_tone=trunk.hold == "tone",
+    )
+
+
+def is_recorded(admitted: Admit) -> bool:
+    """The trunk's word counts, if it has one."""
+    trunk, agent = admitted.trunk, admitted.agent
+    return trunk.record if trunk.record is not None else agent.record
+
+
+def keeps_digits(admitted: Admit) -> bool:
+    """Whether digits may stand in recording, record and log. The trunk's word counts, if it has one."""
+    trunk, agent = admitted.trunk, admitted.agent
+    return trunk.record_digits if trunk.record_digits is not None else agent.record_digits
+
+
+def expected_codec(invite: IncomingInvite, trunk: TrunkConfig) -> str:
+    """What an answer to the offer will come to; for a late offer, what we will like best."""
+    if invite.offer is None:
+        return trunk.codecs[0]
+    offered = codecs_to_take(sdp.parse(invite.offer).offered, trunk.srtp)
+    return next(codec for codec in trunk.codecs if codec in offered)
+
+
+def rtp_params(
+    media: NegotiatedMedia, *, strict_source: bool = False, signalling_host: str | None = None
+) -> RtpParams:
+    """The negotiated media in the words of the RTP library."""
+    srtp = media.srtp
+    return RtpParams(
+        codec=media.codec,
+        payload_type=media.payload_type,
+        dtmf_payload_type=media.dtmf_payload_type,
+        ptime_ms=media.ptime_ms,
+        direction=media.direction,
+        remote_rtp=media.remote_rtp,
+        remote_rtcp=media.remote_rtcp,
+        srtp=SrtpParams(srtp.suite, srtp.send_key, srtp.receive_key) if srtp else None,
+        strict_source=strict_source,
+        signalling_host=signalling_host,
+    )

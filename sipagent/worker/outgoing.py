@@ -1,0 +1,74 @@
+"""What goes out in each frame: a digit that is to be sent, else the agent, else on hold a tone."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from rtp.playout import Playout, StarvationCause
+from rtp.session import RtpSession
+from sipagent.formats import AudioFormat
+from sipagent.media import tones
+from sipagent.media.nodes import conversions
+from sipagent.media.pipeline import PCM_8K
+from sipagent.worker.ticker import FRAME_MS
+
+PRESS_MS, PAUSE_MS = 100, 100
+"""Of a digit that we send, and after it: Q.24 asks for 40 ms of each at least, and gateways are slower."""
+
+
+class Outgoing:
+    """Chooses frames in `queued`, the format that waits in playout.
+
+    While digits are sent, and between them, the agent waits in playout; so nothing of it is lost or heard in
+    pieces. `hush()` is called before a frame of audible digits.
+    """
+
+    def __init__(
+        self, playout: Playout, queued: AudioFormat, *, hold_tone: bool, hush: Callable[[], None]
+    ) -> None:
+        self._playout = playout
+        self._steps = conversions(PCM_8K, queued)
+        self._silence = queued.silence * (FRAME_MS * queued.bytes_per_ms // len(queued.silence))
+        self._hold_tone = deque(self._frames(tones.hold())) if hold_tone else None
+        self._hush = hush
+        self._undialled: deque[tuple[str, bool]] = deque()
+        self._dialling: deque[bytes] = deque()
+        self.on_hold = False
+
+    def dial(self, digits: str, inband: bool) -> None:
+        """Send these digits, after those that are still to be sent."""
+        self._undialled.extend((digit, inband) for digit in digits)
+
+    def press(self, session: RtpSession, now: float) -> None:
+        """Press the next key if the line is free for it: as a telephone event if the peer takes those."""
+        if self._dialling or not self._undialled or not session.may_send:
+            return
+        digit, inband = self._undialled.popleft()
+        if inband or not session.sends_digits:
+            self._dialling.extend(self._frames(tones.key(digit, PRESS_MS)))
+        else:
+            session.send_digit(digit, PRESS_MS, now)
+        self._dialling.extend([self._silence] * (PAUSE_MS // FRAME_MS))
+
+    def frame(self, now: float, cause: StarvationCause) -> bytes:
+        """The audio of this tick; `cause` is to blame if the agent has none in mid-utterance."""
+        if self._dialling:
+            self._hush()
+            return self._dialling.popleft()
+        played = self._playout.pop(FRAME_MS, now, cause)
+        if self.on_hold and self._hold_tone is not None and not played.spans:
+            self._hold_tone.rotate(-1)
+            return self._hold_tone[-1]
+        return played.audio
+
+    @property
+    def silence(self) -> bytes:
+        """A frame of it: what is recorded of a tick without audio."""
+        return self._silence
+
+    def _frames(self, pcm: bytes) -> list[bytes]:
+        for _, step in self._steps:
+            pcm = step(pcm)
+        size = len(self._silence)
+        return [pcm[at : at + size] for at in range(0, len(pcm), size)]

@@ -1,0 +1,96 @@
+"""A leg's recording, if it has one: what goes into it beside the audio path, and what is kept out of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from sipagent.formats import AudioFormat
+from sipagent.media.recorder import MUTE_AFTER_S, Recorder, RecordingOutcome, RecordingWriter
+from sipagent.worker.ipc import OpenLeg
+from sipagent.worker.reporter import Reporter
+from sipagent.worker.ticker import FRAME_MS
+
+RECORDING_DEADLINE_S = 5.0
+
+
+class Tape:
+    """`recorder` is for the audio path to tap; None if the call isn't recorded.
+
+    If digits are not to be kept, both sides are silent in the recording for as long as one is being pressed,
+    and somewhat before and after: telephones let the tone through until they have recognised it themselves.
+    """
+
+    def __init__(
+        self,
+        order: OpenLeg,
+        writer: RecordingWriter,
+        reporter: Reporter,
+        *,
+        caller: AudioFormat,
+        agent: AudioFormat,
+        now: float,
+    ) -> None:
+        self.recorder: Recorder | None = None
+        self._path = order.recording
+        self._keeps_digits = order.record_digits
+        self._reporter = reporter
+        self._is_truncated = False
+        if order.recording is None:
+            return
+        self.recorder = Recorder(
+            Path(order.recording),
+            writer,
+            caller,
+            agent,
+            now,
+            on_truncated=self._truncated,
+            may_be_muted=not order.record_digits,
+        )
+        self._agent = self.recorder.lane("agent", agent)
+
+    @property
+    def hides_digits(self) -> bool:
+        """Whether the caller's digits have to be looked out for."""
+        return self.recorder is not None and not self._keeps_digits
+
+    def advance(self, now: float, key_is_down: bool) -> None:
+        """To be called on every tick."""
+        if self.recorder is None:
+            return
+        if key_is_down and self.hides_digits:
+            self.recorder.mute_caller()
+        self.recorder.advance(now)
+
+    def mute_press(self, duration_ms: int) -> None:
+        """The caller presses a key about now, for so long, as signalling has it."""
+        if self.recorder is not None and self.hides_digits:
+            self.recorder.mute_caller(after_s=MUTE_AFTER_S + duration_ms / 1000)
+
+    def mute_agent(self) -> None:
+        """The agent's next frame is part of a digit."""
+        if self.recorder is not None and self.hides_digits:
+            self.recorder.mute_agent(FRAME_MS / 1000)
+
+    def silent_agent(self, silence: bytes, now: float) -> None:
+        """The peer is sent no audio in this frame: so its place is kept."""
+        if self.recorder is not None:
+            self._agent(silence, now)
+
+    async def finish(self, now: float) -> RecordingOutcome | None:
+        """A call ends in time even if the disk hangs: then its recording is completed when it can be."""
+        if self.recorder is None:
+            return None
+        try:
+            async with asyncio.timeout(RECORDING_DEADLINE_S):
+                outcome = await asyncio.wrap_future(self.recorder.finish(now))
+        except TimeoutError:
+            outcome = RecordingOutcome(str(self._path), truncated=True)
+        if outcome.truncated and not self._is_truncated:
+            self._truncated("it could not be completed")
+        return outcome
+
+    def _truncated(self, why: str) -> None:
+        self._is_truncated = True
+        self._reporter.recording_truncated(why, time.monotonic())
