@@ -63,7 +63,7 @@ class Namespace:
 class Router(Namespace):
     """A namespace between the switch and a network of its own, with NAT by nft rules."""
 
-    def __init__(self, net: Internet, name: str, inside: str, rules: str) -> None:
+    def __init__(self, net: Internet, name: str, inside: str) -> None:
         super().__init__(name)
         self._net = net
         self._inside = IPv4Network(inside)
@@ -72,7 +72,6 @@ class Router(Namespace):
         self.run("ip", "link", "add", "lan", "type", "bridge")
         self.run("ip", "address", "add", f"{self._gateway}/{self._inside.prefixlen}", "dev", "lan")
         self.run("ip", "link", "set", "lan", "up")
-        self.translate(rules)
 
     def host(self, name: str, number: int) -> Namespace:
         """A namespace behind the router."""
@@ -138,7 +137,8 @@ class Internet:
 
     def router(self, name: str, number: int, inside: str, rules: str, *also: int) -> Router:
         """A router that has the address `number`, and the addresses `also`, on the switch."""
-        router = self._kept(Router(self, name, inside, rules))
+        router = self._kept(Router(self, name, inside))
+        router.translate(rules)
         router.address = self.address(number)
         self._plug(router.name, "wan", number)
         for each in also:
