@@ -38,7 +38,7 @@ class Heard:
 
 class Options(TypedDict, total=False):
     """`speech` is sent from the very first packet, from `host` (by default the server's); the INVITE goes to
-    `proxy` (by default the server)."""
+    `proxy` (by default the server). `clock_ppm` is by how much the phone's clock is fast."""
 
     codecs: Sequence[str]
     number: str
@@ -47,6 +47,7 @@ class Options(TypedDict, total=False):
     ptime_ms: int
     proxy: Address
     inside: Namespace | None
+    clock_ppm: float
 
 
 class Phone:
@@ -66,6 +67,7 @@ class Phone:
         ptime_ms: int = 20,
         proxy: Address | None = None,
         inside: Namespace | None = None,
+        clock_ppm: float = 0.0,
     ) -> None:
         self.answer: Message | None = None
         self.bye: Message | None = None
@@ -80,6 +82,8 @@ class Phone:
         self.ssrc, self.sequence = secrets.randbits(32), secrets.randbits(16)
         self._host = host or setup.host
         self._ptime_ms = ptime_ms
+        self._interval_ms = ptime_ms / (1 + clock_ppm / 1e6)
+        self.talking_since = 0.0
         self.sip_call_id = secrets.token_hex(8)
         self._tag = secrets.token_hex(4)
         self._cseq = 0
@@ -254,6 +258,7 @@ class Phone:
         self.codec = next(name for name, number in PAYLOAD_TYPES.items() if number == first_type)
         self.rtp_target = host, port
         self._queue(self._to_say)
+        self.talking_since = time.monotonic()
         self._pacing = asyncio.create_task(self._pace())
 
     def _stop_talking(self) -> None:
@@ -264,7 +269,7 @@ class Phone:
         self._speech.extend(audio[at : at + self._frame] for at in range(0, len(audio), self._frame))
 
     async def _pace(self) -> None:
-        pacer = Pacer(time.monotonic(), self._ptime_ms, max_catch_up=50)
+        pacer = Pacer(self.talking_since, self._interval_ms, max_catch_up=50)
         timestamp, pressed_at = 0, 0
         while True:
             for _ in range(pacer.due(time.monotonic())):
