@@ -83,6 +83,13 @@ FUZZ_SECONDS ?= 60
 fuzz: $(VENV)/.fuzz ## fuzz every parser of network bytes for FUZZ_SECONDS each (60); TARGETS="name ..." picks some
 	@exec $(BIN)/python -m tests.fuzz.campaign --seconds $(FUZZ_SECONDS) $(TARGETS)
 
+.PHONY: impair delay
+impair: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## calls over bad networks, in one table (as root); ARGS=--quick for the short form
+	@exec $(BIN)/python -m benchmarks.impair $(ARGS)
+
+delay: demo-packages $(VENV)/.dev $(VENV)/.pjsua2 ## what the server adds to the delay of audio, on the wire
+	@exec $(BIN)/python -m benchmarks.delay $(ARGS)
+
 pjsua2: $(VENV)/.runtime ## build the pjsua2 wheel anew, from the newest source
 	@scripts/install-packages $(BUILD_PACKAGES) $$(test -e $(PYTHON_H) || echo python3-dev)
 	@$(BIN)/python pjsua2/build.py --rebuild

@@ -84,6 +84,7 @@ class Phone:
         self._ptime_ms = ptime_ms
         self._interval_ms = ptime_ms / (1 + clock_ppm / 1e6)
         self.talking_since = 0.0
+        self.sent_at: list[float] = []
         self.sip_call_id = secrets.token_hex(8)
         self._tag = secrets.token_hex(4)
         self._cseq = 0
@@ -282,7 +283,9 @@ class Phone:
                 elif self._speech:
                     payload = self._speech.popleft()
                 data = packet.RtpPacket(kind, self.sequence & 0xFFFF, stamp, self.ssrc, payload, marker)
-                self._rtp.send(packet.serialize(data), self.rtp_target)
+                serialized = packet.serialize(data)
+                self.sent_at.append(time.monotonic())
+                self._rtp.send(serialized, self.rtp_target)
                 self.sequence, timestamp = self.sequence + 1, timestamp + self._frame
             if not self._speech:
                 self._said.set()
