@@ -4,6 +4,7 @@ What isn't authentic, or came before, goes no further than here: it is counted, 
 never sees it.
 """
 
+from collections import deque
 from collections.abc import Callable
 from struct import Struct
 
@@ -21,6 +22,9 @@ PROFILES = {
 }
 OVERLAP_S = 2.0
 """How long packets under the peer's old key are taken once it has a new one: they were in flight."""
+EARLY_S = 0.5
+"""How long a packet under a key that we don't know yet may wait for it."""
+MAX_EARLY = 32
 MAX_SOURCES = 32
 """SSRCs under one key; libsrtp keeps a context for each, and a peer may make up as many as it likes."""
 MAX_WOUND_CYCLES = 256
@@ -78,6 +82,15 @@ class Srtp:
     def unprotect_rtcp(self, data: bytes, now: float) -> bytes | None:
         """The RTCP packet in a datagram, None if it is refused."""
         return self._unprotect(_Inbound.rtcp, data, now)
+
+    def retry(self, data: bytes, now: float) -> bytes | None:
+        """`unprotect` what was refused before; if it is taken now, it counts as refused no longer."""
+        refused = self.unauthenticated, self.replayed
+        packet = self.unprotect(data, now)
+        self.unauthenticated, self.replayed = refused
+        if packet is not None:
+            self.unauthenticated -= 1
+        return packet
 
     def _unprotect(
         self, unprotect: Callable[["_Inbound", bytes], bytes], data: bytes, now: float
@@ -158,13 +171,26 @@ class _Inbound:
 
 
 class SrtpUdp:
-    """SRTP over a pair of sockets: sends protected, and passes on what is authentic."""
+    """SRTP over a pair of sockets: sends protected, and passes on what is authentic.
+
+    A peer sends under its new key as soon as it is answered, which may be before we are told of that key. So
+    the last RTP packets that were refused wait for a moment, and are tried again when the keys change.
+    """
 
     def __init__(self, udp: UdpPair, params: SrtpParams, on_rtp: Receive, on_rtcp: Receive) -> None:
         self.srtp = Srtp(params)
         self._udp = udp
         self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
+        self._early: deque[tuple[bytes, Address, float]] = deque(maxlen=MAX_EARLY)
         udp.deliver_to(self._receive, self._receive_rtcp)
+
+    def rekey(self, params: SrtpParams, now: float) -> None:
+        """Take what a re-INVITE negotiated: see `Srtp.rekey`."""
+        self.srtp.rekey(params, now)
+        early, self._early = self._early, deque(maxlen=MAX_EARLY)
+        for data, addr, at in early:
+            if now - at < EARLY_S and (packet := self.srtp.retry(data, now)) is not None:
+                self._on_rtp(packet, addr, now)
 
     def send(self, data: bytes, addr: Address) -> None:
         """Send from the RTP port, as `UdpPair` does."""
@@ -178,6 +204,8 @@ class SrtpUdp:
         packet = self.srtp.unprotect(data, now)
         if packet is not None:
             self._on_rtp(packet, addr, now)
+        else:
+            self._early.append((data, addr, now))
 
     def _receive_rtcp(self, data: bytes, addr: Address, now: float) -> None:
         packet = self.srtp.unprotect_rtcp(data, now)

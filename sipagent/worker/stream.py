@@ -150,7 +150,7 @@ class Stream:
             self._secure = SrtpUdp(self._udp, params, *self._receive)
             self._way_out = self._secure
         else:
-            self._secure.srtp.rekey(params, now)
+            self._secure.rekey(params, now)
 
     def _take_up(self, params: RtpParams, now: float) -> None:
         """Arrange everything for what was negotiated, at first or by a re-INVITE."""

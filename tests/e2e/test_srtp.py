@@ -55,10 +55,10 @@ def speech(number: int, ms: int = SOME_MS) -> bytes:
 
 
 async def heard_back(caller: SecurePhone, number: int) -> None:
-    """What is said comes back, bit by bit."""
+    """What is said comes back, bit by bit; the echo may pause where it waits for the next packet."""
     said = speech(number)
     await caller.say(said)
-    await caller.hear(lambda: said in caller.audio_heard())
+    await caller.hear(lambda: said in caller.speech_heard())
 
 
 def written(server: Server) -> str:
@@ -81,7 +81,7 @@ def assert_no_key_in(server: Server, caller: SecurePhone) -> None:
 async def test_audio_both_ways_bit_by_bit(server: Server, suite: str, host: str) -> None:
     said = speech(1)
     async with secure_call(server.setup, suites=(suite,), host=host, speech=said) as caller:
-        await caller.hear(lambda: said in caller.audio_heard())
+        await caller.hear(lambda: said in caller.speech_heard())
         await heard_back(caller, 2)
         await caller.hang_up()
     record = await server.next_record()

@@ -6,12 +6,15 @@ import pylibsrtp
 import pytest
 
 from rtp import packet, rtcp
+from rtp.address import Address
 from rtp.params import SrtpParams
-from rtp.srtp import MAX_SOURCES, OVERLAP_S, PROFILES, Srtp, SrtpError
+from rtp.srtp import MAX_SOURCES, OVERLAP_S, PROFILES, Srtp, SrtpError, SrtpUdp
+from rtp.udp import Receive
 
 AES_80, GCM = "AES_CM_128_HMAC_SHA1_80", "AEAD_AES_256_GCM"
 BYTES = {suite: 44 if suite == GCM else 30 for suite in PROFILES}
 SSRC = 0xCAFEBABE
+PEER = ("192.0.2.1", 4000)
 
 
 def key(number: int, suite: str = AES_80) -> bytes:
@@ -38,6 +41,17 @@ def peer(number: int = 2, suite: str = AES_80) -> pylibsrtp.Session:
         key(number, suite), pylibsrtp.Policy.SSRC_ANY_OUTBOUND, srtp_profile=PROFILES[suite]
     )
     return pylibsrtp.Session(policy)
+
+
+class FakeUdp:
+    """A pair of sockets: what it is to deliver comes by calling `on_rtp`."""
+
+    def deliver_to(self, on_rtp: Receive, on_rtcp: Receive) -> None:
+        self.on_rtp, self.on_rtcp = on_rtp, on_rtcp
+
+
+def ignore(data: bytes, addr: Address, now: float) -> None:
+    """Nobody listens."""
 
 
 def refused(srtp: Srtp) -> tuple[int, int]:
@@ -162,6 +176,22 @@ def test_packets_in_flight_under_the_old_key_are_heard_for_a_while() -> None:
     assert us.unprotect(late, 10.0 + OVERLAP_S) is None
     assert us.unprotect(new.protect(rtp(6)), 10.0 + OVERLAP_S) == rtp(6)
     assert refused(us) == (1, 0)
+
+
+def test_packets_under_a_key_that_we_learn_a_moment_later_are_heard() -> None:
+    udp, heard = FakeUdp(), []
+    secure = SrtpUdp(udp, params(theirs=2), lambda data, addr, now: heard.append((data, addr)), ignore)  # type: ignore[arg-type]
+    old, new = peer(2), peer(3)
+    too_early, early = new.protect(rtp(1)), [new.protect(rtp(number)) for number in (11, 12)]
+    udp.on_rtp(too_early, PEER, 10.0)
+    udp.on_rtp(old.protect(rtp(10)), PEER, 10.8)
+    for data in (*early, b"forged" * 10):
+        udp.on_rtp(data, PEER, 10.9)
+    assert [data for data, _ in heard] == [rtp(10)]
+    secure.rekey(params(ours=4, theirs=3), 11.0)
+    udp.on_rtp(new.protect(rtp(13)), PEER, 11.0)
+    assert heard == [(rtp(number), PEER) for number in (10, 11, 12, 13)]
+    assert refused(secure.srtp) == (2, 0)
 
 
 def test_a_replay_under_the_old_key_stays_a_replay() -> None:
