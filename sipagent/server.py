@@ -17,7 +17,8 @@ from sipagent.call.house import House
 from sipagent.call.load import CallLoad
 from sipagent.call.log import CallLog
 from sipagent.call.narration import log_event
-from sipagent.call.session import CallSession, record_rejected
+from sipagent.call.session import CallSession
+from sipagent.call.telling import tell_rejected
 from sipagent.config import Config
 from sipagent.errors import EndReason
 from sipagent.metrics import Metrics, ServerFigures, WorkerFigures
@@ -141,7 +142,7 @@ class Server:
         """pjsip refused an INVITE by itself; it gets its record all the same."""
         call_id = uuid.uuid4().hex
         with logs.call(call_id):
-            story = record_rejected(call_id, rejected, self._house)
+            story = tell_rejected(call_id, rejected, self._house)
             task = asyncio.create_task(story, name=f"call {call_id}")
         self._rejected.add(task)
         task.add_done_callback(self._rejected.discard)

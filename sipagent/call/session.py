@@ -18,21 +18,19 @@ from sipagent.call.admission import Admit, Refuse
 from sipagent.call.dialling import Dialling
 from sipagent.call.house import House
 from sipagent.call.order import is_recorded, keeps_digits, leg_order, rtp_params
-from sipagent.call.origin import trunk_of
 from sipagent.call.place import local_media
 from sipagent.call.state import State, next_state
+from sipagent.call.telling import Telling, call_received
 from sipagent.errors import EndReason, NoRtpPort, NoWorker, ReasonCode, SdpError
 from sipagent.sip import sdp
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import (
     CallDisconnected,
-    IncomingInvite,
     InfoDigit,
     LocalMedia,
     MediaNegotiated,
     NegotiatedMedia,
     OfferedAudio,
-    RejectedInvite,
     SipEvent,
 )
 from sipagent.worker.supervisor import LegHandle
@@ -57,15 +55,11 @@ class CallSession:
         self._dialling: Dialling | None = None
         self._media: NegotiatedMedia | None = None
         self._deadline: float | None = None
-        self._ending: tuple[EndReason | str, int, str] | None = None
-        self._has_left = False
-        decision = self._decide()
-        self._decision = decision
-        self._trunk = decision.trunk.name if decision.trunk else ""
-        self._symmetric_rtp = decision.trunk.symmetric_rtp if decision.trunk else True
-        received = call_received(call_id, self._invite, self._trunk, self._began)
-        self._story = house.calls.story(received)
-        self._publish(received)
+        self._decision = self._decide()
+        trunk = self._decision.trunk
+        self._symmetric_rtp = trunk.symmetric_rtp if trunk else True
+        received = call_received(call_id, self._invite, trunk.name if trunk else None, self._began)
+        self._telling = Telling(received, house)
 
     # --- the story ----------------------------------------------------------------------------------
 
@@ -75,14 +69,14 @@ class CallSession:
             refused = self._decision
             self._refuse(refused.sip_status, refused.reason_code, refused.detail, refused.retry_after_s)
         else:
-            with self._house.load.permit(self._trunk, self._began):
+            with self._house.load.permit(self._decision.trunk.name, self._began):
                 await self._serve(self._decision)
-        await self._leave()
+        await self._telling.end()
 
     def end(self, reason: EndReason, detail: str = "") -> None:
         """End the call from our side, whatever it is doing."""
         if self._leg is not None and self._state is not State.ENDED:
-            self._note_end(reason, 503 if self._state is State.PREPARING else 200, detail)
+            self._telling.note_end(reason, 503 if self._state is State.PREPARING else 200, detail)
             self._leg.close(reason)
 
     def send_digits(self, digits: str) -> None:
@@ -93,33 +87,22 @@ class CallSession:
         method = self._dialling.press(digits, self._media.dtmf_payload_type is not None)
         shown = digits if keeps_digits(self._decision) else events.MASKED
         sent = events.DigitsSent(call_id=self.call_id, at=time.monotonic(), digits=shown, method=method)
-        self._publish(sent)
+        self._telling.publish(sent)
 
     async def abandon(self) -> None:
         """What is left to do for a call whose task failed: end both sides, and keep the record."""
-        self._note_end(EndReason.INTERNAL_ERROR, 500, "")
+        self._telling.note_end(EndReason.INTERNAL_ERROR, 500, "")
         self._sip.hang_up(sip_status=500, reason_code=ReasonCode.INTERNAL_ERROR)
         if self._leg is not None:
             self._leg.close(EndReason.INTERNAL_ERROR)
-        await self._leave()
-
-    async def _leave(self) -> None:
-        """Tell the last event, once; returns when the record is on disk."""
-        if self._has_left:
-            return
-        self._has_left = True
-        ended = self._ended()
-        self._publish(ended)
-        if isinstance(self._decision, Admit):
-            self._house.metrics.call_left(self._trunk, ended.end_reason)
-        await self._story.close()
+        await self._telling.end()
 
     async def _serve(self, admitted: Admit) -> None:
         admission_event = events.CallAdmitted(
             call_id=self.call_id, at=time.monotonic(), agent=admitted.agent.name, route=admitted.route
         )
         self._move(admission_event)
-        self._publish(admission_event)
+        self._telling.publish(admission_event)
         self._sip.ring()
         hearing = asyncio.create_task(self._hear_sip())
         try:
@@ -149,7 +132,7 @@ class CallSession:
             before = self._state
             self._move(event)
             if isinstance(event, events.CallEvent):
-                self._publish(event)
+                self._telling.publish(event)
             if self._state is State.ANSWERED and before is State.PREPARING:
                 self._deadline = asyncio.get_running_loop().time() + max_duration_s
                 self._answer(local)
@@ -166,14 +149,14 @@ class CallSession:
             case events.LegEnded() if before is State.PREPARING:
                 self._refuse(503, ReasonCode.NO_WORKER, event.reason)
             case events.LegEnded():
-                self._note_end(event.reason, 200, event.detail)
+                self._telling.note_end(event.reason, 200, event.detail)
                 if self._state is State.HANGING_UP:
                     self._sip.hang_up(reason_code=event.reason)
             case InfoDigit() if self._leg is not None:
                 self._leg.press(event.digit, event.duration_ms)
             case CallDisconnected():
                 reason = why_disconnected(event, before)
-                self._note_end(reason, event.sip_status, "" if event.by_remote else event.reason)
+                self._telling.note_end(reason, event.sip_status, "" if event.by_remote else event.reason)
                 if self._leg is not None:
                     self._leg.close(reason)
 
@@ -214,7 +197,7 @@ class CallSession:
         sockets = (pair.rtp_sock, pair.rtcp_sock)
         self._leg = self._house.workers.open_leg(order, sockets, self._inbox.put_nowait)
         self._dialling = Dialling(self._sip, self._leg, admitted.trunk.dtmf.send)
-        await self._story.open(recording)
+        await self._telling.open(recording)
         return local
 
     def _max_duration_s(self, admitted: Admit) -> int:
@@ -230,10 +213,12 @@ class CallSession:
     def _media_negotiated(self, media: NegotiatedMedia) -> None:
         assert self._leg is not None
         now, suite = time.monotonic(), media.srtp.suite if media.srtp else None
-        if self._story.record.answered_at is None:
-            self._publish(events.CallAnswered(call_id=self.call_id, at=now, codec=media.codec, srtp=suite))
+        if self._telling.record.answered_at is None:
+            self._telling.publish(
+                events.CallAnswered(call_id=self.call_id, at=now, codec=media.codec, srtp=suite)
+            )
         else:
-            self._publish(
+            self._telling.publish(
                 events.MediaUpdated(
                     call_id=self.call_id, at=now, codec=media.codec, srtp=suite, direction=media.direction
                 )
@@ -252,9 +237,9 @@ class CallSession:
         was_held = before is not None and before.direction != "sendrecv"
         now = time.monotonic()
         if media.direction != "sendrecv" and not was_held:
-            self._publish(events.CallHeld(call_id=self.call_id, at=now, direction=media.direction))
+            self._telling.publish(events.CallHeld(call_id=self.call_id, at=now, direction=media.direction))
         elif media.direction == "sendrecv" and was_held:
-            self._publish(events.CallResumed(call_id=self.call_id, at=now))
+            self._telling.publish(events.CallResumed(call_id=self.call_id, at=now))
 
     def _refuse(
         self, sip_status: int, reason_code: ReasonCode, detail: str, retry_after_s: int | None = None
@@ -267,72 +252,12 @@ class CallSession:
             reason_code=reason_code,
             detail=detail,
         )
-        self._note_end(EndReason.REFUSED, sip_status, detail)
+        self._telling.note_end(EndReason.REFUSED, sip_status, detail)
         self._move(refused)
-        self._publish(refused)
-
-    # --- bookkeeping --------------------------------------------------------------------------------
+        self._telling.publish(refused)
 
     def _move(self, event: object) -> None:
         self._state = next_state(self._state, type(event))
-
-    def _publish(self, event: events.Event) -> None:
-        self._story.tell(event)
-        self._house.metrics.observe(event, self._trunk, self._began)
-        self._house.watch(event)
-
-    def _note_end(self, reason: EndReason | str, sip_status: int, detail: str) -> None:
-        """The first cause of the end stands."""
-        if self._ending is None:
-            self._ending = (reason, sip_status, detail)
-
-    def _ended(self) -> events.CallEnded:
-        reason, sip_status, detail = self._ending or (EndReason.INTERNAL_ERROR, 500, "")
-        return events.CallEnded(
-            call_id=self.call_id,
-            at=time.monotonic(),
-            end_reason=reason,
-            sip_status=sip_status,
-            detail=detail,
-        )
-
-
-async def record_rejected(call_id: str, rejected: RejectedInvite, house: House) -> None:
-    """Keep the record of an INVITE that never became a call, because pjsip refused it by itself."""
-    now = time.monotonic()
-    trunk = trunk_of(rejected.invite, house.config, house.registered_sources())
-    name = trunk.name if trunk else ""
-    received = call_received(call_id, rejected.invite, name, now)
-    refused = events.CallRefused(
-        call_id=call_id,
-        at=now,
-        sip_status=rejected.sip_status,
-        reason_code=rejected.reason_code,
-        detail="refused by the SIP stack",
-    )
-    ended = events.CallEnded(
-        call_id=call_id, at=now, end_reason=EndReason.REFUSED, sip_status=rejected.sip_status
-    )
-    story = house.calls.story(received)
-    for event in (received, refused, ended):
-        story.tell(event)
-        house.metrics.observe(event, name, now)
-        house.watch(event)
-    await story.close()
-
-
-def call_received(call_id: str, invite: IncomingInvite, trunk: str, now: float) -> events.CallReceived:
-    """The first event of an inbound call."""
-    return events.CallReceived(
-        call_id=call_id,
-        at=now,
-        direction="inbound",
-        source=f"{invite.source_ip}:{invite.source_port}/{invite.transport}",
-        trunk=trunk or None,
-        from_number=invite.from_number,
-        to_number=invite.to_number,
-        sip_call_id=invite.sip_call_id,
-    )
 
 
 def why_disconnected(event: CallDisconnected, state: State) -> EndReason:

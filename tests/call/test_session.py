@@ -18,8 +18,9 @@ from sipagent.call import dialling
 from sipagent.call.house import House
 from sipagent.call.load import CallLoad
 from sipagent.call.log import CallLog
-from sipagent.call.session import CallSession, record_rejected
+from sipagent.call.session import CallSession
 from sipagent.call.spool import read_lines
+from sipagent.call.telling import tell_rejected
 from sipagent.config import Config, LoggingConfig
 from sipagent.errors import EndReason, NoWorker, ReasonCode, SdpError
 from sipagent.metrics import Metrics, ServerFigures
@@ -695,7 +696,7 @@ async def test_a_call_that_crashes_still_leaves_one_record(talk: Talk, workers: 
 
 async def test_an_invite_that_the_stack_refused_has_its_record(exchange: Exchange) -> None:
     rejected = RejectedInvite(invite(), 488, ReasonCode.NO_COMMON_CODEC)
-    await record_rejected("c-1", rejected, exchange.house)
+    await tell_rejected("c-1", rejected, exchange.house)
     record = exchange.only_record()
     assert outcome(record) == ("rejected", "refused", 488, "no_common_codec")
     assert (record["trunk"], record["to"]) == ("pbx", "100")

@@ -1,0 +1,100 @@
+"""What a call tells: each event goes to its record, the metrics and the log, and its end is told once."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from sipagent import events
+from sipagent.call.house import House
+from sipagent.call.origin import trunk_of
+from sipagent.call.record import CallRecord
+from sipagent.errors import EndReason
+from sipagent.sip.messages import IncomingInvite, RejectedInvite
+
+
+class Telling:
+    """Begins with the `CallReceived` it is made of, and is over after `end`."""
+
+    def __init__(self, received: events.CallReceived, house: House) -> None:
+        self._call_id = received.call_id
+        self._trunk = received.trunk or ""
+        self._began = received.at
+        self._house = house
+        self._story = house.calls.story(received)
+        self._is_admitted = False
+        self._ending: tuple[EndReason | str, int, str] | None = None
+        self._is_over = False
+        self.publish(received)
+
+    @property
+    def record(self) -> CallRecord:
+        """As far as it has got."""
+        return self._story.record
+
+    async def open(self, recording: Path | None) -> None:
+        """Make it known on disk that this call is about to be answered."""
+        await self._story.open(recording)
+
+    def publish(self, event: events.Event) -> None:
+        self._is_admitted = self._is_admitted or isinstance(event, events.CallAdmitted)
+        self._story.tell(event)
+        self._house.metrics.observe(event, self._trunk, self._began)
+        self._house.watch(event)
+
+    def note_end(self, reason: EndReason | str, sip_status: int, detail: str) -> None:
+        """Why the call ends. The first cause stands."""
+        if self._ending is None:
+            self._ending = (reason, sip_status, detail)
+
+    async def end(self) -> None:
+        """Tell the end; returns when the record is on disk. A second call does nothing."""
+        if self._is_over:
+            return
+        self._is_over = True
+        reason, sip_status, detail = self._ending or (EndReason.INTERNAL_ERROR, 500, "")
+        self.publish(
+            events.CallEnded(
+                call_id=self._call_id,
+                at=time.monotonic(),
+                end_reason=reason,
+                sip_status=sip_status,
+                detail=detail,
+            )
+        )
+        if self._is_admitted:
+            self._house.metrics.call_left(self._trunk, reason)
+        await self._story.close()
+
+
+async def tell_rejected(call_id: str, rejected: RejectedInvite, house: House) -> None:
+    """The whole story of an INVITE that never became a call, because pjsip refused it by itself."""
+    now = time.monotonic()
+    trunk = trunk_of(rejected.invite, house.config, house.registered_sources())
+    telling = Telling(call_received(call_id, rejected.invite, trunk.name if trunk else None, now), house)
+    detail = "refused by the SIP stack"
+    telling.publish(
+        events.CallRefused(
+            call_id=call_id,
+            at=now,
+            sip_status=rejected.sip_status,
+            reason_code=rejected.reason_code,
+            detail=detail,
+        )
+    )
+    telling.note_end(EndReason.REFUSED, rejected.sip_status, detail)
+    await telling.end()
+
+
+def call_received(call_id: str, invite: IncomingInvite, trunk: str | None, now: float) -> events.CallReceived:
+    """The first event of an inbound call."""
+    return events.CallReceived(
+        call_id=call_id,
+        at=now,
+        direction="inbound",
+        source=f"{invite.source_ip}:{invite.source_port}/{invite.transport}",
+        trunk=trunk,
+        from_number=invite.from_number,
+        to_number=invite.to_number,
+        sip_call_id=invite.sip_call_id,
+    )
