@@ -58,6 +58,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serve
             trunk={"numbers": numbers},
             agents=agents,
             trunks=trunks,
+            rtp={"first_packet_timeout_s": 0},  # SIPp sends no RTP
         )
         async with running(setup) as server:
             yield server
