@@ -64,7 +64,11 @@ class Ticker:
         now = time.monotonic()
         late_s = now - self._pacer.next_due
         self._observe(late_s)
-        for _ in range(self._pacer.due(now)):
+        skipped_before = self._pacer.skipped
+        due = self._pacer.due(now)
+        # A sub-tick that is given up takes its slot along: legs keep their phase.
+        self._next_slot = (self._next_slot + self._pacer.skipped - skipped_before) % SUB_TICKS
+        for _ in range(due):
             slot = self._slots[self._next_slot]
             self._next_slot = (self._next_slot + 1) % SUB_TICKS
             for tick, on_failure in tuple(slot.items()):

@@ -130,6 +130,20 @@ def test_after_a_long_stall_no_leg_sends_a_burst(clock: Clock, ticker: Ticker) -
     assert ticker.late_buckets[-1] == 1
 
 
+def test_a_stall_of_any_length_leaves_legs_in_phase(clock: Clock, ticker: Ticker) -> None:
+    """Else the audio after it would be off against its timestamps for the rest of the call."""
+    legs = Legs(ticker, SUB_TICKS)
+    for sub_ticks in range(1, 40):
+        began = clock.now
+        clock.run_until(began + 0.1)
+        clock.now += sub_ticks * SUB_TICK_S
+        legs.ticks.clear()
+        clock.run_until(clock.now + 0.2)
+        for leg in range(SUB_TICKS):
+            phase = (legs.times_of(leg)[-1] - 100.0) % (FRAME_MS / 1000)
+            assert phase == pytest.approx(leg * SUB_TICK_S, abs=1e-6) or phase > 0.0199
+
+
 def test_a_tick_that_fails_is_removed_and_told_and_the_others_go_on(clock: Clock, ticker: Ticker) -> None:
     legs = Legs(ticker, 2)
     errors: list[Exception] = []
