@@ -74,7 +74,7 @@ check: $(VENV)/.dev $(VENV)/.pjsua2 ## format, lint, types, layers, unit tests: 
 	@echo 'ruff check'; $(BIN)/ruff check --quiet .
 	@echo 'mypy --strict'; $(BIN)/mypy --no-error-summary
 	@echo 'import-linter'; $(BIN)/lint-imports --no-logo > $(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
-	@echo 'unit tests'; $(BIN)/pytest -q -m 'not e2e' $(ARGS)
+	@echo 'unit tests'; $(BIN)/pytest -q -m 'not e2e and not slow' $(ARGS)
 
 test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## the whole suite, calls over real SIP and RTP included
 	@$(BIN)/pytest $(ARGS)

@@ -12,6 +12,8 @@ from tests.fuzz.bounds import MEMORY_LIMIT_BYTES, Exceeded, bounded
 from tests.fuzz.inputs import known_inputs
 from tests.fuzz.targets import TARGETS
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 150
 
 Edit = tuple[float, int, bytes]

@@ -11,6 +11,8 @@ from rtp.events import DigitReceived
 from rtp.g711 import DECODE, ENCODE, Law
 from rtp.inband import COLUMNS_HZ, KEYPAD, ROWS_HZ, InbandDigits
 
+pytestmark = pytest.mark.slow
+
 AMPLITUDE_0_DBM0 = 32768 * 10 ** (-3.14 / 20)
 Samples = npt.NDArray[np.float64]
 

@@ -1,5 +1,6 @@
 """The jitter buffer under any order of arrivals, losses, repeats, pauses, restarts and pops."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -9,6 +10,8 @@ from rtp.packet import RtpPacket
 from rtp.params import JitterConfig
 from rtp.timeline import MAX_LOSS_S, Hole
 from tests.rtp.streams import index_of, speech
+
+pytestmark = pytest.mark.slow
 
 SAMPLES = 160
 CONFIG = JitterConfig()

@@ -9,6 +9,8 @@ from rtp.packet import serialize
 from rtp.session import RtpParams, RtpSession
 from tests.rtp.streams import CALLER, Arrival, speech, stream, tone
 
+pytestmark = pytest.mark.slow
+
 START = 100.0
 Heard = list[tuple[Frame | Concealed, float]]
 

@@ -19,6 +19,8 @@ from tests.media.test_recorder import sides
 from tests.worker.rig import FRAME, PHONE, Bench
 from tests.worker.test_leg import caller_speaks
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 20
 TOLERANCE_MS = 40
 #: None if the packet is lost, else how late it is, in seconds, by its number.

@@ -20,6 +20,8 @@ from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.supervisor import LegHandle, Supervisor, WorkerProcess
 from tests.rtp.test_ports import pool_of
 
+pytestmark = pytest.mark.slow
+
 Event = TypeVar("Event")
 
 
