@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -18,6 +19,7 @@ from yaml import YAMLError
 from sipagent import doctor, logs
 from sipagent.call import admission
 from sipagent.config import Config, HostPort, LoggingConfig, load
+from sipagent.config import check as checked
 from sipagent.errors import ConfigError, SipAgentError
 from sipagent.server import Server
 
@@ -52,7 +54,7 @@ EX_CONFIG = 78
 @app.command()
 def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Serve calls until SIGTERM or SIGINT, then let them finish and exit."""
-    settings = load_or_exit(config)
+    settings = read_or_exit(config, checked)
     logs.configure(settings.logging)
     try:
         uvloop.run(_serve(settings))
@@ -68,8 +70,9 @@ async def _serve(config: Config) -> None:
 @app.command()
 def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check the whole configuration and report everything that is wrong with it."""
-    settings = load_or_exit(config)
-    out.print(f"{config}: good, {len(settings.trunks)} trunks and {len(settings.agents)} agents")
+    settings = read_or_exit(config, checked)
+    trunks, agents = ", ".join(sorted(settings.trunks)), ", ".join(sorted(settings.agents))
+    out.print(f"{config} is good. Trunks: {trunks}. Agents: {agents}.", highlight=False, soft_wrap=True)
 
 
 @app.command("route-test")
@@ -85,7 +88,7 @@ def route_test(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Say what would become of a call, by the same decision that live calls get. Exit 1 if it's refused."""
-    settings = load_or_exit(config)
+    settings = read_or_exit(config, load)
     offered = tuple(codec.strip() for codec in codecs.split(",") if codec.strip()) or None
     decision = admission.route_test(settings, source, to_number, from_number, transport.value, offered, srtp)
     for result in decision.trail:
@@ -198,10 +201,10 @@ def demo(
     raise typer.Exit(uvloop.run(show(directory, out)))
 
 
-def load_or_exit(path: Path) -> Config:
+def read_or_exit(path: Path, read: Callable[[Path], Config]) -> Config:
     """The configuration, or every problem with it on stderr and exit 78."""
     try:
-        return load(path)
+        return read(path)
     except ConfigError as error:
         err.print("\n".join(error.problems), highlight=False, markup=False, soft_wrap=True)
         err.print(f"{len(error.problems)} problems", style="red", highlight=False)

@@ -43,7 +43,7 @@ def sipagent(*arguments: object) -> Result:
 def test_check_says_that_a_good_configuration_is_good(config: Path) -> None:
     result = sipagent("check", "-c", config)
     assert result.exit_code == 0
-    assert "good, 1 trunks and 1 agents" in result.stdout
+    assert "is good. Trunks: pbx. Agents: echo." in result.stdout
 
 
 def test_check_reports_every_problem_at_once_and_exits_78(config: Path) -> None:
@@ -58,6 +58,19 @@ def test_check_reports_every_problem_at_once_and_exits_78(config: Path) -> None:
     assert "allowed_addresses" in result.stderr
     assert "sipagent.yaml:1" in result.stderr
     assert "problems" in result.stderr.splitlines()[-1]
+
+
+def test_check_and_run_want_every_secret_and_route_test_does_not(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRUNK_PASSWORD", raising=False)
+    trunk = config.parent / "trunks" / "pbx.yaml"
+    trunk.write_text(trunk.read_text() + "auth_username: me\nauth_password: {env: TRUNK_PASSWORD}\n")
+    for command in ("check", "run"):
+        result = sipagent(command, "-c", config)
+        assert result.exit_code == 78
+        assert "environment variable TRUNK_PASSWORD is not set" in result.stderr
+    assert sipagent("route-test", "100", "--source", "192.0.2.1", "-c", config).exit_code == 0
 
 
 def test_check_of_a_file_that_is_not_there_exits_78(tmp_path: Path) -> None:
