@@ -64,7 +64,7 @@ class SipAgent:
         try:
             self._stack.start(self._config.sip)
             self._open_accounts()
-        except BaseException:
+        except BaseException:  # nothing is swallowed: pjsua2 must not stay half started
             await self.stop()
             raise
         self._tasks = [

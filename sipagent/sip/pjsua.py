@@ -45,14 +45,14 @@ def _contained(callback: Callable[[Reporter, Any], None]) -> Callable[[Reporter,
     def contained(self: Reporter, prm: Any) -> None:
         try:
             callback(self, prm)
-        except Exception:
+        except Exception:  # pjsua2's edge: an exception that left a callback would end the process
             logger.exception("%s failed", callback.__qualname__)
             self.handler.on_callback_failed()
 
     return cast("Callable[[Reporter, Any], None]", contained)
 
 
-class PjCall(pj.Call):  # type: ignore[misc]
+class PjCall(pj.Call):  # type: ignore[misc] # pjsua2 is untyped
     """One dialog of pjsua2. To be referenced until DISCONNECTED, and let go outside of any callback."""
 
     def __init__(self, account: PjAccount, handler: CallHandler, call_id: int = pj.PJSUA_INVALID_ID) -> None:
@@ -149,7 +149,7 @@ class PjCall(pj.Call):  # type: ignore[misc]
         return None
 
 
-class PjAccount(pj.Account):  # type: ignore[misc]
+class PjAccount(pj.Account):  # type: ignore[misc] # pjsua2 is untyped
     """One identity of ours: where it registers, and whose calls come in over it."""
 
     def __init__(self, settings: AccountSettings, handler: AccountHandler) -> None:
@@ -186,7 +186,7 @@ class PjAccount(pj.Account):  # type: ignore[misc]
         prm.code = pj.PJSIP_SC_BAD_EVENT
 
 
-class _Endpoint(pj.Endpoint):  # type: ignore[misc]
+class _Endpoint(pj.Endpoint):  # type: ignore[misc] # pjsua2 is untyped
     handler: StackHandler
 
     @_contained
@@ -205,7 +205,7 @@ class _Endpoint(pj.Endpoint):  # type: ignore[misc]
             self.handler.on_connection_lost(prm.type)
 
 
-class _LogWriter(pj.LogWriter):  # type: ignore[misc]
+class _LogWriter(pj.LogWriter):  # type: ignore[misc] # pjsua2 is untyped
     def write(self, entry: Any) -> None:
         pjlog.forward(entry.level, _text(entry.msg))
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from typing import Any
 
+import pjsua2
 import pytest
 
-pjsua2 = pytest.importorskip("pjsua2", reason="pjsua2 is not installed: make pjsua2")
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(
