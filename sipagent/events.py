@@ -100,9 +100,13 @@ class TrunkStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class LegReady(CallEvent, frozen=True, kw_only=True):
-    """The backend is configured: the call may be answered."""
+    """The backend is configured: the call may be answered.
+
+    `expires_at` is when its session ends by itself, as Unix time; None if it doesn't say.
+    """
 
     ready_ms: float
+    expires_at: float | None = None
 
 
 class LegFailed(CallEvent, frozen=True, kw_only=True):
@@ -169,6 +173,56 @@ class DigitReceived(CallEvent, frozen=True, kw_only=True):
     method: DigitMethod = "rfc4733"
 
 
+class AgentFellSilent(CallEvent, frozen=True, kw_only=True):
+    """What the agent had to say has gone out or was flushed, and no more of it is being made."""
+
+
+class PromptEnded(CallEvent, frozen=True, kw_only=True):
+    """A recorded prompt has been played; not `completed` if it was interrupted, or could not be read."""
+
+    prompt_id: str
+    completed: bool
+    detail: str = ""
+
+
+class ToolCalled(CallEvent, frozen=True, kw_only=True):
+    """The model wants a tool to be run. `arguments` is JSON text, as the model wrote it."""
+
+    tool_call_id: str
+    name: str
+    arguments: str
+
+
+class BackendDown(CallEvent, frozen=True, kw_only=True):
+    """The backend is gone, or the one that was to replace it did not come up. The call stands, without one.
+
+    `fatal`: it will not serve us, so trying again is no use.
+    """
+
+    code: str
+    message: str
+    fatal: bool
+
+
+class BackendReplaced(CallEvent, frozen=True, kw_only=True):
+    """Another session speaks for the agent from now on, and knows the conversation so far."""
+
+    agent: str
+    ready_ms: float
+    expires_at: float | None = None
+
+
+class BackendFinished(CallEvent, frozen=True, kw_only=True):
+    """A backend without a model has done its part, such as `prompt_played` or `message_taken`."""
+
+    outcome: str
+    detail: str = ""
+
+
+class RecordingStarted(CallEvent, frozen=True, kw_only=True):
+    """The recording, which had to wait for a consent announcement, begins here."""
+
+
 class RecordingTruncated(CallEvent, frozen=True, kw_only=True):
     """The recording lacks audio from now on, or has lost some. The call goes on."""
 
@@ -211,6 +265,13 @@ LegEvent = (
     | AgentSpeechEnded
     | Transcript
     | DigitReceived
+    | AgentFellSilent
+    | PromptEnded
+    | ToolCalled
+    | BackendDown
+    | BackendReplaced
+    | BackendFinished
+    | RecordingStarted
     | RecordingTruncated
     | UsageReported
     | BackendProblem

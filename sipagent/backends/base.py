@@ -72,6 +72,24 @@ class TranscriptFinished(BackendEvent, frozen=True, kw_only=True):
     text: str
 
 
+class ToolCalled(BackendEvent, frozen=True, kw_only=True):
+    """The model wants a tool to be run. `arguments` is JSON text, as the model wrote it."""
+
+    tool_call_id: str
+    name: str
+    arguments: str
+
+
+class BackendFinished(BackendEvent, frozen=True, kw_only=True):
+    """A backend without a model has done its part: a prompt was said, a message was taken.
+
+    Not the last event: the session stays as it is until `close`.
+    """
+
+    outcome: str
+    detail: str = ""
+
+
 class UsageCounted(BackendEvent, frozen=True, kw_only=True):
     source: Literal["response", "transcription"]
     usage: dict[str, Any]
@@ -124,6 +142,18 @@ class Backend(Protocol):
     def send_digit(self, digit: str) -> None:
         """Tell the model which key the caller pressed."""
 
+    def say(self, text: str) -> None:
+        """Have the agent say exactly this, once it has finished what it is saying."""
+
+    def inject(self, text: str, respond: bool) -> None:
+        """Let the model know something that nobody said; `respond`: it is to say something about it now."""
+
+    def answer_tool(self, tool_call_id: str, output: str) -> None:
+        """What a tool said. The model goes on when all tools that it has called so far have answered."""
+
+    def instruct(self, instructions: str) -> None:
+        """Replace the instructions, from the next response on."""
+
     def counters(self) -> dict[str, int]:
         """What was dropped or ignored: `dropped_ms` of caller audio, late deltas, unknown events, ..."""
 
@@ -166,5 +196,13 @@ class WireProtocol(Protocol):
     def interrupt(self, item_id: str | None, content_index: int, heard_ms: int) -> None: ...
 
     def send_digit(self, digit: str) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def inject(self, text: str, respond: bool) -> None: ...
+
+    def answer_tool(self, tool_call_id: str, output: str) -> None: ...
+
+    def instruct(self, instructions: str) -> None: ...
 
     def counters(self) -> dict[str, int]: ...

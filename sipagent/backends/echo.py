@@ -31,6 +31,18 @@ class EchoBackend:
     def send_digit(self, digit: str) -> None:
         pass
 
+    def say(self, text: str) -> None:
+        pass
+
+    def inject(self, text: str, respond: bool) -> None:
+        pass
+
+    def answer_tool(self, tool_call_id: str, output: str) -> None:
+        pass
+
+    def instruct(self, instructions: str) -> None:
+        pass
+
     def counters(self) -> dict[str, int]:
         return {}
 

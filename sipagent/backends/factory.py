@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sipagent.backends.base import Backend
 from sipagent.backends.echo import EchoBackend
 from sipagent.backends.openai_realtime import OpenAIRealtime
 from sipagent.backends.openai_session import endpoint
 from sipagent.backends.websocket import WebSocketBackend
 from sipagent.config import AgentConfig, EchoConfig
+from sipagent.conversation import HistoryItem
 from sipagent.formats import AudioFormat
 
 
-def create_backend(agent: AgentConfig, law: AudioFormat) -> Backend:
-    """One backend for one call whose phone side speaks `law`. Raises `ConfigError` when a secret is gone."""
+def create_backend(agent: AgentConfig, law: AudioFormat, history: Sequence[HistoryItem] = ()) -> Backend:
+    """One backend for one call whose phone side speaks `law`. Raises `ConfigError` when a secret is gone.
+
+    `history` is what was said before, to a session that takes over.
+    """
     config = agent.backend
     if isinstance(config, EchoConfig):
         return EchoBackend(law)
-    return WebSocketBackend(OpenAIRealtime(agent, config, law), endpoint(config))
+    return WebSocketBackend(OpenAIRealtime(agent, config, law, history), endpoint(config))

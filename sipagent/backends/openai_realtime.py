@@ -7,7 +7,7 @@ interruptions, requests for a response, and errors.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -20,9 +20,11 @@ from sipagent.backends.base import (
     CallerSpeechStopped,
     ProblemReported,
     SessionReady,
+    ToolCalled,
     TranscriptFinished,
     UsageCounted,
 )
+from sipagent.backends.openai_history import items, message, tool_output
 from sipagent.backends.openai_requests import ResponseRequests
 from sipagent.backends.openai_session import audio_format, format_mismatch, session
 from sipagent.backends.openai_speech import AgentSpeech
@@ -35,6 +37,7 @@ from sipagent.backends.openai_wire import (
     usage_counts,
 )
 from sipagent.config import AgentConfig, OpenAIRealtimeConfig
+from sipagent.conversation import HistoryItem
 from sipagent.formats import AudioFormat
 
 
@@ -43,9 +46,16 @@ class OpenAIRealtime:
 
     audio_message = staticmethod(append_message)
 
-    def __init__(self, agent: AgentConfig, config: OpenAIRealtimeConfig, law: AudioFormat) -> None:
+    def __init__(
+        self,
+        agent: AgentConfig,
+        config: OpenAIRealtimeConfig,
+        law: AudioFormat,
+        history: Sequence[HistoryItem] = (),
+    ) -> None:
         self.input_format = self.output_format = audio_format(config, law)
         self._session = session(agent, config, self.input_format)
+        self._history = history
         self._greeting = agent.greeting
         self._server_interrupts = agent.turn_detection.interrupt_response
         self._speech = AgentSpeech(self.output_format.bytes_per_ms)
@@ -84,7 +94,7 @@ class OpenAIRealtime:
 
     def greet(self) -> None:
         if self._greeting:
-            self._requests.request(instructions=f"Say exactly: {self._greeting}")
+            self._requests.request(once=True, **say_exactly(self._greeting))
 
     def interrupt(self, item_id: str | None, content_index: int, heard_ms: int) -> None:
         active = self._speech.active_response
@@ -100,10 +110,23 @@ class OpenAIRealtime:
 
     def send_digit(self, digit: str) -> None:
         """Digits exist in the protocol only where OpenAI does the SIP; here a user's message stands in."""
-        text = f"[The caller pressed the key {digit}]"
-        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
-        self._outbox.send("conversation.item.create", item=item)
+        self._add(message("user", "input_text", f"[The caller pressed the key {digit}]"))
         self._requests.request()
+
+    def say(self, text: str) -> None:
+        self._requests.request(**say_exactly(text))
+
+    def inject(self, text: str, respond: bool) -> None:
+        self._add(message("system", "input_text", text))
+        if respond:
+            self._requests.request()
+
+    def answer_tool(self, tool_call_id: str, output: str) -> None:
+        self._add(tool_output(tool_call_id, output))
+        self._requests.tool_answered(tool_call_id)
+
+    def instruct(self, instructions: str) -> None:
+        self._outbox.send("session.update", session={"type": "realtime", "instructions": instructions})
 
     def counters(self) -> dict[str, int]:
         return {
@@ -143,6 +166,8 @@ class OpenAIRealtime:
             self._lose(Fault(code="audio_format_refused", message=mismatch), fatal=True)
             return
         self._ready = True
+        for item in items(self._history):
+            self._add(item)
         session_id = granted.get("id")
         self._events.append(
             SessionReady(
@@ -152,7 +177,10 @@ class OpenAIRealtime:
         )
 
     def _follow_response(self, event: ServerEvent) -> None:
-        self._events.extend(self._speech.receive(event))
+        for said in self._speech.receive(event):
+            if isinstance(said, ToolCalled):
+                self._requests.tool_called(said.tool_call_id)
+            self._events.append(said)
         if event.type == "response.created":
             self._requests.created()
         elif event.type == "response.done":
@@ -177,12 +205,20 @@ class OpenAIRealtime:
                 self._requests.rejected()
             self._report(fault)
 
+    def _add(self, item: dict[str, Any]) -> None:
+        self._outbox.send("conversation.item.create", item=item)
+
     def _report(self, fault: Fault) -> None:
         self._events.append(ProblemReported(code=fault.name, message=str(fault)))
 
     def _lose(self, fault: Fault, *, fatal: bool) -> None:
         self._lost = True
         self._events.append(BackendLost(code=fault.name, message=str(fault), fatal=fatal))
+
+
+def say_exactly(text: str) -> dict[str, Any]:
+    """A response that is these words and no more."""
+    return {"instructions": f"Say exactly: {text}", "tool_choice": "none"}
 
 
 def _unix_time(value: object) -> float | None:

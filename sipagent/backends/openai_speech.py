@@ -17,6 +17,7 @@ from sipagent.backends.base import (
     BackendEvent,
     ResponseFinished,
     ResponseStarted,
+    ToolCalled,
     TranscriptFinished,
     UsageCounted,
 )
@@ -124,6 +125,10 @@ class AgentSpeech:
     def _item_done(self, event: ServerEvent) -> Iterable[BackendEvent]:
         """Also stands in for the `done` events of the item's parts where a server sends none."""
         done = event.item or Item()
+        if done.type == "function_call" and done.status != "incomplete":
+            yield ToolCalled(
+                tool_call_id=done.call_id or "", name=done.name or "", arguments=done.arguments or "{}"
+            )
         item = self._items.get(done.id or "")
         if item is not None:
             yield from self._finish_audio(item)

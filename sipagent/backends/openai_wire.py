@@ -51,8 +51,15 @@ class ContentPart(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True):
+    """A message of the model's, or with `type` function_call its wish to have a tool run."""
+
     id: str | None = None
+    type: str | None = None
+    status: str | None = None
     content: list[ContentPart] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
 
 
 class ServerEvent(msgspec.Struct, frozen=True):

@@ -79,6 +79,7 @@ class WebSocketBackend:
             task = asyncio.create_task(work(connection))
             task.add_done_callback(self._task_ended)
             self._tasks.append(task)
+        self._post()
 
     def greet(self) -> None:
         self._protocol.greet()
@@ -95,6 +96,22 @@ class WebSocketBackend:
 
     def send_digit(self, digit: str) -> None:
         self._protocol.send_digit(digit)
+        self._post()
+
+    def say(self, text: str) -> None:
+        self._protocol.say(text)
+        self._post()
+
+    def inject(self, text: str, respond: bool) -> None:
+        self._protocol.inject(text, respond)
+        self._post()
+
+    def answer_tool(self, tool_call_id: str, output: str) -> None:
+        self._protocol.answer_tool(tool_call_id, output)
+        self._post()
+
+    def instruct(self, instructions: str) -> None:
+        self._protocol.instruct(instructions)
         self._post()
 
     def counters(self) -> dict[str, int]:

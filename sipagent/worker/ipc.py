@@ -19,6 +19,7 @@ from typing import Any, Literal
 import msgspec
 
 from rtp.session import RtpParams
+from sipagent.conversation import HistoryItem
 from sipagent.events import LegEvent
 from sipagent.worker.media_watch import MediaTimeouts
 
@@ -39,7 +40,8 @@ class OpenLeg(Message, frozen=True, kw_only=True):
     """Get a leg ready. Carries two descriptors: the bound RTP and RTCP sockets.
 
     `agent` is `AgentConfig.model_dump(mode="json")`; `codec` the RTP encoding name that we expect. What isn't
-    said here is as the configuration has it (`config.trunk`).
+    said here is as the configuration has it (`config.trunk`). `history` is what was said before, where the
+    call had another backend. With a `recording` and not `record_at_once`, it waits for `StartRecording`.
     """
 
     call_id: str
@@ -52,6 +54,8 @@ class OpenLeg(Message, frozen=True, kw_only=True):
     detect_inband: Literal["off", "auto", "always"] = "off"
     record_digits: bool = True
     hold_tone: bool = False
+    history: list[HistoryItem] = []
+    record_at_once: bool = True
 
 
 class StartMedia(Message, frozen=True, kw_only=True):
@@ -75,6 +79,74 @@ class SendDigits(Message, frozen=True, kw_only=True):
     call_id: str
     digits: str
     inband: bool = False
+
+
+class Say(Message, frozen=True, kw_only=True):
+    """Have the agent say exactly this."""
+
+    call_id: str
+    text: str
+
+
+class PlayPrompt(Message, frozen=True, kw_only=True):
+    """Play a WAV file after what the agent is saying. `PromptEnded` follows, always.
+
+    `repeat` plays it until `StopPrompt`. `over` lets the agent's own audio end it, as a filler is ended.
+    """
+
+    call_id: str
+    prompt_id: str
+    file: str
+    interruptible: bool = False
+    repeat: bool = False
+    over: bool = False
+
+
+class StopPrompt(Message, frozen=True, kw_only=True):
+    call_id: str
+    prompt_id: str
+
+
+class Inject(Message, frozen=True, kw_only=True):
+    """Let the model know something that nobody said; `respond`: it is to speak about it now."""
+
+    call_id: str
+    text: str
+    respond: bool = False
+
+
+class AnswerTool(Message, frozen=True, kw_only=True):
+    """What a tool said that the model has called."""
+
+    call_id: str
+    tool_call_id: str
+    output: str
+
+
+class Instruct(Message, frozen=True, kw_only=True):
+    """Replace the model's instructions."""
+
+    call_id: str
+    instructions: str
+
+
+class UseBackend(Message, frozen=True, kw_only=True):
+    """Let another session speak for the call: opened beside the one there is, if that still lives, and taken
+    over from at the next moment when nobody speaks, or `at_once`. `BackendReplaced` or `BackendDown` follows.
+
+    `agent` is as in `OpenLeg`.
+    """
+
+    call_id: str
+    agent: dict[str, Any]
+    history: list[HistoryItem] = []
+    at_once: bool = False
+
+
+class StartRecording(Message, frozen=True, kw_only=True):
+    """The recording may begin."""
+
+    call_id: str
 
 
 class CloseLeg(Message, frozen=True, kw_only=True):
@@ -102,7 +174,21 @@ class WorkerReport(Message, frozen=True, kw_only=True):
     ticks_skipped: int
 
 
-ToWorker = OpenLeg | StartMedia | PressDigit | SendDigits | CloseLeg
+ToLeg = (
+    StartMedia
+    | PressDigit
+    | SendDigits
+    | Say
+    | PlayPrompt
+    | StopPrompt
+    | Inject
+    | AnswerTool
+    | Instruct
+    | UseBackend
+    | StartRecording
+    | CloseLeg
+)
+ToWorker = OpenLeg | ToLeg
 ToControl = WorkerReady | WorkerReport | LegEvent
 
 #: Upper bounds, in seconds, of `WorkerReport.tick_late_buckets` (the last bucket is unbounded).

@@ -59,7 +59,7 @@ class Leg:
         self._recordings = recordings
         self._reporter = Reporter(order.call_id, emit, keeps_digits=order.record_digits)
         self._presses = Presses()
-        self._backend = create_backend(agent, CODECS[order.codec])
+        self._backend = create_backend(agent, CODECS[order.codec], order.history)
         queued = pipeline.playout_format(self._backend.output_format)
         self._playout = Playout(queued.bytes_per_ms, queued.silence, PLAYOUT_MAX_MS)
         self._agent = pipeline.agent(self._backend.output_format, self._to_playout)
@@ -106,6 +106,18 @@ class Leg:
         if self._presses.is_new(digit, duration_ms, method, now):
             self._backend.send_digit(digit)
             self._reporter.digit(digit, duration_ms, method, now)
+
+    def say(self, text: str) -> None:
+        self._backend.say(text)
+
+    def inject(self, text: str, respond: bool) -> None:
+        self._backend.inject(text, respond)
+
+    def answer_tool(self, tool_call_id: str, output: str) -> None:
+        self._backend.answer_tool(tool_call_id, output)
+
+    def instruct(self, instructions: str) -> None:
+        self._backend.instruct(instructions)
 
     def send_digits(self, digits: str, inband: bool) -> None:
         """Press keys towards the peer; nobody is there to hear them before `start`."""

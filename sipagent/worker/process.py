@@ -26,12 +26,17 @@ from sipagent.errors import EndReason, SipAgentError
 from sipagent.events import LegEnded, LegFailed
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker.ipc import (
+    AnswerTool,
     Channel,
     CloseLeg,
+    Inject,
+    Instruct,
     OpenLeg,
     PressDigit,
+    Say,
     SendDigits,
     StartMedia,
+    ToLeg,
     ToWorker,
     WorkerReady,
     WorkerReport,
@@ -136,7 +141,7 @@ class Worker:
             )
 
 
-def tell(leg: Leg, message: StartMedia | PressDigit | SendDigits | CloseLeg) -> None:
+def tell(leg: Leg, message: ToLeg) -> None:
     match message:
         case StartMedia():
             leg.start(message.params)
@@ -144,6 +149,14 @@ def tell(leg: Leg, message: StartMedia | PressDigit | SendDigits | CloseLeg) -> 
             leg.press(message.digit, message.duration_ms, "info")
         case SendDigits():
             leg.send_digits(message.digits, message.inband)
+        case Say():
+            leg.say(message.text)
+        case Inject():
+            leg.inject(message.text, message.respond)
+        case AnswerTool():
+            leg.answer_tool(message.tool_call_id, message.output)
+        case Instruct():
+            leg.instruct(message.instructions)
         case CloseLeg():
             leg.close(message.reason)
 

@@ -9,9 +9,11 @@ from rtp.events import ItemPlayed, ItemStarted, PlayoutEvent, RtpEvent, SourceLa
 from sipagent import events
 from sipagent.backends.base import (
     BackendEvent,
+    BackendFinished,
     CallerSpeechStarted,
     CallerSpeechStopped,
     ProblemReported,
+    ToolCalled,
     TranscriptFinished,
     UsageCounted,
 )
@@ -108,5 +110,13 @@ class Reporter:
                 self._emit(events.Transcript(call_id=call_id, at=now, role=role, item_id=item_id, text=text))
             case UsageCounted(source=source, usage=usage):
                 self._emit(events.UsageReported(call_id=call_id, at=now, source=source, usage=usage))
+            case ToolCalled(tool_call_id=tool_call_id, name=name, arguments=arguments):
+                called = events.ToolCalled(
+                    call_id=call_id, at=now, tool_call_id=tool_call_id, name=name, arguments=arguments
+                )
+                self._emit(called)
+            case BackendFinished(outcome=outcome, detail=detail):
+                finished = events.BackendFinished(call_id=call_id, at=now, outcome=outcome, detail=detail)
+                self._emit(finished)
             case ProblemReported(code=code, message=message):
                 self._emit(events.BackendProblem(call_id=call_id, at=now, code=code, message=message))

@@ -26,6 +26,7 @@ from sipagent.worker.ipc import (
     SendDigits,
     StartMedia,
     ToControl,
+    ToLeg,
     ToWorker,
     WorkerReady,
     WorkerReport,
@@ -63,6 +64,10 @@ class LegHandle:
     def send_digits(self, digits: str, inband: bool = False) -> None:
         """Press keys towards the peer, through RTP: as telephone events if it takes them, else as tones."""
         self._send(SendDigits(call_id=self.call_id, digits=digits, inband=inband))
+
+    def tell(self, message: ToLeg) -> None:
+        """Send one of `worker.ipc`'s messages to a leg."""
+        self._send(message)
 
     def close(self, reason: str) -> None:
         self._send(CloseLeg(call_id=self.call_id, reason=reason))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from sipagent.backends.base import BackendEvent
 from sipagent.backends.openai_realtime import OpenAIRealtime
 from sipagent.config import AgentConfig, OpenAIRealtimeConfig
+from sipagent.conversation import HistoryItem
 from sipagent.formats import ULAW, AudioFormat
 
 CLIENT_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
@@ -56,11 +57,13 @@ NewTalk = Callable[..., Talk]
 
 @pytest.fixture
 def new_talk() -> NewTalk:
-    def new_talk(*, ready: bool = True, law: AudioFormat = ULAW, **agent: Any) -> Talk:
+    def new_talk(
+        *, ready: bool = True, law: AudioFormat = ULAW, history: Sequence[HistoryItem] = (), **agent: Any
+    ) -> Talk:
         backend = {"kind": "openai_realtime", **agent.pop("backend", {})}
         config = AgentConfig.model_validate({"name": "test", "backend": backend, **agent})
         assert isinstance(config.backend, OpenAIRealtimeConfig)
-        talk = Talk(OpenAIRealtime(config, config.backend, law))
+        talk = Talk(OpenAIRealtime(config, config.backend, law, history))
         if ready:
             talk.get_ready()
         return talk

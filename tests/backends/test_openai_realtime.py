@@ -18,9 +18,11 @@ from sipagent.backends.base import (
     ResponseFinished,
     ResponseStarted,
     SessionReady,
+    ToolCalled,
     TranscriptFinished,
     UsageCounted,
 )
+from sipagent.conversation import Noted, Said, ToolUsed
 from sipagent.formats import ALAW, ULAW, AudioFormat
 
 PCM24 = AudioFormat("pcm", 24000)
@@ -203,7 +205,7 @@ def test_greeting(new_talk):
     talk.protocol.greet()
     (create,) = talk.sent()
     assert create["type"] == "response.create"
-    assert create["response"] == {"instructions": "Say exactly: Welcome!"}
+    assert create["response"] == {"instructions": "Say exactly: Welcome!", "tool_choice": "none"}
 
 
 def test_without_a_greeting_the_caller_speaks_first(talk):
@@ -247,6 +249,82 @@ def test_a_rejected_request_does_not_block_the_next(talk, says):
     talk.hear(says.error("invalid_value", event_id=event_id))
     talk.protocol.send_digit("2")
     assert kinds(talk.sent()) == ["conversation.item.create", "response.create"]
+
+
+# --- tools, context, and words from outside
+
+
+def test_a_tool_call_is_told_and_one_response_follows_all_answers(talk, says):
+    call = {"type": "function_call", "status": "completed", "name": "lookup", "arguments": '{"a":1}'}
+    first, second = {**call, "id": "f1", "call_id": "c1"}, {**call, "id": "f2", "call_id": "c2"}
+    done = {"type": "response.output_item.done", "response_id": "r1", "output_index": 0}
+    heard = talk.hear(says.created(), {**done, "item": first}, {**done, "item": second})
+    assert heard[1:] == [
+        ToolCalled(tool_call_id=number, name="lookup", arguments='{"a":1}') for number in ("c1", "c2")
+    ]
+    talk.protocol.answer_tool("c2", "no")
+    talk.hear(says.done())
+    (output,) = talk.sent()
+    assert output["item"] == {"type": "function_call_output", "call_id": "c2", "output": "no"}
+    talk.protocol.answer_tool("c1", "yes")
+    assert kinds(talk.sent()) == ["conversation.item.create", "response.create"]
+
+
+def test_a_tool_call_that_was_cut_off_is_not_run(talk, says):
+    item = {"type": "function_call", "status": "incomplete", "name": "lookup", "call_id": "c1", "id": "f1"}
+    done = {"type": "response.output_item.done", "response_id": "r1", "output_index": 0, "item": item}
+    assert not [e for e in talk.hear(says.created(), done) if isinstance(e, ToolCalled)]
+
+
+def test_words_to_say_do_not_wait_for_tools(talk, says):
+    item = {"type": "function_call", "status": "completed", "name": "lookup", "call_id": "c1", "id": "f1"}
+    done = {"type": "response.output_item.done", "response_id": "r1", "output_index": 0, "item": item}
+    talk.hear(says.created(), done, says.done())
+    talk.protocol.say("One moment.")
+    (create,) = talk.sent()
+    assert create["response"] == {"instructions": "Say exactly: One moment.", "tool_choice": "none"}
+
+
+def test_words_that_collide_are_said_after_the_running_response(talk, says):
+    talk.protocol.say("Goodbye.")
+    talk.sent()
+    talk.hear(says.error("conversation_already_has_active_response"), says.created("r2"))
+    assert talk.sent() == []
+    talk.hear(says.done("r2"))
+    assert kinds(talk.sent()) == ["response.create"]
+
+
+def test_context_is_a_system_message_and_answered_if_asked_for(talk):
+    talk.protocol.inject("She is a gold customer.", respond=False)
+    (create,) = talk.sent()
+    assert create["item"]["role"] == "system"
+    talk.protocol.inject("Tell her now.", respond=True)
+    assert kinds(talk.sent()) == ["conversation.item.create", "response.create"]
+
+
+def test_instructions_are_replaced(talk):
+    talk.protocol.instruct("The tools are down.")
+    (update,) = talk.sent()
+    assert update["session"] == {"type": "realtime", "instructions": "The tools are down."}
+
+
+def test_a_session_that_takes_over_knows_what_was_said(new_talk):
+    past = [
+        Said(role="caller", text="Hello?"),
+        Said(role="agent", text="Good day."),
+        Noted(text="[The caller pressed the key 5]"),
+        ToolUsed(tool_call_id="c1", name="lookup", arguments="{}", output="42"),
+    ]
+    talk = new_talk(history=past)
+    items = [message["item"] for message in talk.sent()]
+    assert [(item["type"], item.get("role")) for item in items] == [
+        ("message", "user"),
+        ("message", "assistant"),
+        ("message", "system"),
+        ("function_call", None),
+        ("function_call_output", None),
+    ]
+    assert items[1]["content"] == [{"type": "output_text", "text": "Good day."}]
 
 
 # --- barge-in

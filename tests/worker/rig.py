@@ -67,6 +67,18 @@ class ScriptedBackend:
     def send_digit(self, digit: str) -> None:
         self.told.append(("digit", digit))
 
+    def say_exactly(self, text: str) -> None:
+        self.told.append(("say", text))
+
+    def inject(self, text: str, respond: bool) -> None:
+        self.told.append(("inject", text, respond))
+
+    def answer_tool(self, tool_call_id: str, output: str) -> None:
+        self.told.append(("answer_tool", tool_call_id, output))
+
+    def instruct(self, instructions: str) -> None:
+        self.told.append(("instruct", instructions))
+
     def counters(self) -> dict[str, int]:
         return {"dropped_ms": 40}
 
@@ -122,7 +134,7 @@ class Bench(Ticker):
         monkeypatch.setattr(leg_module, "time", clock)
         monkeypatch.setattr(stream_module, "time", clock)
         monkeypatch.setattr(tape, "time", clock)
-        monkeypatch.setattr(leg_module, "create_backend", lambda agent, law: self.backend)
+        monkeypatch.setattr(leg_module, "create_backend", lambda agent, law, history: self.backend)
         monkeypatch.setattr(leg_module, "UdpPair", self._make_udp)
         self.backend = ScriptedBackend(audio)
         self.ticking: dict[Tick, OnFailure] = {}
