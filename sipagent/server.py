@@ -14,6 +14,7 @@ from rtp.ports import PortPool
 from sipagent import events, logs
 from sipagent.api.app import HttpServer, build
 from sipagent.call.house import House
+from sipagent.call.inbound import InboundCall
 from sipagent.call.load import CallLoad
 from sipagent.call.log import CallLog
 from sipagent.call.narration import log_event
@@ -122,7 +123,7 @@ class Server:
     def _on_invite(self, sip: SipCall) -> None:
         call_id = uuid.uuid4().hex
         with logs.call(call_id):
-            session = CallSession(call_id, sip, self._house)
+            session = InboundCall(call_id, sip, self._house)
             task = asyncio.create_task(self._run_call(session), name=f"call {call_id}")
         self._calls[call_id] = (session, task)
         self._idle.clear()

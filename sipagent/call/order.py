@@ -7,7 +7,7 @@ from pathlib import Path
 from rtp.params import SrtpParams
 from rtp.session import RtpParams
 from sipagent.call.admission import Admit
-from sipagent.config import Config, TrunkConfig
+from sipagent.config import AgentConfig, Config, TrunkConfig
 from sipagent.sip import sdp
 from sipagent.sip.crypto import codecs_to_take
 from sipagent.sip.messages import IncomingInvite, NegotiatedMedia
@@ -29,7 +29,7 @@ def leg_order(
         jitter_max_ms=rtp.jitter_max_ms,
         timeouts=MediaTimeouts(rtp.first_packet_timeout_s, rtp.timeout_s, rtp.hold_timeout_s),
         detect_inband=trunk.dtmf.detect_inband,
-        record_digits=keeps_digits(admitted),
+        record_digits=keeps_digits(trunk, agent),
         hold_tone=trunk.hold == "tone",
     )
 
@@ -40,9 +40,8 @@ def is_recorded(admitted: Admit) -> bool:
     return trunk.record if trunk.record is not None else agent.record
 
 
-def keeps_digits(admitted: Admit) -> bool:
+def keeps_digits(trunk: TrunkConfig, agent: AgentConfig) -> bool:
     """Whether digits may stand in recording, record and log. The trunk's word counts, if it has one."""
-    trunk, agent = admitted.trunk, admitted.agent
     return trunk.record_digits if trunk.record_digits is not None else agent.record_digits
 
 

@@ -1,76 +1,71 @@
-"""One call, from INVITE to record: where SIP and a media worker meet.
+"""One call, from its first event to its record: where SIP and a media worker meet.
 
 Everything that happens to the call comes through one inbox and moves one state (`call.state`). Whoever wants
 to end the call closes its leg; the leg's last event then ends the signalling. So every call ends once.
+
+How a call begins differs: see `call.inbound`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rtp.ports import PortPair, PortsExhausted
 from sipagent import events, logs
-from sipagent.call import admission
-from sipagent.call.admission import Admit, Refuse
 from sipagent.call.dialling import Dialling
+from sipagent.call.directors import Command, Director, HangUp, PressKeys, Scene, directors_of
 from sipagent.call.house import House
-from sipagent.call.order import is_recorded, keeps_digits, leg_order, rtp_params
-from sipagent.call.place import local_media
+from sipagent.call.order import keeps_digits, rtp_params
 from sipagent.call.state import State, next_state
-from sipagent.call.telling import Telling, call_received
+from sipagent.call.telling import Telling
+from sipagent.config import AgentConfig, TrunkConfig
 from sipagent.errors import EndReason, NoRtpPort, NoWorker, ReasonCode, SdpError
-from sipagent.sip import sdp
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import (
     CallDisconnected,
     InfoDigit,
-    LocalMedia,
     MediaNegotiated,
     NegotiatedMedia,
-    OfferedAudio,
     SipEvent,
 )
+from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.supervisor import LegHandle
 
 log = logs.get_logger(__name__)
 
 
-class CallSession:
+class CallSession(ABC):
     """One object per call; it dies with the call."""
 
-    def __init__(self, call_id: str, sip: SipCall, house: House) -> None:
-        assert sip.invite is not None
-        self.call_id = call_id
-        self._sip = sip
-        self._invite = sip.invite
+    def __init__(self, received: events.CallReceived, house: House) -> None:
+        self.call_id = received.call_id
+        self._direction = received.direction
         self._house = house
-        self._began = time.monotonic()
+        self._began = received.at
         self._state = State.RECEIVED
-        # Not bounded by itself: its writers are our own worker and SipCall's bounded queue.
-        self._inbox: asyncio.Queue[events.LegEvent | SipEvent] = asyncio.Queue()
+        # Not bounded by itself: its writers are our own worker and directors, and SipCall's bounded queue.
+        self._inbox: asyncio.Queue[events.Event | SipEvent] = asyncio.Queue()
+        self._sip: SipCall | None = None
         self._leg: LegHandle | None = None
         self._dialling: Dialling | None = None
         self._media: NegotiatedMedia | None = None
         self._deadline: float | None = None
-        self._decision = self._decide()
-        trunk = self._decision.trunk
-        self._symmetric_rtp = trunk.symmetric_rtp if trunk else True
-        received = call_received(call_id, self._invite, trunk.name if trunk else None, self._began)
+        self._max_duration_s = house.config.limits.max_call_duration_s
+        self._keeps_digits = True
+        self._strict_source = False
+        self._directors: tuple[Director, ...] = ()
         self._telling = Telling(received, house)
 
     # --- the story ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """From the decision to the record on disk."""
-        if isinstance(self._decision, Refuse):
-            refused = self._decision
-            self._refuse(refused.sip_status, refused.reason_code, refused.detail, refused.retry_after_s)
-        else:
-            with self._house.load.permit(self._decision.trunk.name, self._began):
-                await self._serve(self._decision)
+        await self._handle()
         await self._telling.end()
 
     def end(self, reason: EndReason, detail: str = "") -> None:
@@ -79,105 +74,148 @@ class CallSession:
             self._telling.note_end(reason, 503 if self._state is State.PREPARING else 200, detail)
             self._leg.close(reason)
 
+    def do(self, command: Command) -> None:
+        """What a director or somebody outside wants of a call. One that is over does nothing.
+
+        Raises ValueError, with nothing done, for what can't be done.
+        """
+        if self._leg is None or self._state in (State.HANGING_UP, State.CLOSING, State.ENDED):
+            return
+        match command:
+            case HangUp():
+                self.end(command.reason, command.detail)
+            case PressKeys():
+                self.send_digits(command.digits)
+            case _:
+                self._leg.tell(command)
+
     def send_digits(self, digits: str) -> None:
         """Press keys (0-9, *, #, A-D) towards the peer. Raises ValueError, with none sent, for others."""
         if self._dialling is None or self._media is None:
             raise ValueError("nobody has answered yet")
-        assert isinstance(self._decision, Admit)
         method = self._dialling.press(digits, self._media.dtmf_payload_type is not None)
-        shown = digits if keeps_digits(self._decision) else events.MASKED
+        shown = digits if self._keeps_digits else events.MASKED
         sent = events.DigitsSent(call_id=self.call_id, at=time.monotonic(), digits=shown, method=method)
         self._telling.publish(sent)
 
     async def abandon(self) -> None:
         """What is left to do for a call whose task failed: end both sides, and keep the record."""
         self._telling.note_end(EndReason.INTERNAL_ERROR, 500, "")
-        self._sip.hang_up(sip_status=500, reason_code=ReasonCode.INTERNAL_ERROR)
+        if self._sip is not None:
+            self._sip.hang_up(sip_status=500, reason_code=ReasonCode.INTERNAL_ERROR)
         if self._leg is not None:
             self._leg.close(EndReason.INTERNAL_ERROR)
         await self._telling.end()
 
-    async def _serve(self, admitted: Admit) -> None:
-        admission_event = events.CallAdmitted(
-            call_id=self.call_id, at=time.monotonic(), agent=admitted.agent.name, route=admitted.route
-        )
-        self._move(admission_event)
-        self._telling.publish(admission_event)
-        self._sip.ring()
-        hearing = asyncio.create_task(self._hear_sip())
+    # --- how it begins and fails, which its direction decides ---------------------------------------
+
+    @abstractmethod
+    async def _handle(self) -> None:
+        """The whole of the call but the end of its record."""
+
+    @abstractmethod
+    def _leg_ready(self) -> None:
+        """Audio could flow: answer, or dial."""
+
+    @abstractmethod
+    def _fail(
+        self, sip_status: int, reason_code: ReasonCode, detail: str, retry_after_s: int | None = None
+    ) -> None:
+        """The call can't be had, as it turned out before anybody talked."""
+
+    # --- the common life ----------------------------------------------------------------------------
+
+    async def _converse(self) -> None:
+        """Take events until the call has ended."""
+        while self._state is not State.ENDED:
+            try:
+                async with asyncio.timeout(self._patience_s()):
+                    event = await self._inbox.get()
+            except TimeoutError:
+                self._on_timer(time.monotonic())
+            else:
+                self._take(event)
+
+    @contextmanager
+    def _hearing(self, sip: SipCall) -> Iterator[None]:
+        """What the peer does comes into the inbox; at the end all that serves the call is closed."""
+        hearing = asyncio.create_task(self._hear(sip))
         try:
-            with self._rtp_ports() as pair:
-                local = await self._open_leg(admitted, pair)
-                await self._converse(local, self._max_duration_s(admitted))
-        except (NoRtpPort, NoWorker, SdpError) as error:
-            self._refuse(error.sip_status, error.reason_code, str(error))
+            yield
         finally:
             hearing.cancel()
             if self._dialling is not None:
                 self._dialling.close()
+            for director in self._directors:
+                director.close()
 
-    async def _hear_sip(self) -> None:
+    async def _hear(self, sip: SipCall) -> None:
         while True:
-            self._inbox.put_nowait(await self._sip.next_event())
+            self._inbox.put_nowait(await sip.next_event())
 
-    async def _converse(self, local: LocalMedia, max_duration_s: int) -> None:
-        while self._state is not State.ENDED:
-            try:
-                async with asyncio.timeout_at(self._deadline):
-                    event = await self._inbox.get()
-            except TimeoutError:
-                self._deadline = None
-                self.end(EndReason.MAX_DURATION, f"{max_duration_s} s")
-                continue
-            before = self._state
-            self._move(event)
-            if isinstance(event, events.CallEvent):
-                self._telling.publish(event)
-            if self._state is State.ANSWERED and before is State.PREPARING:
-                self._deadline = asyncio.get_running_loop().time() + max_duration_s
-                self._answer(local)
-            else:
-                self._act(event, before)
+    def _take(self, event: events.Event | SipEvent) -> None:
+        before = self._state
+        self._move(event)
+        if isinstance(event, events.CallEvent):
+            self._telling.publish(event)
+        self._act(event, before)
+        if isinstance(event, events.CallEvent):
+            self._direct(event)
 
-    def _act(self, event: events.LegEvent | SipEvent, before: State) -> None:
+    def _act(self, event: events.Event | SipEvent, before: State) -> None:
         """What an event leads to, beyond the state it moves to."""
         match event:
+            case events.LegReady() if before is State.PREPARING:
+                self._deadline = time.monotonic() + self._max_duration_s
+                self._leg_ready()
             case MediaNegotiated():
                 self._media_negotiated(event.media)
             case events.LegFailed() if before is State.PREPARING:
-                self._refuse(event.sip_status, ReasonCode(event.reason_code), event.detail)
+                self._fail(event.sip_status, ReasonCode(event.reason_code), event.detail)
             case events.LegEnded() if before is State.PREPARING:
-                self._refuse(503, ReasonCode.NO_WORKER, event.reason)
+                self._fail(503, ReasonCode.NO_WORKER, event.reason)
             case events.LegEnded():
                 self._telling.note_end(event.reason, 200, event.detail)
-                if self._state is State.HANGING_UP:
+                if self._state is State.HANGING_UP and self._sip is not None:
                     self._sip.hang_up(reason_code=event.reason)
             case InfoDigit() if self._leg is not None:
                 self._leg.press(event.digit, event.duration_ms)
             case CallDisconnected():
-                reason = why_disconnected(event, before)
+                reason = self._why_disconnected(event, before)
                 self._telling.note_end(reason, event.sip_status, "" if event.by_remote else event.reason)
                 if self._leg is not None:
                     self._leg.close(reason)
 
-    # --- steps --------------------------------------------------------------------------------------
+    def _tell(self, event: events.Event) -> None:
+        """Let the world know of something that we did, and do what the directors make of it."""
+        self._telling.publish(event)
+        self._direct(event)
 
-    def _decide(self) -> admission.Decision:
-        house = self._house
-        offered: OfferedAudio | None = None
-        if self._invite.offer is not None:
-            try:
-                offered = sdp.parse(self._invite.offer).offered
-            except SdpError:
-                offered = OfferedAudio(())
-        return admission.decide(
-            self._invite,
-            offered,
-            house.load.snapshot(),
-            house.config,
-            house.registered_sources(),
-            self._began,
-        )
+    def _direct(self, event: events.Event) -> None:
+        now = time.monotonic()
+        for director in self._directors:
+            self._do_all(director.on_event(event, now))
+
+    def _on_timer(self, now: float) -> None:
+        if self._deadline is not None and self._deadline <= now:
+            self._deadline = None
+            self.end(EndReason.MAX_DURATION, f"{self._max_duration_s} s")
+        for director in self._directors:
+            due = director.next_timer()
+            if due is not None and due <= now:
+                self._do_all(director.on_timer(now))
+
+    def _patience_s(self) -> float | None:
+        """How long to wait for an event."""
+        timers = [self._deadline, *(director.next_timer() for director in self._directors)]
+        due = min((timer for timer in timers if timer is not None), default=None)
+        return None if due is None else max(0.0, due - time.monotonic())
+
+    def _do_all(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            self.do(command)
+
+    # --- steps --------------------------------------------------------------------------------------
 
     @contextmanager
     def _rtp_ports(self) -> Iterator[PortPair]:
@@ -190,46 +228,42 @@ class CallSession:
         finally:
             self._house.ports.release(pair, time.monotonic())
 
-    async def _open_leg(self, admitted: Admit, pair: PortPair) -> LocalMedia:
-        local = await local_media(self._house, admitted.trunk, self._invite, pair)
-        recording = self._house.calls.recording_path(self.call_id) if is_recorded(admitted) else None
-        order = leg_order(self.call_id, admitted, self._invite, self._house.config, recording)
+    async def _open_leg(
+        self,
+        order: OpenLeg,
+        pair: PortPair,
+        trunk: TrunkConfig,
+        agent: AgentConfig,
+        recording: Path | None,
+    ) -> None:
+        most = self._house.config.limits.max_call_duration_s
+        self._max_duration_s = min(most, agent.max_call_duration_s or most)
+        self._keeps_digits = keeps_digits(trunk, agent)
+        self._strict_source = not trunk.symmetric_rtp
+        scene = Scene(self.call_id, self._direction, trunk.name, agent, self._inbox.put_nowait)
+        self._directors = directors_of(scene, self._house)
         sockets = (pair.rtp_sock, pair.rtcp_sock)
         self._leg = self._house.workers.open_leg(order, sockets, self._inbox.put_nowait)
-        self._dialling = Dialling(self._sip, self._leg, admitted.trunk.dtmf.send)
         await self._telling.open(recording)
-        return local
-
-    def _max_duration_s(self, admitted: Admit) -> int:
-        most = self._house.config.limits.max_call_duration_s
-        return min(most, admitted.agent.max_call_duration_s or most)
-
-    def _answer(self, local: LocalMedia) -> None:
-        try:
-            self._sip.answer(local)
-        except SdpError as error:  # an offer that passed admission and still can't be answered
-            self._refuse(error.sip_status, error.reason_code, str(error))
 
     def _media_negotiated(self, media: NegotiatedMedia) -> None:
         assert self._leg is not None
+        assert self._sip is not None
         now, suite = time.monotonic(), media.srtp.suite if media.srtp else None
         if self._telling.record.answered_at is None:
-            self._telling.publish(
-                events.CallAnswered(call_id=self.call_id, at=now, codec=media.codec, srtp=suite)
-            )
+            self._tell(events.CallAnswered(call_id=self.call_id, at=now, codec=media.codec, srtp=suite))
         else:
-            self._telling.publish(
+            self._tell(
                 events.MediaUpdated(
                     call_id=self.call_id, at=now, codec=media.codec, srtp=suite, direction=media.direction
                 )
             )
-        if suite is not None and self._invite.transport != "tls":
-            log.warning("srtp_keys_in_clear", transport=self._invite.transport)
+        invite = self._sip.invite
+        if suite is not None and invite is not None and invite.transport != "tls":
+            log.warning("srtp_keys_in_clear", transport=invite.transport)
         self._note_hold(media)
-        params = rtp_params(
-            media, strict_source=not self._symmetric_rtp, signalling_host=self._invite.source_ip
-        )
-        self._leg.start(params)
+        host = invite.source_ip if invite is not None else None
+        self._leg.start(rtp_params(media, strict_source=self._strict_source, signalling_host=host))
 
     def _note_hold(self, media: NegotiatedMedia) -> None:
         """Tell when the peer puts the call on hold, and when it takes it up again."""
@@ -237,31 +271,19 @@ class CallSession:
         was_held = before is not None and before.direction != "sendrecv"
         now = time.monotonic()
         if media.direction != "sendrecv" and not was_held:
-            self._telling.publish(events.CallHeld(call_id=self.call_id, at=now, direction=media.direction))
+            self._tell(events.CallHeld(call_id=self.call_id, at=now, direction=media.direction))
         elif media.direction == "sendrecv" and was_held:
-            self._telling.publish(events.CallResumed(call_id=self.call_id, at=now))
-
-    def _refuse(
-        self, sip_status: int, reason_code: ReasonCode, detail: str, retry_after_s: int | None = None
-    ) -> None:
-        self._sip.refuse(sip_status, reason_code=reason_code, retry_after_s=retry_after_s)
-        refused = events.CallRefused(
-            call_id=self.call_id,
-            at=time.monotonic(),
-            sip_status=sip_status,
-            reason_code=reason_code,
-            detail=detail,
-        )
-        self._telling.note_end(EndReason.REFUSED, sip_status, detail)
-        self._move(refused)
-        self._telling.publish(refused)
+            self._tell(events.CallResumed(call_id=self.call_id, at=now))
 
     def _move(self, event: object) -> None:
         self._state = next_state(self._state, type(event))
 
+    def _why_disconnected(self, event: CallDisconnected, state: State) -> EndReason:
+        """What a disconnection says about the end of a call that was in `state`."""
+        if not event.by_remote:
+            return EndReason.SIGNALLING_FAILED
+        return EndReason.CALLER_CANCELLED if state is State.PREPARING else EndReason.CALLER_HUNG_UP
 
-def why_disconnected(event: CallDisconnected, state: State) -> EndReason:
-    """What a disconnection says about the end of a call that was in `state`."""
-    if not event.by_remote:
-        return EndReason.SIGNALLING_FAILED
-    return EndReason.CALLER_CANCELLED if state is State.PREPARING else EndReason.CALLER_HUNG_UP
+
+#: What keeps a call from being had, known only once it was tried.
+CANT_BE_HAD = (NoRtpPort, NoWorker, SdpError)

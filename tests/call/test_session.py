@@ -16,6 +16,7 @@ from rtp.session import RtpParams
 from sipagent import events
 from sipagent.call import dialling
 from sipagent.call.house import House
+from sipagent.call.inbound import InboundCall
 from sipagent.call.load import CallLoad
 from sipagent.call.log import CallLog
 from sipagent.call.session import CallSession
@@ -260,7 +261,7 @@ class Exchange:
 
     def call(self, sip: FakeSip) -> CallSession:
         peer: Any = sip
-        return CallSession("c-1", peer, self.house)
+        return InboundCall("c-1", peer, self.house)
 
     def only_record(self) -> dict[str, Any]:
         """The call is over: it left one record, told its end once, and holds nothing any more."""
@@ -541,12 +542,10 @@ async def test_a_leg_that_ends_before_the_ack_hangs_up_too(talk: Talk, workers: 
     assert outcome(await talk.over()) == ("completed", "backend_lost", 200, None)
 
 
-async def test_a_call_that_lasts_too_long_is_ended(
-    exchange: Exchange, workers: FakeWorkers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(CallSession, "_max_duration_s", lambda self, admitted: 0)
+async def test_a_call_that_lasts_too_long_is_ended(exchange: Exchange, workers: FakeWorkers) -> None:
     talk = Talk(exchange, workers, FakeSip(invite()))
     await talk.preparing()
+    talk.session._max_duration_s = 0
     workers.get_ready()
     record = await talk.over()
     assert outcome(record) == ("completed", "max_duration", 200, None)

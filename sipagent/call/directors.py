@@ -1,0 +1,68 @@
+"""What directs a call that is on: each director hears all its events and says what is to be done next.
+
+A director is pure but for those that have to wait for the world (tools); such a one puts what it waited for
+into the call's inbox as an event, so that everything that happens to a call still comes one way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from sipagent import events
+from sipagent.call.house import House
+from sipagent.config import AgentConfig
+from sipagent.errors import EndReason
+from sipagent.worker.ipc import ToLeg
+
+
+class HangUp(msgspec.Struct, frozen=True, kw_only=True):
+    """End the call."""
+
+    reason: EndReason
+    detail: str = ""
+
+
+class PressKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """Press keys towards the peer, by the best method that it takes."""
+
+    digits: str
+
+
+#: What may be asked of a call: by its directors, and from outside by the API.
+Command = ToLeg | HangUp | PressKeys
+
+
+class Director(Protocol):
+    """One per call and concern. `now` is CLOCK_MONOTONIC in seconds, as in events."""
+
+    def on_event(self, event: events.Event, now: float) -> Iterable[Command]:
+        """Something happened."""
+
+    def next_timer(self) -> float | None:
+        """When `on_timer` is to be called, if nothing happens before."""
+
+    def on_timer(self, now: float) -> Iterable[Command]:
+        """The time has come."""
+
+    def close(self) -> None:
+        """The call is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What directors may know of their call. `tell` puts an event into its inbox."""
+
+    call_id: str
+    direction: str
+    trunk: str
+    agent: AgentConfig
+    tell: Callable[[events.Event], None]
+
+
+def directors_of(scene: Scene, house: House) -> tuple[Director, ...]:
+    """Those that this call needs, in the order in which they are asked."""
+    return ()

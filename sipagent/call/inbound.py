@@ -1,0 +1,92 @@
+"""A call that comes in: judged, then rung, then answered once its agent is ready, or refused."""
+
+from __future__ import annotations
+
+import time
+
+from sipagent import events
+from sipagent.call import admission
+from sipagent.call.admission import Admit, Refuse
+from sipagent.call.dialling import Dialling
+from sipagent.call.house import House
+from sipagent.call.order import is_recorded, leg_order
+from sipagent.call.place import local_media
+from sipagent.call.session import CANT_BE_HAD, CallSession
+from sipagent.call.telling import call_received
+from sipagent.errors import EndReason, ReasonCode, SdpError
+from sipagent.sip import sdp
+from sipagent.sip.call import SipCall
+from sipagent.sip.messages import LocalMedia, OfferedAudio
+
+
+class InboundCall(CallSession):
+    """`sip` has rung here with an INVITE."""
+
+    def __init__(self, call_id: str, sip: SipCall, house: House) -> None:
+        assert sip.invite is not None
+        now = time.monotonic()
+        self._invite = sip.invite
+        self._decision = self._decide(house, now)
+        self._local: LocalMedia | None = None
+        trunk = self._decision.trunk
+        super().__init__(call_received(call_id, self._invite, trunk.name if trunk else None, now), house)
+        self._sip: SipCall = sip
+
+    def _decide(self, house: House, now: float) -> admission.Decision:
+        offered: OfferedAudio | None = None
+        if self._invite.offer is not None:
+            try:
+                offered = sdp.parse(self._invite.offer).offered
+            except SdpError:
+                offered = OfferedAudio(())
+        load, sources = house.load.snapshot(), house.registered_sources()
+        return admission.decide(self._invite, offered, load, house.config, sources, now)
+
+    async def _handle(self) -> None:
+        if isinstance(self._decision, Refuse):
+            refused = self._decision
+            self._fail(refused.sip_status, refused.reason_code, refused.detail, refused.retry_after_s)
+        else:
+            with self._house.load.permit(self._decision.trunk.name, self._began):
+                await self._serve(self._decision)
+
+    async def _serve(self, admitted: Admit) -> None:
+        admission_event = events.CallAdmitted(
+            call_id=self.call_id, at=time.monotonic(), agent=admitted.agent.name, route=admitted.route
+        )
+        self._move(admission_event)
+        self._tell(admission_event)
+        self._sip.ring()
+        try:
+            with self._hearing(self._sip), self._rtp_ports() as pair:
+                self._local = await local_media(self._house, admitted.trunk, self._invite, pair)
+                recording = self._house.calls.recording_path(self.call_id) if is_recorded(admitted) else None
+                order = leg_order(self.call_id, admitted, self._invite, self._house.config, recording)
+                await self._open_leg(order, pair, admitted.trunk, admitted.agent, recording)
+                assert self._leg is not None
+                self._dialling = Dialling(self._sip, self._leg, admitted.trunk.dtmf.send)
+                await self._converse()
+        except CANT_BE_HAD as error:
+            self._fail(error.sip_status, error.reason_code, str(error))
+
+    def _leg_ready(self) -> None:
+        assert self._local is not None
+        try:
+            self._sip.answer(self._local)
+        except SdpError as error:  # an offer that passed admission and still can't be answered
+            self._fail(error.sip_status, error.reason_code, str(error))
+
+    def _fail(
+        self, sip_status: int, reason_code: ReasonCode, detail: str, retry_after_s: int | None = None
+    ) -> None:
+        self._sip.refuse(sip_status, reason_code=reason_code, retry_after_s=retry_after_s)
+        refused = events.CallRefused(
+            call_id=self.call_id,
+            at=time.monotonic(),
+            sip_status=sip_status,
+            reason_code=reason_code,
+            detail=detail,
+        )
+        self._telling.note_end(EndReason.REFUSED, sip_status, detail)
+        self._move(refused)
+        self._tell(refused)
