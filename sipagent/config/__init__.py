@@ -14,7 +14,9 @@ from sipagent.config.agent import (
     TranscriptionConfig,
     TurnDetectionConfig,
 )
+from sipagent.config.call_log import CallLogConfig, RedactionConfig, RetentionConfig
 from sipagent.config.loading import check, load
+from sipagent.config.prices import BudgetConfig, CallPrices, ModelPrices, PricesConfig, TrunkPrices
 from sipagent.config.server import (
     Config,
     HttpConfig,
@@ -33,6 +35,9 @@ __all__ = [
     "ANY_NUMBER",
     "AgentConfig",
     "BackendConfig",
+    "BudgetConfig",
+    "CallLogConfig",
+    "CallPrices",
     "Config",
     "EchoConfig",
     "HostPort",
@@ -40,8 +45,12 @@ __all__ = [
     "LimitsConfig",
     "LoggingConfig",
     "MediaConfig",
+    "ModelPrices",
     "OpenAIRealtimeConfig",
+    "PricesConfig",
+    "RedactionConfig",
     "RegistrationConfig",
+    "RetentionConfig",
     "RtpConfig",
     "Secret",
     "SemanticVadConfig",
@@ -52,6 +61,7 @@ __all__ = [
     "TlsConfig",
     "TranscriptionConfig",
     "TrunkConfig",
+    "TrunkPrices",
     "TurnDetectionConfig",
     "check",
     "load",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
+from sipagent.config.prices import BudgetConfig
 from sipagent.config.values import ConfigPath, Secret, Section
 
 
@@ -101,6 +102,7 @@ class AgentConfig(Section):
     max_call_duration_s: PositiveInt | None = None
     record: bool = True
     record_digits: bool = True
+    budget: BudgetConfig = BudgetConfig()
 
     @model_validator(mode="after")
     def _one_instruction(self) -> Self:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sipagent.config import rules
 from sipagent.config.agent import AgentConfig
 from sipagent.config.document import Problem
+from sipagent.config.prices import PricesConfig
 from sipagent.config.rules import Files
 from sipagent.config.server import Config, ServerConfig
 from sipagent.config.trunk import TrunkConfig
@@ -34,6 +35,7 @@ def _load(path: Path, *, with_references: bool) -> Config:
         read_section(ServerConfig, path),
         tuple(_read_folder(TrunkConfig, path.parent / "trunks")),
         tuple(_with_instructions(agent) for agent in _read_folder(AgentConfig, path.parent / "agents")),
+        _read_prices(path.parent / "prices.yaml"),
     )
     problems = {problem for each in files for problem in each.problems}
     problems.update(_misnamed(path.parent), rules.problems(files))
@@ -47,8 +49,11 @@ def _load(path: Path, *, with_references: bool) -> Config:
 def _compose(files: Files) -> Config:
     server = files.server.section
     assert server is not None
+    values = {key: getattr(server, key) for key in ServerConfig.model_fields}
+    if files.prices is not None:
+        values["prices"] = files.prices.section
     return Config(
-        **{key: getattr(server, key) for key in ServerConfig.model_fields},
+        **values,
         trunks={trunk.name: trunk.section for trunk in files.trunks if trunk.section},
         agents={agent.name: agent.section for agent in files.agents if agent.section},
     )
@@ -56,6 +61,10 @@ def _compose(files: Files) -> Config:
 
 def _read_folder(model: type[SectionT], folder: Path) -> Iterator[Loaded[SectionT]]:
     return (read_section(model, file) for file in sorted(folder.glob("*.yaml")))
+
+
+def _read_prices(path: Path) -> Loaded[PricesConfig] | None:
+    return read_section(PricesConfig, path) if path.exists() else None
 
 
 def _misnamed(directory: Path) -> Iterator[Problem]:

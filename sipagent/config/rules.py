@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from sipagent.config.agent import AgentConfig, OpenAIRealtimeConfig
 from sipagent.config.document import Problem
+from sipagent.config.prices import BudgetConfig, PricesConfig
 from sipagent.config.server import ServerConfig
 from sipagent.config.trunk import TrunkConfig
 from sipagent.config.validation import Loaded, near_match
@@ -27,11 +28,14 @@ class Files:
     server: Loaded[ServerConfig]
     trunks: tuple[Loaded[TrunkConfig], ...]
     agents: tuple[Loaded[AgentConfig], ...]
+    prices: Loaded[PricesConfig] | None = None
 
     def __iter__(self) -> Iterator[Loaded[Any]]:
         yield self.server
         yield from self.trunks
         yield from self.agents
+        if self.prices is not None:
+            yield self.prices
 
 
 Rule = Callable[[Files], Iterator[Problem]]
@@ -153,6 +157,37 @@ def _agents_know_their_task(files: Files) -> Iterator[Problem]:
             yield agent.document.problem((), message)
 
 
+def _prices_stand_in_one_place(files: Files) -> Iterator[Problem]:
+    server = files.server.section
+    if server is not None and server.prices is not None and files.prices is not None:
+        message = f"stands in {files.prices.document.path.name} too: write prices in one place"
+        yield files.server.document.problem(("prices",), message)
+
+
+def _prices_are_of_known_trunks(files: Files) -> Iterator[Problem]:
+    known = {trunk.name for trunk in files.trunks}
+    places: list[tuple[Loaded[Any], tuple[str, ...], PricesConfig | None]] = [
+        (files.server, ("prices",), files.server.section.prices if files.server.section else None)
+    ]
+    if files.prices is not None:
+        places.append((files.prices, (), files.prices.section))
+    for loaded, location, prices in places:
+        for trunk in prices.trunks if prices else ():
+            if trunk not in known:
+                message = f"there is no trunk '{trunk}'{near_match(trunk, known)}"
+                yield loaded.document.problem((*location, "trunks", trunk), message)
+
+
+def _budgets_have_prices(files: Files) -> Iterator[Problem]:
+    if files.prices is not None or files.server.section is None or files.server.section.prices is not None:
+        return
+    for loaded in files:
+        budget: BudgetConfig | None = getattr(loaded.section, "budget", None)
+        if budget is not None and (budget.per_day is not None or budget.per_month is not None):
+            message = "needs prices (prices.yaml beside sipagent.yaml): without them nothing costs anything"
+            yield loaded.document.problem(("budget",), message)
+
+
 RULES: tuple[Rule, ...] = (
     _something_to_do,
     _names_are_unique,
@@ -164,6 +199,9 @@ RULES: tuple[Rule, ...] = (
     _trunk_limits_fit,
     _stun_has_a_server,
     _agents_know_their_task,
+    _prices_stand_in_one_place,
+    _prices_are_of_known_trunks,
+    _budgets_have_prices,
 )
 
 

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from sipagent.config.agent import AgentConfig
+from sipagent.config.call_log import CallLogConfig, RedactionConfig, RetentionConfig
+from sipagent.config.prices import BudgetConfig, PricesConfig
 from sipagent.config.trunk import TrunkConfig
 from sipagent.config.values import (
     ConfigPath,
@@ -108,7 +110,7 @@ class HttpConfig(Section):
 
 
 class StorageConfig(Section):
-    """Where recordings, transcripts and the spool of call records lie."""
+    """Where recordings, transcripts, SIP ladders, the spool of call records and their database lie."""
 
     directory: ConfigPath = Path("/var/lib/sipagent")
 
@@ -121,8 +123,17 @@ class StorageConfig(Section):
         return self.directory / "transcripts"
 
     @property
+    def ladders(self) -> Path:
+        return self.directory / "ladders"
+
+    @property
     def spool(self) -> Path:
         return self.directory / "spool"
+
+    @property
+    def calls_database(self) -> Path:
+        """The database of calls, unless `call_log.url` names another."""
+        return self.directory / "calls.db"
 
 
 class LoggingConfig(Section):
@@ -142,6 +153,11 @@ class ServerConfig(Section):
     limits: LimitsConfig = LimitsConfig()
     http: HttpConfig = HttpConfig()
     storage: StorageConfig = StorageConfig()
+    call_log: CallLogConfig = CallLogConfig()
+    retention: RetentionConfig = RetentionConfig()
+    redact: RedactionConfig = RedactionConfig()
+    budget: BudgetConfig = BudgetConfig()
+    prices: PricesConfig | None = None
     logging: LoggingConfig = LoggingConfig()
     public_address: PublicAddress = "auto"
     stun_server: StunServer | None = None

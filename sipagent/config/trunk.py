@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
+from sipagent.config.prices import BudgetConfig
 from sipagent.config.values import Network, PublicAddress, Secret, Section, StunServer, plain_ip
 
 #: The number of a trunk that stands for every number not named beside it.
@@ -90,6 +91,7 @@ class TrunkConfig(Section):
     max_calls_per_second: PositiveFloat | None = None
     record: bool | None = None
     record_digits: bool | None = None
+    budget: BudgetConfig = BudgetConfig()
 
     @model_validator(mode="after")
     def _known_peer(self) -> Self:
