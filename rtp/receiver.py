@@ -105,6 +105,11 @@ class Receiver:
         return Frame(payload)
 
     @property
+    def stretched(self) -> int:
+        """Samples popped as silence although their audio came after all: counted before that is popped."""
+        return self.buffer.timeline.stretched
+
+    @property
     def pausing(self) -> bool:
         """Whether the sender said that it would fall silent, and has not been heard since."""
         return self._filler.pausing

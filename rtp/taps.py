@@ -2,7 +2,9 @@
 
 What is written in one piece stays in one piece, bit for bit. The clock interferes only where a lane cannot be
 right: it was silent (filled), it lags behind all the time (a slow clock, a skipped frame: filled), or it is
-ahead (a fast clock, or audio that came after the silence put in its place: cut).
+ahead. A lane gets ahead when audio was late and comes in a burst: then the silence that stands in its place
+gives way, and in a lane's first moments the recording begins earlier. What is ahead all the same, as with a
+fast clock, is cut.
 """
 
 HOLD_S = 0.5
@@ -26,8 +28,10 @@ class _Lane:
         self._silence = silence
         self._audio = bytearray()
         self._muted_until = 0
+        self._doubtful = self._doubtful_to = 0
         self._least_lag: int | None = None
         self._window_ends = start
+        self._settles_at: float | None = None
 
     @property
     def available(self) -> int:
@@ -38,8 +42,11 @@ class _Lane:
         lag = self.lag(now) - samples
         if lag > self._tolerated_lag():
             self.fill(lag)
+            if self._least_lag is None:
+                self.doubt(lag)
             lag = 0
-        elif lag < -AHEAD_S * self._rate:
+        lag += self._give_way(lag)
+        if lag < -AHEAD_S * self._rate:
             cut = min(-lag, samples)
             self.dropped += cut
             samples -= cut
@@ -52,6 +59,27 @@ class _Lane:
 
     def lag(self, now: float) -> int:
         return round((now - self._start) * self._rate) - self.position
+
+    def doubt(self, samples: int) -> None:
+        """The last samples are silence only because audio was late."""
+        self._doubtful, self._doubtful_to = samples, self.position
+
+    def surplus(self, audio: bytes, now: float) -> int:
+        """How far this audio, one of the first, would be ahead of the clock even if silence gives way."""
+        if self._settles_at is None:
+            self._settles_at = now + WINDOW_S
+        ahead = len(audio) // len(self._silence) - self.lag(now)
+        if now >= self._settles_at or ahead <= AHEAD_S * self._rate:
+            return 0
+        return max(ahead - self._still_doubtful(), 0)
+
+    def begin_earlier(self, samples: int, lead: int) -> None:
+        """The clock started that much earlier than it was set; what is here comes after silence of `lead`."""
+        self._start -= samples / self._rate
+        self._audio[:0] = self._silence * lead
+        self.position += lead
+        self._doubtful_to += lead
+        self._muted_until += lead
 
     def mute(self, before: int, after: int) -> None:
         """Make silence of the last samples, as far as they are here still, and of the next."""
@@ -68,6 +96,29 @@ class _Lane:
     def _tolerated_lag(self) -> float:
         """The first audio goes exactly to its place; after that, lateness may still be made up for."""
         return (LAG_S if self._least_lag is None else HOLD_S) * self._rate
+
+    def _give_way(self, lag: int) -> int:
+        """Let doubtful silence go, and return how much: all of it if that doesn't leave the lane behind, else
+        as much as the lane is ahead."""
+        doubtful = self._still_doubtful()
+        if doubtful + lag <= LAG_S * self._rate:
+            going = doubtful
+        else:
+            going = min(-lag, doubtful) if lag < -AHEAD_S * self._rate else 0
+        if going:
+            width, end = len(self._silence), self.available - (self.position - self._doubtful_to)
+            del self._audio[(end - going) * width : end * width]
+            self.position -= going
+            self._muted_until -= going
+            self._doubtful_to -= going
+            self._doubtful -= going
+        return going
+
+    def _still_doubtful(self) -> int:
+        """As far as nobody has taken it."""
+        kept = self.available - (self.position - self._doubtful_to)
+        self._doubtful = max(min(self._doubtful, kept), 0)
+        return self._doubtful
 
     def _watch(self, lag: int, now: float) -> None:
         """Fill what the lane lagged behind through a whole window: that isn't lateness, it is missing."""
@@ -94,6 +145,7 @@ class StereoTimeline:
         self._rate = rate
         self._left = _Lane(rate, start, left)
         self._right = _Lane(rate, start, right)
+        self._may_begin_earlier = int(HOLD_S * rate)
 
     @property
     def dropped_ms(self) -> float:
@@ -102,11 +154,15 @@ class StereoTimeline:
 
     def write_left(self, audio: bytes, now: float) -> None:
         """Append whole samples of the left side, of which the last was heard now."""
-        self._left.write(audio, now)
+        self._write(self._left, audio, now)
 
     def write_right(self, audio: bytes, now: float) -> None:
         """Append whole samples of the right side, of which the last was heard now."""
-        self._right.write(audio, now)
+        self._write(self._right, audio, now)
+
+    def doubt_left(self, samples: int) -> None:
+        """The last samples of the left side were silence for audio that comes after all, from now on."""
+        self._left.doubt(samples)
 
     def advance(self, now: float) -> None:
         """Fill a side that has been silent for longer than late audio is waited for."""
@@ -127,6 +183,8 @@ class StereoTimeline:
         self.advance(now)
         samples = min(self._left.available, self._right.available) - int(keep_s * self._rate)
         samples = max(samples, 0)
+        if samples:
+            self._may_begin_earlier = 0
         return self._left.take(samples), self._right.take(samples)
 
     def finish(self, now: float) -> tuple[bytes, bytes]:
@@ -136,3 +194,12 @@ class StereoTimeline:
         for lane in lanes:
             lane.fill(end - lane.position)
         return self._left.take(self._left.available), self._right.take(self._right.available)
+
+    def _write(self, lane: _Lane, audio: bytes, now: float) -> None:
+        """Audio that waited until it was read can be older than the recording: that begins earlier then."""
+        earlier = min(lane.surplus(audio, now), self._may_begin_earlier)
+        if earlier:
+            self._may_begin_earlier -= earlier
+            for each in (self._left, self._right):
+                each.begin_earlier(earlier, lead=0 if each is lane else earlier)
+        lane.write(audio, now)

@@ -100,9 +100,13 @@ class Timeline:
         return self._due_at + (FILL_STEP_S if self._filled else stall_s)
 
     def fill(self, now: float) -> Hole | None:
-        """Silence that brings the timeline up to the clock, at most MAX_LOSS_S at once."""
+        """Silence that brings the timeline up to the clock, in whole steps, at most MAX_LOSS_S at once.
+
+        So audio that comes after it begins where a frame would.
+        """
         behind_s = now - self._due_at
-        samples = int(min(behind_s, MAX_LOSS_S) * self._clock_hz)
+        steps = int(min(behind_s, MAX_LOSS_S) / FILL_STEP_S + 1e-6)
+        samples = round(steps * FILL_STEP_S * self._clock_hz)
         self._filled += samples
         self._due_at = now if behind_s > MAX_LOSS_S else self._due_at + samples / self._clock_hz
         return Hole(samples, HoleKind.SILENT) if samples else None

@@ -43,6 +43,10 @@ class UdpPair:
         self._loop.add_reader(self._rtp_sock.fileno(), self._read, self._rtp_sock, self._on_rtp)
         self._loop.add_reader(self._rtcp_sock.fileno(), self._read, self._rtcp_sock, self._on_rtcp)
 
+    def receive_waiting(self) -> None:
+        """Receive what waits already, before whatever else is to be done: it came earlier."""
+        self._read(self._rtp_sock, self._on_rtp)
+
     def send(self, data: bytes, addr: Address) -> None:
         """Send from the RTP port; a datagram that cannot be sent is counted and lost, as on the network."""
         self._send(self._rtp_sock, data, addr)

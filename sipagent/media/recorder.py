@@ -34,7 +34,9 @@ QUEUE_CHUNKS = 4096
 PART = ".part"
 #: What a recording that has filled the disk gives back of its end, so that call records find room.
 SPARE_BYTES = 64 * 1024
-#: How much of the latest audio waits to be written where it may have to be muted, and is muted with a press.
+#: How much of the latest audio waits to be written: it may have to be muted, and silence may give way in it.
+KEEP_S = 0.5
+#: What is muted with a press.
 MUTE_BEFORE_S, MUTE_AFTER_S = 0.3, 0.2
 
 Side = Literal["caller", "agent"]
@@ -134,14 +136,12 @@ class Recorder:
         start: float,
         *,
         on_truncated: Callable[[str], None],
-        may_be_muted: bool = False,
     ) -> None:
         self._formats: dict[Side, AudioFormat] = {"caller": caller, "agent": agent}
         self._timeline = StereoTimeline(rate=RATE, start=start, left=_unit(caller), right=_unit(agent))
         self._file = RecordingFile(path, caller, agent)
         self._writer = writer
         self._on_truncated = on_truncated
-        self._keep_s = MUTE_BEFORE_S if may_be_muted else 0.0
         self._next_write = start + WRITE_EVERY_S
         self._failure: str | None = None
 
@@ -164,12 +164,16 @@ class Recorder:
         self._timeline.advance(now)
         if now >= self._next_write:
             self._next_write += WRITE_EVERY_S
-            self._write(*self._timeline.take(now, self._keep_s))
+            self._write(*self._timeline.take(now, KEEP_S))
         self._notice(self._file.failure)
 
     def mute_caller(self, before_s: float = MUTE_BEFORE_S, after_s: float = MUTE_AFTER_S) -> None:
-        """Put silence in the place of a press: of the latest audio, if it `may_be_muted`, and of the next."""
+        """Put silence in the place of a press: of the latest audio, and of the next."""
         self._timeline.mute_left(before_s, after_s)
+
+    def doubt_caller(self, samples: int) -> None:
+        """So much silence at the end of the caller's side stands for audio that was late and comes now."""
+        self._timeline.doubt_left(samples)
 
     def mute_agent(self, after_s: float) -> None:
         """Put silence in the place of what the agent's side gets next."""

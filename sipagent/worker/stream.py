@@ -194,9 +194,11 @@ class Stream:
         It goes on in one piece, of which the last was heard now: a recording so finds the place of audio that
         was held back.
         """
-        frames: list[bytes] = []
+        inbound, frames = self._session.inbound, []
+        stretched = inbound.stretched
         while (frame := self._session.pop_frame(now)) is not None:
             frames.append(frame.payload)
+        self._tape.doubt_caller(inbound.stretched - stretched)
         if frames and not self._on_hold:
             self._caller.write(b"".join(frames), now)
         while (event := self._session.next_event()) is not None:
@@ -206,6 +208,8 @@ class Stream:
                 self._reporter.rtp(event, now)
 
     def _tick(self, now: float, late_s: float) -> None:
+        if late_s * 1000 > FRAME_MS:
+            self._udp.receive_waiting()
         self._drain(now)
         if self._on_hold:
             self._caller.write(self._silence, now)

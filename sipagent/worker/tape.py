@@ -46,7 +46,6 @@ class Tape:
             agent,
             now,
             on_truncated=self._truncated,
-            may_be_muted=not order.record_digits,
         )
         self._agent = self.recorder.lane("agent", agent)
 
@@ -72,6 +71,11 @@ class Tape:
         """The agent's next frame is part of a digit."""
         if self.recorder is not None and self.hides_digits:
             self.recorder.mute_agent(FRAME_MS / 1000)
+
+    def doubt_caller(self, samples: int) -> None:
+        """Silence that the caller's side was given turns out to have been too much."""
+        if samples and self.recorder is not None:
+            self.recorder.doubt_caller(samples)
 
     def silent_agent(self, silence: bytes, now: float) -> None:
         """The peer is sent no audio in this frame: so its place is kept."""

@@ -50,13 +50,10 @@ class Call:
         writer: RecordingWriter,
         caller: AudioFormat = ULAW,
         agent: AudioFormat = ULAW,
-        muted: bool = False,
     ) -> None:
         self.now = START
         self.failures: list[str] = []
-        self.recorder = Recorder(
-            path, writer, caller, agent, START, on_truncated=self.failures.append, may_be_muted=muted
-        )
+        self.recorder = Recorder(path, writer, caller, agent, START, on_truncated=self.failures.append)
         self._caller = self.recorder.lane("caller", caller)
         self._agent = self.recorder.lane("agent", agent)
 
@@ -235,7 +232,7 @@ def test_a_recording_that_fills_the_disk_leaves_room_for_call_records(tmp_path: 
 
 def test_a_press_is_silence_on_the_callers_side_alone(path: Path, writer: RecordingWriter) -> None:
     caller, agent = noise(3.0, seed=1), noise(3.0, seed=2)
-    call = Call(path, writer, muted=True)
+    call = Call(path, writer)
     call.flow(caller[:12_000], agent[:12_000])
     call.recorder.mute_caller(before_s=0.3, after_s=0.2)
     call.flow(caller[12_000:], agent[12_000:])
@@ -247,7 +244,7 @@ def test_a_press_is_silence_on_the_callers_side_alone(path: Path, writer: Record
 
 def test_our_own_digits_are_silence_on_the_agents_side(path: Path, writer: RecordingWriter) -> None:
     caller, agent = noise(1.0, seed=1), noise(1.0, seed=2)
-    call = Call(path, writer, muted=True)
+    call = Call(path, writer)
     call.flow(caller[:4000], agent[:4000])
     call.recorder.mute_agent(0.02)
     call.flow(caller[4000:], agent[4000:])

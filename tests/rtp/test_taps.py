@@ -113,11 +113,79 @@ def test_sides_may_differ_in_width() -> None:
     assert right == b"rr" * 160 + bytes(160)
 
 
+@pytest.mark.parametrize("waited", [3, 10, 24])
+def test_what_waited_at_the_start_makes_the_recording_begin_earlier(waited: int) -> None:
+    taps = timeline()
+    for index in range(1, waited + 1):
+        taps.write_left(frame(index), START + 0.001)
+    taps.write_right(frame(0), START + 0.02)
+    for index in range(waited + 1, 101):
+        taps.write_left(frame(index), START + 0.02 * (index - waited))
+    end = START + 0.02 * (100 - waited)
+    left, right = taps.finish(end)
+    assert b"".join(frame(index) for index in range(1, 101)) in left
+    assert len(left) / 8000 == pytest.approx(2.0, abs=0.04)
+    assert first_place(right, 0) == pytest.approx(0.02 * waited, abs=0.04)
+    assert taps.dropped_ms == 0
+
+
+@pytest.mark.parametrize("missed", [2, 4, 10, 20])
+def test_a_burst_that_begins_the_speech_has_its_place_before_now(missed: int) -> None:
+    taps = timeline()
+    for index in range(200, 300):
+        taps.write_left(frame(index), START + 0.02 * max(index, 200 + missed))
+        taps.advance(START + 0.02 * index)
+    left, _ = taps.finish(START + 6.0)
+    assert b"".join(frame(index) for index in range(200, 300)) in left
+    assert first_place(left, 200) == pytest.approx(0.02 * 199, abs=0.04)
+    assert taps.dropped_ms == 0
+
+
+@pytest.mark.parametrize("lasting", [15, 18, 23])
+def test_silence_in_the_place_of_late_audio_gives_way_to_it(lasting: int) -> None:
+    taps = timeline()
+    back = 50 + lasting
+    recorded = b""
+    for index in range(1, 50):
+        taps.write_left(frame(index), START + 0.02 * index)
+    for index in range(50, back):
+        taps.write_left(LEFT * 160, START + 0.02 * index)
+    taps.doubt_left(160 * lasting)
+    for index in range(50, 150):
+        taps.write_left(frame(index), START + 0.02 * max(index, back))
+        recorded += taps.take(START + 0.02 * max(index, back), keep_s=0.5)[0]
+    recorded += taps.finish(START + 0.02 * 149)[0]
+    assert recorded == b"".join(frame(index) for index in range(1, 150))
+
+
+def test_silence_stays_if_nothing_was_late_after_all() -> None:
+    """A sender whose timestamps stand still while it is silent looks late, and never catches up."""
+    taps = timeline()
+    for index in range(1, 50):
+        taps.write_left(frame(index), START + 0.02 * index)
+    taps.write_left(LEFT * 160 * 20, START + 0.02 * 69)
+    taps.doubt_left(160 * 20)
+    for index in range(70, 150):
+        taps.write_left(frame(index), START + 0.02 * index)
+    left, _ = taps.finish(START + 0.02 * 149)
+    assert first_place(left, 70) == pytest.approx(0.02 * 69, abs=0.001)
+
+
 def test_audio_ahead_of_the_clock_is_cut_and_counted() -> None:
     taps = timeline()
-    taps.write_left(frame(1) * 10, START + 0.1)
+    taps.write_left(frame(0), START + 0.02)
+    taps.write_left(frame(1), START + 1.0)
+    taps.write_left(frame(2) * 10, START + 1.1)
     assert taps.dropped_ms == 100
-    assert len(taps.finish(START + 0.1)[0]) == 800
+    assert len(taps.finish(START + 1.1)[0]) == 8800
+
+
+def test_the_recording_begins_no_earlier_than_half_a_second() -> None:
+    taps = timeline()
+    for index in range(50):
+        taps.write_left(frame(index), START)
+    assert taps.dropped_ms == pytest.approx(500, abs=60)
+    assert len(taps.finish(START)[0]) == pytest.approx(4000, abs=400)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -79,6 +79,14 @@ async def test_steady_rtp_leaves_room_for_others(peer: Peer) -> None:
     await peer.until(lambda: len(peer.rtp) == 3 * MAX_PER_WAKEUP)
 
 
+async def test_what_waits_can_be_received_at_once(peer: Peer) -> None:
+    peer.pair.open()
+    for _ in range(3):
+        peer.say(b"rtp")
+    peer.pair.receive_waiting()
+    assert len(peer.rtp) == 3
+
+
 async def test_a_closed_port_at_the_peer_kills_nothing(peer: Peer) -> None:
     peer.pair.open()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:

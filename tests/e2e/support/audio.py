@@ -60,6 +60,20 @@ def holds(whole: Samples, part: Samples) -> bool:
     return part.astype("<i2").tobytes() in whole.astype("<i2").tobytes()
 
 
+def plays(whole: Samples, part: Samples, frame: int = 160) -> bool:
+    """Is every frame of `part` there, in order? There may be silence between them: an echo pauses where it
+    waits for its next packet, and only there."""
+    there = whole.astype("<i2").tobytes()
+    end = start = there.find(part[:frame].astype("<i2").tobytes())
+    for at in range(0, len(part), frame):
+        wanted = part[at : at + frame].astype("<i2").tobytes()
+        found = there.find(wanted, end)
+        if found < 0 or any(there[end:found]):
+            return False
+        end = found + len(wanted)
+    return start >= 0
+
+
 def share_of_frames(whole: Samples, part: Samples, frame: int = 160) -> float:
     """How much of `part` is in `whole`, counted in frames of 20 ms."""
     there = whole.astype("<i2").tobytes()
