@@ -17,6 +17,7 @@ from sipagent.config.values import (
     HostPort,
     IpLiteral,
     Listen,
+    NameServer,
     PublicAddress,
     Section,
     ServerAddress,
@@ -36,13 +37,17 @@ class TlsConfig(Section):
 
 
 class SipConfig(Section):
-    """Where we listen for SIP. A null listener is off; a trunk needs the listener of its transport."""
+    """Where we listen for SIP. A null listener is off; a trunk needs the listener of its transport.
+
+    `nameservers` are asked instead of those of this system.
+    """
 
     listen_udp: Listen | None = HostPort("0.0.0.0", 5060)
     listen_tcp: Listen | None = HostPort("0.0.0.0", 5060)
     listen_tls: Listen | None = None
     tls: TlsConfig | None = None
     user_agent: str = "sipagent"
+    nameservers: tuple[NameServer, ...] = ()
 
     @model_validator(mode="after")
     def _usable(self) -> Self:

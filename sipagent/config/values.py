@@ -71,15 +71,26 @@ class ServerAddress:
 
 
 STUN_PORT = 3478
+DNS_PORT = 53
 
 
 def _stun_server(value: object) -> ServerAddress:
+    return _server(value, STUN_PORT, "must be 'host' or 'host:port', such as 'stun.example:3478'")
+
+
+def _name_server(value: object) -> ServerAddress:
+    wanted = "must be an IP address, such as '192.0.2.53', with ':port' if need be"
+    server = _server(value, DNS_PORT, wanted)
+    return ServerAddress(_ip_literal(server.host), server.port)
+
+
+def _server(value: object, default_port: int, wanted: str) -> ServerAddress:
     if isinstance(value, ServerAddress):
         return value
     match = _SERVER.fullmatch(str(value))
-    port = int(match[2] or STUN_PORT) if match else 0
+    port = int(match[2] or default_port) if match else 0
     if match is None or not 0 < port < 65536:
-        raise ValueError("must be 'host' or 'host:port', such as 'stun.example:3478'")
+        raise ValueError(wanted)
     return ServerAddress(match[1].strip("[]"), port)
 
 
@@ -168,6 +179,7 @@ _AS_TEXT = PlainSerializer(str, return_type=str)
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), _AS_TEXT]
 PublicAddress = Annotated[str, BeforeValidator(_public_address)]
 IpLiteral = Annotated[str, AfterValidator(_ip_literal)]
+NameServer = Annotated[ServerAddress, PlainValidator(_name_server), _AS_TEXT]
 StunServer = Annotated[ServerAddress, PlainValidator(_stun_server), _AS_TEXT]
 
 Secret.model_rebuild()
