@@ -15,9 +15,12 @@ from sipagent.config.agent import (
     TurnDetectionConfig,
 )
 from sipagent.config.call_log import CallLogConfig, RedactionConfig, RetentionConfig
+from sipagent.config.callers import CallersConfig
 from sipagent.config.loading import check, load
 from sipagent.config.prices import BudgetConfig, CallPrices, ModelPrices, PricesConfig, TrunkPrices
+from sipagent.config.routes import RoutesConfig
 from sipagent.config.server import (
+    BackendHealthConfig,
     Config,
     HttpConfig,
     LimitsConfig,
@@ -35,9 +38,11 @@ __all__ = [
     "ANY_NUMBER",
     "AgentConfig",
     "BackendConfig",
+    "BackendHealthConfig",
     "BudgetConfig",
     "CallLogConfig",
     "CallPrices",
+    "CallersConfig",
     "Config",
     "EchoConfig",
     "HostPort",
@@ -51,6 +56,7 @@ __all__ = [
     "RedactionConfig",
     "RegistrationConfig",
     "RetentionConfig",
+    "RoutesConfig",
     "RtpConfig",
     "Secret",
     "SemanticVadConfig",

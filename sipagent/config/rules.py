@@ -5,38 +5,19 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from sipagent.config.agent import AgentConfig, OpenAIRealtimeConfig
+from sipagent.config import route_rules
+from sipagent.config.agent import OpenAIRealtimeConfig
 from sipagent.config.document import Problem
+from sipagent.config.files import Files
 from sipagent.config.prices import BudgetConfig, PricesConfig
-from sipagent.config.server import ServerConfig
-from sipagent.config.trunk import TrunkConfig
 from sipagent.config.validation import Loaded, near_match
 from sipagent.config.values import HostPort, Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """All files of a configuration, the invalid ones with `section` None."""
-
-    server: Loaded[ServerConfig]
-    trunks: tuple[Loaded[TrunkConfig], ...]
-    agents: tuple[Loaded[AgentConfig], ...]
-    prices: Loaded[PricesConfig] | None = None
-
-    def __iter__(self) -> Iterator[Loaded[Any]]:
-        yield self.server
-        yield from self.trunks
-        yield from self.agents
-        if self.prices is not None:
-            yield self.prices
-
 
 Rule = Callable[[Files], Iterator[Problem]]
 
@@ -198,6 +179,7 @@ RULES: tuple[Rule, ...] = (
     _ports_carry_calls,
     _trunk_limits_fit,
     _stun_has_a_server,
+    route_rules.problems,
     _agents_know_their_task,
     _prices_stand_in_one_place,
     _prices_are_of_known_trunks,

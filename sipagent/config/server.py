@@ -10,7 +10,9 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from sipagent.config.agent import AgentConfig
 from sipagent.config.call_log import CallLogConfig, RedactionConfig, RetentionConfig
+from sipagent.config.callers import CallersConfig
 from sipagent.config.prices import BudgetConfig, PricesConfig
+from sipagent.config.routes import RoutesConfig
 from sipagent.config.trunk import TrunkConfig
 from sipagent.config.values import (
     ConfigPath,
@@ -108,6 +110,13 @@ class LimitsConfig(Section):
     drain_deadline_s: PositiveInt = 60
 
 
+class BackendHealthConfig(Section):
+    """When an agent's backend counts as down, and how often a call then tries whether it is up again."""
+
+    down_after_failures: PositiveInt = 3
+    retry_s: PositiveFloat = 30.0
+
+
 class HttpConfig(Section):
     """The control API, health and metrics."""
 
@@ -156,6 +165,8 @@ class ServerConfig(Section):
     rtp: RtpConfig = RtpConfig()
     media: MediaConfig = MediaConfig()
     limits: LimitsConfig = LimitsConfig()
+    callers: CallersConfig = CallersConfig()
+    backend_health: BackendHealthConfig = BackendHealthConfig()
     http: HttpConfig = HttpConfig()
     storage: StorageConfig = StorageConfig()
     call_log: CallLogConfig = CallLogConfig()
@@ -174,6 +185,7 @@ class Config(ServerConfig):
 
     trunks: Mapping[str, TrunkConfig] = {}
     agents: Mapping[str, AgentConfig] = {}
+    routes: RoutesConfig = RoutesConfig()
 
     def public_address_of(self, trunk: TrunkConfig) -> str:
         """What SDP says to this trunk: an IP address, or where to look for one.
