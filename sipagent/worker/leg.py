@@ -188,3 +188,5 @@ class Leg:
 
     def _to_playout(self, audio: bytes, now: float) -> None:
         self._playout.push(audio, *self._item)
+        if self._stream is not None:
+            self._stream.begin_speech(now)

@@ -11,7 +11,7 @@ from sipagent.formats import AudioFormat
 from sipagent.media import tones
 from sipagent.media.nodes import conversions
 from sipagent.media.pipeline import PCM_8K
-from sipagent.worker.ticker import FRAME_MS
+from sipagent.worker.ticker import FRAME_MS, MAX_CATCH_UP_FRAMES
 
 PRESS_MS, PAUSE_MS = 100, 100
 """Of a digit that we send, and after it: Q.24 asks for 40 ms of each at least, and gateways are slower."""
@@ -34,6 +34,7 @@ class Outgoing:
         self._hush = hush
         self._undialled: deque[tuple[str, bool]] = deque()
         self._dialling: deque[bytes] = deque()
+        self._is_quiet = False
         self.on_hold = False
 
     def dial(self, digits: str, inband: bool) -> None:
@@ -51,16 +52,24 @@ class Outgoing:
             session.send_digit(digit, PRESS_MS, now)
         self._dialling.extend([self._silence] * (PAUSE_MS // FRAME_MS))
 
-    def frame(self, now: float, cause: StarvationCause) -> bytes:
-        """The audio of this tick; `cause` is to blame if the agent has none in mid-utterance."""
+    def frame(self, now: float, late_s: float) -> bytes:
+        """The audio of this tick, which comes `late_s` late."""
+        self._is_quiet = False
         if self._dialling:
             self._hush()
             return self._dialling.popleft()
-        played = self._playout.pop(FRAME_MS, now, cause)
+        played = self._playout.pop(FRAME_MS, now, starvation_cause(late_s))
+        self._is_quiet = not played.spans and played.starved is None and not self.on_hold
         if self.on_hold and self._hold_tone is not None and not played.spans:
             self._hold_tone.rotate(-1)
             return self._hold_tone[-1]
         return played.audio
+
+    def first_frame(self, now: float) -> bytes | None:
+        """The agent's first, if it begins to speak after a frame in which nobody had anything to send."""
+        if not self._is_quiet or self._undialled or self._playout.queued_ms < FRAME_MS:
+            return None
+        return self.frame(now, late_s=0.0)
 
     @property
     def silence(self) -> bytes:
@@ -72,3 +81,11 @@ class Outgoing:
             pcm = step(pcm)
         size = len(self._silence)
         return [pcm[at : at + size] for at in range(0, len(pcm), size)]
+
+
+def starvation_cause(late_s: float) -> StarvationCause:
+    """Whom to blame if there is nothing to send on a tick that comes `late_s` late."""
+    frames_late = late_s * 1000 / FRAME_MS
+    if frames_late > MAX_CATCH_UP_FRAMES:
+        return StarvationCause.WORKER_OVERLOADED
+    return StarvationCause.LOOP_LATE if frames_late > 1 else StarvationCause.BACKEND_LATE

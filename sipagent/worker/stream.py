@@ -17,7 +17,7 @@ from typing import Any
 from rtp.address import Address
 from rtp.events import DigitReceived
 from rtp.params import SrtpParams
-from rtp.playout import Playout, StarvationCause
+from rtp.playout import Playout
 from rtp.session import JitterConfig, RtpParams, RtpSession
 from rtp.srtp import SrtpUdp
 from rtp.udp import UdpPair
@@ -35,7 +35,7 @@ from sipagent.worker.media_watch import MediaWatch
 from sipagent.worker.outgoing import Outgoing
 from sipagent.worker.reporter import Reporter
 from sipagent.worker.tape import Tape
-from sipagent.worker.ticker import FRAME_MS, MAX_CATCH_UP_FRAMES, Ticker
+from sipagent.worker.ticker import FRAME_MS, Ticker
 
 log = logs.get_logger(__name__)
 
@@ -90,6 +90,7 @@ class Stream:
         self._outgoing = Outgoing(
             playout, self._queued, hold_tone=order.hold_tone, hush=self._tape.mute_agent
         )
+        self._is_ahead = False
         self._shape: tuple[AudioFormat, bool] | None = None
         self._take_up(params, now)
         self._receive = (
@@ -116,6 +117,17 @@ class Stream:
         """Tell what playout noticed."""
         while (event := self._playout.next_event()) is not None:
             self._reporter.playout(event, now)
+
+    def begin_speech(self, now: float) -> None:
+        """Agent audio has come: if it is the first, a frame goes out at once, in the place of the next tick's."""
+        if self._is_ahead or not self._session.may_send:
+            return
+        frame = self._outgoing.first_frame(now)
+        if frame is not None:
+            self._is_ahead = True
+            self._wire.write(frame, now)
+            self.report_playout(now)
+            self._send()
 
     def send_digits(self, digits: str, inband: bool) -> None:
         """Press keys towards the peer, one after the other; the agent waits meanwhile."""
@@ -213,12 +225,10 @@ class Stream:
         self._drain(now)
         if self._on_hold:
             self._caller.write(self._silence, now)
-        self._outgoing.press(self._session, now)
-        if self._session.may_send:
-            self._wire.write(self._outgoing.frame(now, starvation_cause(late_s)), now)
-            self.report_playout(now)
+        if self._is_ahead:
+            self._is_ahead = False
         else:
-            self._tape.silent_agent(self._outgoing.silence, now)
+            self._fill_slot(now, late_s)
         self._session.handle_timer(now)
         self._send()
         self._tape.advance(now, self._session.hears_digit or self._detector.hears_digit)
@@ -227,16 +237,17 @@ class Stream:
         if overdue is not None:
             self._leg.end(EndReason.MEDIA_TIMEOUT, overdue)
 
+    def _fill_slot(self, now: float, late_s: float) -> None:
+        """What goes out on this tick, and into the recording."""
+        self._outgoing.press(self._session, now)
+        if self._session.may_send:
+            self._wire.write(self._outgoing.frame(now, late_s), now)
+            self.report_playout(now)
+        else:
+            self._tape.silent_agent(self._outgoing.silence, now)
+
     def _send(self) -> None:
         for data, addr in self._session.datagrams_to_send():
             self._way_out.send(data, addr)
         for data, addr in self._session.rtcp_to_send():
             self._way_out.send_rtcp(data, addr)
-
-
-def starvation_cause(late_s: float) -> StarvationCause:
-    """Whom to blame if there is nothing to send on a tick that comes `late_s` late."""
-    frames_late = late_s * 1000 / FRAME_MS
-    if frames_late > MAX_CATCH_UP_FRAMES:
-        return StarvationCause.WORKER_OVERLOADED
-    return StarvationCause.LOOP_LATE if frames_late > 1 else StarvationCause.BACKEND_LATE

@@ -1,4 +1,4 @@
-"""A telephone or a worker is held up for a while: what then comes late, in a burst, is recorded as it was said."""
+"""A phone or a worker is held up for a while: what then comes in a burst is recorded as it was said."""
 
 from __future__ import annotations
 

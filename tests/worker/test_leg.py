@@ -131,7 +131,8 @@ async def test_a_backend_of_another_rate_hears_and_speaks(bench: Bench) -> None:
     bench.say(g711.pcm_to_ulaw(tone(440, 0.2)))
     assert len(bench.backend.heard) == pytest.approx(0.2 * 48000, abs=0.005 * 48000)
     bench.backend.speak(tone(440, 0.2, 24000))
-    assert len(bench.beat(9)) == 9 * FRAME
+    bench.beat(9)
+    assert not {SILENCE} & set(bench.audio_sent()[-9:])
 
 
 # --- barge-in ---------------------------------------------------------------------------------------
@@ -205,7 +206,8 @@ async def test_a_reinvite_changes_the_law_and_the_path_says_so(bench: Bench) -> 
     bench.start("PCMA")
     bench.say(noise(5, seed=2))
     bench.backend.speak(noise(5, seed=3))
-    assert bench.beat(5) == g711.ulaw_to_alaw(noise(5, seed=3))
+    bench.beat(5)
+    assert b"".join(bench.audio_sent()[-5:]) == g711.ulaw_to_alaw(noise(5, seed=3))
     assert bench.backend.heard == noise(5) + g711.alaw_to_ulaw(noise(5, seed=2))
     assert [built.path for built in bench.all(events.PathBuilt)] == [
         "caller: rtp -> backend | agent: backend -> playout -> rtp",
