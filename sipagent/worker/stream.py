@@ -119,7 +119,7 @@ class Stream:
             self._reporter.playout(event, now)
 
     def begin_speech(self, now: float) -> None:
-        """Agent audio has come: if it is the first, a frame goes out at once, in the place of the next tick's."""
+        """Agent audio has come: if it is the first, a frame goes out now, in the place of the next tick's."""
         if self._is_ahead or not self._session.may_send:
             return
         frame = self._outgoing.first_frame(now)
