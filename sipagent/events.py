@@ -79,6 +79,14 @@ class DigitsSent(CallEvent, frozen=True, kw_only=True):
     method: DigitMethod
 
 
+class TransferFailed(CallEvent, frozen=True, kw_only=True):
+    """The caller could not be handed on to `target`, and is still ours."""
+
+    target: str
+    sip_status: int = 0
+    detail: str = ""
+
+
 class CallEnded(CallEvent, frozen=True, kw_only=True):
     end_reason: str
     sip_status: int
@@ -286,6 +294,7 @@ Event = (
     | CallHeld
     | CallResumed
     | DigitsSent
+    | TransferFailed
     | CallEnded
     | LegEvent
 )

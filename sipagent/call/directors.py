@@ -2,6 +2,7 @@
 
 A director is pure but for those that have to wait for the world (tools); such a one puts what it waited for
 into the call's inbox as an event, so that everything that happens to a call still comes one way.
+Which directors a call has is said in `call.casting`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Protocol
 import msgspec
 
 from sipagent import events
-from sipagent.call.house import House
 from sipagent.config import AgentConfig
 from sipagent.errors import EndReason
 from sipagent.worker.ipc import ToLeg
@@ -32,8 +32,17 @@ class PressKeys(msgspec.Struct, frozen=True, kw_only=True):
     digits: str
 
 
+class Transfer(msgspec.Struct, frozen=True, kw_only=True):
+    """Hand the caller on to `target`: a SIP or tel URI, or a number as the trunk writes it.
+
+    The goodbye has been played. `TransferFailed` follows if the caller is still ours.
+    """
+
+    target: str
+
+
 #: What may be asked of a call: by its directors, and from outside by the API.
-Command = ToLeg | HangUp | PressKeys
+Command = ToLeg | HangUp | PressKeys | Transfer
 
 
 class Director(Protocol):
@@ -61,8 +70,3 @@ class Scene:
     trunk: str
     agent: AgentConfig
     tell: Callable[[events.Event], None]
-
-
-def directors_of(scene: Scene, house: House) -> tuple[Director, ...]:
-    """Those that this call needs, in the order in which they are asked."""
-    return ()

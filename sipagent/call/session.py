@@ -17,8 +17,9 @@ from pathlib import Path
 
 from rtp.ports import PortPair, PortsExhausted
 from sipagent import events, logs
+from sipagent.call.casting import directors_of
 from sipagent.call.dialling import Dialling
-from sipagent.call.directors import Command, Director, HangUp, PressKeys, Scene, directors_of
+from sipagent.call.directors import Command, Director, HangUp, PressKeys, Scene, Transfer
 from sipagent.call.house import House
 from sipagent.call.order import keeps_digits, rtp_params
 from sipagent.call.state import State, next_state
@@ -86,6 +87,15 @@ class CallSession(ABC):
                 self.end(command.reason, command.detail)
             case PressKeys():
                 self.send_digits(command.digits)
+            case Transfer():
+                self._tell(
+                    events.TransferFailed(
+                        call_id=self.call_id,
+                        at=time.monotonic(),
+                        target=command.target,
+                        detail="this server can't transfer calls",
+                    )
+                )
             case _:
                 self._leg.tell(command)
 
@@ -148,6 +158,7 @@ class CallSession(ABC):
                 self._dialling.close()
             for director in self._directors:
                 director.close()
+            self._tell_the_rest()
 
     async def _hear(self, sip: SipCall) -> None:
         while True:
@@ -190,6 +201,13 @@ class CallSession(ABC):
         """Let the world know of something that we did, and do what the directors make of it."""
         self._telling.publish(event)
         self._direct(event)
+
+    def _tell_the_rest(self) -> None:
+        """What directors have told of at the very end, which nobody acts upon any more."""
+        while not self._inbox.empty():
+            event = self._inbox.get_nowait()
+            if isinstance(event, events.CallEvent):
+                self._telling.publish(event)
 
     def _direct(self, event: events.Event) -> None:
         now = time.monotonic()
