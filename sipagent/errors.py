@@ -40,6 +40,8 @@ class EndReason(StrEnum):
     MAX_DURATION = "max_duration"
     MEDIA_TIMEOUT = "media_timeout"
     DRAIN_DEADLINE = "drain_deadline"
+    TRANSFERRED = "transferred"
+    HUMAN_HUNG_UP = "human_hung_up"
     WORKER_LOST = "worker_lost"
     SIGNALLING_FAILED = "signalling_failed"
     SERVER_CRASHED = "server_crashed"
@@ -142,3 +144,7 @@ class NoWorker(SipAgentError):
 
 class RecordingError(SipAgentError):
     """A recording can't be written or repaired."""
+class ReinviteFailed(SipAgentError):
+    """A re-INVITE can't be sent now."""
+
+

@@ -8,9 +8,17 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from sipagent.errors import ReasonCode
+from sipagent.errors import ReasonCode, ReinviteFailed
 from sipagent.sip.exchange import SdpExchange
-from sipagent.sip.messages import CallDisconnected, IncomingInvite, LocalMedia, NegotiatedMedia, SipEvent
+from sipagent.sip.messages import (
+    CallConfirmed,
+    CallDisconnected,
+    IncomingInvite,
+    LocalMedia,
+    NegotiatedMedia,
+    ReferReported,
+    SipEvent,
+)
 from sipagent.sip.pjsua import PjAccount, PjCall, PjError, reason
 from sipagent.sip.reports import Reports
 
@@ -63,8 +71,44 @@ class SipCall:
         self._sdp.local = replace(self._sdp.local, address=address)
         try:
             self._pj.reoffer()
+        self._reoffer()
+
+    def hold(self, held: bool) -> None:
+        """Put the peer on hold by a re-INVITE, or take it up again; its answer is an event.
+
+        Raises `ReinviteFailed` if that can't be done now: one may be on its way already.
+        """
+        if self._pj is None or self._ending or self._sdp.local is None:
+            return
+        before, self._sdp.local = self._sdp.local, replace(self._sdp.local, held=held)
         except PjError as error:
-            logger.warning("call %s: our new address can't be said: %s", self.sip_call_id, reason(error))
+            self._sdp.local = before
+            raise ReinviteFailed(reason(error)) from None
+
+    @property
+    def holds(self) -> bool:
+        """Have we put the peer on hold?"""
+        return self._sdp.local is not None and self._sdp.local.held
+
+    def refer(self, refer_to: str, replacing: SipCall | None = None) -> None:
+        """Ask the peer to call somebody else; how it gets on comes in `ReferReported`.
+
+        With `replacing`, a call of ours that stands, it is to take our place in that one, whoever is there.
+        """
+        if self._pj is None or self._ending:
+            return
+        try:
+            if replacing is not None and replacing._pj is not None:
+                self._pj.refer_to_peer_of(replacing._pj)
+            else:
+                self._pj.refer(refer_to)
+        except PjError as error:
+            self._emit(ReferReported(500, reason(error)))
+
+    def refuse(
+        self, sip_status: int, *, reason_code: str, retry_after_s: int | None = None, phrase: str = ""
+    ) -> None:
+        """A final answer other than 200, with the rule that refused the call in its Reason header.
 
     def refuse(self, sip_status: int, *, reason_code: ReasonCode, retry_after_s: int | None = None) -> None:
         """A final answer other than 200, with the rule that refused the call in its Reason header."""

@@ -42,6 +42,10 @@ class CallHandler(CallbackHandler, Protocol):
         """A DTMF digit by SIP INFO."""
 
 
+    def on_refer_status(self, sip_status: int, reason: str) -> None:
+        """A REFER of ours was taken (100) or refused, or the peer tells by NOTIFY how it gets on with it."""
+
+
 class AccountHandler(CallbackHandler, Protocol):
     def on_incoming(self, call_id: int, source: str, message: str) -> None:
         """An INVITE came in. It must have its `PjCall` when this returns, or pjsua2 refuses it."""

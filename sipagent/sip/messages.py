@@ -17,7 +17,7 @@ SrtpPolicy = Literal["off", "optional", "required"]
 class LocalMedia:
     """Where we receive RTP: the address that SDP will say, and what we're ready to speak, best first.
 
-    `around` says where we must not send to.
+    `around` says where we must not send to. `held`: we have put the peer on hold, and send to it alone.
     """
 
     address: str
@@ -27,6 +27,7 @@ class LocalMedia:
     ptime_ms: int = 20
     srtp: SrtpPolicy = "off"
     around: Surroundings = field(default_factory=Surroundings)
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,16 @@ class IncomingInvite:
 
 
 @dataclass(frozen=True, slots=True)
+class OutgoingInvite:
+    """An INVITE of ours. `from_uri` None: the trunk's own."""
+
+    uri: str
+    local: LocalMedia
+    from_uri: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RejectedInvite:
     """An INVITE that pjsip refused by itself, before there was a call: no known codec, no free call slot."""
 
@@ -142,6 +153,15 @@ class InfoDigit:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferReported:
+    """How our REFER (RFC 3515) gets on. 1xx: the peer has taken it and tries. A final status is the last report:
+    the outcome, or, where no 1xx came before, the peer's refusal of the REFER itself."""
+
+    sip_status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallDisconnected:
     """The last event of a call. `by_remote` tells who ended it; `sip_status` is 200 after a BYE."""
 
@@ -150,4 +170,4 @@ class CallDisconnected:
     by_remote: bool
 
 
-SipEvent = CallProgress | MediaNegotiated | CallConfirmed | InfoDigit | CallDisconnected
+SipEvent = CallProgress | MediaNegotiated | CallConfirmed | InfoDigit | ReferReported | CallDisconnected

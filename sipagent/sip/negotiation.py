@@ -23,6 +23,7 @@ _ANSWER_TO: dict[Direction, Direction] = {
     "recvonly": "sendonly",
     "inactive": "inactive",
 }
+_WITHOUT_LISTENING: dict[Direction, Direction] = {"sendrecv": "sendonly", "recvonly": "inactive"}
 _WITHOUT_SENDING: dict[Direction, Direction] = {"sendrecv": "recvonly", "sendonly": "inactive"}
 
 
@@ -36,7 +37,7 @@ def negotiate(media: MediaDescription, local: LocalMedia) -> NegotiatedMedia:
         payload_type=payload_type,
         dtmf_payload_type=next((pt for pt, codec in media.codecs.items() if codec == TELEPHONE_EVENT), None),
         ptime_ms=_ptime_ms(media, local.ptime_ms),
-        direction=_direction(media, address),
+        direction=_direction(media, address, local.held),
         remote_rtp=(str(address), media.port),
         remote_rtcp=(str(rtcp_address), rtcp_port),
     )
@@ -81,7 +82,8 @@ def offer(local: LocalMedia, keys: KeyExchange, *, session_id: int, version: int
     payload_types[OFFERED_TELEPHONE_EVENT_TYPE] = TELEPHONE_EVENT
     lines = list(_session_lines(local, session_id, version))
     ours = keys.offer() if secure else ()
-    return _text(lines + list(_audio_lines(local, payload_types, local.ptime_ms, "sendrecv", ours)))
+    direction: Direction = "sendonly" if local.held else "sendrecv"
+    return _text(lines + list(_audio_lines(local, payload_types, local.ptime_ms, direction, ours)))
 
 
 def _audio(offer: SessionDescription, policy: SrtpPolicy) -> MediaDescription:
@@ -109,9 +111,12 @@ def _ptime_ms(media: MediaDescription, ours_ms: int) -> int:
     return min(wanted_ms, longest_ms) // 10 * 10
 
 
-def _direction(media: MediaDescription, address: IpAddress) -> Direction:
-    """Ours. A peer at 0.0.0.0 is on hold the old way (RFC 3264 section 8.4): nothing can be sent to it."""
+def _direction(media: MediaDescription, address: IpAddress, held: bool) -> Direction:
+    """Ours. A peer at 0.0.0.0 is on hold the old way (RFC 3264 section 8.4): nothing can be sent to it.
+    One that we hold is not listened to, whatever it offers meanwhile."""
     ours = _ANSWER_TO[media.direction]
+    if held:
+        ours = _WITHOUT_LISTENING.get(ours, ours)
     return _WITHOUT_SENDING.get(ours, ours) if address.is_unspecified else ours
 
 

@@ -17,6 +17,7 @@ from sipagent.sip.messages import (
     NegotiatedMedia,
     SipEvent,
 )
+    ReferReported,
 
 logger = logging.getLogger("sipagent.sip")
 
@@ -80,3 +81,6 @@ class Reports:
         level = logging.ERROR if reason_code is ReasonCode.INTERNAL_ERROR else logging.WARNING
         logger.log(level, "call ended: %s", why)
         asyncio.get_running_loop().call_soon(self._end, sip_status, reason_code)
+    def on_refer_status(self, sip_status: int, reason: str) -> None:
+        self._emit(ReferReported(sip_status, reason))
+

@@ -336,3 +336,24 @@ def test_anything_is_answered_readably_or_refused(text: str) -> None:
     audio = sdp.parse(reply).audio
     assert audio is not None
     assert audio.codecs[media.payload_type].name == media.codec
+
+
+@pytest.mark.parametrize(
+    ("offered", "ours"),
+    [
+        ("sendrecv", "sendonly"),
+        ("sendonly", "inactive"),
+        ("recvonly", "sendonly"),
+        ("inactive", "inactive"),
+    ],
+)
+def test_a_peer_that_we_hold_is_not_listened_to_whatever_it_offers(offered: str, ours: str) -> None:
+    text, media = answer(offer_with(f"a={offered}"), replace(LOCAL, held=True))
+    assert media.direction == ours
+    assert f"a={ours}" in text
+
+
+def test_our_offer_puts_the_peer_on_hold_and_takes_it_up_again() -> None:
+    for held, direction in ((True, "sendonly"), (False, "sendrecv")):
+        text = negotiation.offer(replace(LOCAL, held=held), no_keys(), session_id=1, version=1)
+        assert f"a={direction}" in text

@@ -47,9 +47,19 @@ class PjCall(pj.Call):  # type: ignore[misc] # pjsua2 is untyped
         param.opt.flag |= pj.PJSUA_CALL_UPDATE_CONTACT
         self.reinvite(param)
 
-    def end(self, sip_status: int, headers: Iterable[tuple[str, str]]) -> None:
-        """Refuse, CANCEL or BYE, whatever the state of the call asks for. Raises `PjError`."""
-        self.hangup(operation(sip_status, headers))
+    def refer(self, refer_to: str) -> None:
+        """Send a REFER with this Refer-To, and a Referred-By that names us. Raises `PjError`."""
+        self.xfer(refer_to, operation(0))
+
+    def refer_to_peer_of(self, other: PjCall) -> None:
+        """Send a REFER to whom `other` talks with, to take its place (Replaces, RFC 3891). Raises `PjError`."""
+        self.xferReplaces(other, operation(0))
+
+    def end(self, sip_status: int, headers: Iterable[tuple[str, str]], phrase: str = "") -> None:
+        """Refuse, redirect, CANCEL or BYE, whatever the state of the call asks for. Raises `PjError`."""
+        param = operation(sip_status, headers)
+        param.reason = phrase
+        self.hangup(param)
 
     def send_digit(self, digit: str, duration_ms: int) -> None:
         """Send an INFO with a DTMF digit. Raises `PjError`."""
@@ -91,6 +101,11 @@ class PjCall(pj.Call):  # type: ignore[misc] # pjsua2 is untyped
         event = prm.e.body.tsxState
         if event.type == pj.PJSIP_EVENT_TX_MSG:
             self.handler.on_sent(event.src.tdata.wholeMsg)
+            self.handler.on_invite_answered(event.tsx.statusCode)
+
+    @contained
+    def onCallTransferStatus(self, prm: Any) -> None:
+        self.handler.on_refer_status(prm.statusCode, text(prm.reason))
 
     @contained
     def onCallTransferRequest(self, prm: Any) -> None:
