@@ -102,6 +102,18 @@ class TrunkStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     sip_status: int
     detail: str
     expires_s: int = 0
+    target: str = ""
+
+
+class TargetStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A server of a trunk's was asked whether it is there. `rtt_ms` is None without an answer in time."""
+
+    at: float
+    trunk: str
+    target: str
+    is_up: bool
+    sip_status: int
+    rtt_ms: float | None = None
 
 
 # --- reported by a leg in a worker ----------------------------------------------------------------

@@ -31,7 +31,14 @@ from sipagent.config.server import (
     StorageConfig,
     TlsConfig,
 )
-from sipagent.config.trunk import ANY_NUMBER, RegistrationConfig, TrunkConfig
+from sipagent.config.trunk import (
+    ANY_NUMBER,
+    CallerIdConfig,
+    RegistrationConfig,
+    SessionTimerConfig,
+    TrunkConfig,
+    host_and_port,
+)
 from sipagent.config.values import HostPort, Secret, ServerAddress, plain_ip
 
 __all__ = [
@@ -41,6 +48,7 @@ __all__ = [
     "BackendHealthConfig",
     "BudgetConfig",
     "CallLogConfig",
+    "CallerIdConfig",
     "CallPrices",
     "CallersConfig",
     "Config",
@@ -62,6 +70,7 @@ __all__ = [
     "SemanticVadConfig",
     "ServerAddress",
     "ServerVadConfig",
+    "SessionTimerConfig",
     "SipConfig",
     "StorageConfig",
     "TlsConfig",
@@ -70,6 +79,7 @@ __all__ = [
     "TrunkPrices",
     "TurnDetectionConfig",
     "check",
+    "host_and_port",
     "load",
     "plain_ip",
 ]

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 
 from sipagent.config import Config, TrunkConfig
 from sipagent.errors import ConfigError
-from sipagent.events import TrunkStateChanged
+from sipagent.events import TargetStateChanged, TrunkStateChanged
 from sipagent.sip import pjsua
 from sipagent.sip.accounts import Account
 from sipagent.sip.call import Calls, SipCall
 from sipagent.sip.invite import parse_invite, rejected_invite, split_address
-from sipagent.sip.messages import LocalMedia, RejectedInvite
+from sipagent.sip.locating import Place, place_of
+from sipagent.sip.messages import CallDisconnected, LocalMedia, OutgoingInvite, RejectedInvite
+from sipagent.sip.names import DnsNames
+from sipagent.sip.peers import Peers
 from sipagent.sip.pjsua import PjError, Stack
+from sipagent.sip.placing import Way
 from sipagent.sip.public_address import PublicAddresses
+from sipagent.sip.qualification import Qualification
 from sipagent.sip.settings import STRANGERS, AccountSettings, over, settings_for
 from sipagent.sip.sources import Network, Sources
+from sipagent.sip.targets import NextHop, Reachability, is_address
 
 logger = logging.getLogger("sipagent.sip")
 
 POLL_INTERVAL_S = 0.004
-RESOLVE_INTERVAL_S = 60.0
 HANG_UP_WAIT_S = 1.0
 
 
@@ -40,6 +46,7 @@ class SipAgent:
         on_invite: Callable[[SipCall], None],
         on_trunk: Callable[[TrunkStateChanged], None],
         on_rejected: Callable[[RejectedInvite], None] = lambda rejected: None,
+        on_target: Callable[[TargetStateChanged], None] = lambda change: None,
     ) -> None:
         self.max_calls = pjsua.max_calls()
         self.addresses = PublicAddresses(config)
@@ -47,30 +54,35 @@ class SipAgent:
         self._on_invite = on_invite
         self._on_trunk = on_trunk
         self._on_rejected = on_rejected
-        self._sources = Sources(config.trunks)
+        self._on_target = on_target
+        self._names = DnsNames(config.sip.nameservers)
+        self._peers = Peers(config, self._names)
+        self._sources = Sources(config.trunks, self._peers.addresses)
         self._stack: Stack | None = None
         self._strangers: Account | None = None
         self._accounts: dict[str, Account] = {}
         self._calls = Calls()
         self._tasks: list[asyncio.Task[None]] = []
+        self._locating: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen, and begin to register. Raises `ConfigError` for a listener or secret that can't be used."""
-        await asyncio.gather(self._sources.refresh(), self.addresses.refresh())
+        await asyncio.gather(self._peers.refresh(), self.addresses.refresh())
         self._stack = Stack(self)
         if not pjsua.IS_TUNED:
             logger.warning("this pjsua2 carries %d calls and answers every source", self.max_calls)
             _refuse_srtp(self._config)
         try:
-            self._stack.start(self._config.sip)
+            self._stack.start(self._config.sip, self._names.nameservers)
             self._open_accounts()
         except BaseException:  # nothing is swallowed: pjsua2 must not stay half started
             await self.stop()
             raise
         self._tasks = [
             asyncio.create_task(_poll(self._stack, self._calls)),
-            asyncio.create_task(_follow(self._sources)),
+            asyncio.create_task(self._follow_peers()),
             asyncio.create_task(self._follow_addresses()),
+            *self._qualifications(),
         ]
 
     async def stop(self) -> None:
@@ -84,9 +96,10 @@ class SipAgent:
             *(registration.stop() for registration in registrations),
             self._calls.wait_until_none(HANG_UP_WAIT_S),
         )
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._locating]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
         self._calls.release_all()
         self._accounts.clear()
@@ -103,10 +116,19 @@ class SipAgent:
         from_uri: str | None = None,
         headers: Iterable[tuple[str, str]] = (),
     ) -> SipCall:
-        """Call `to_uri` over a trunk. Whatever becomes of it, an unusable URI too, is an event."""
+        """Call `to_uri` over a trunk. Whatever becomes of it, an unusable URI too, is an event.
+
+        It goes by the trunk's proxy or registrar, to the next of its servers if one doesn't answer; over a
+        trunk without them, to the host of the URI.
+        """
         call = self._calls.new(None)
         uri = over(to_uri, self._config.trunks[trunk].transport)
-        call.place(self._accounts[trunk].pj, uri, local, from_uri, headers)
+        invite = OutgoingInvite(uri, local, from_uri, tuple(headers))
+        place = self._own_place(trunk, uri)
+        if place is None:
+            call.place(invite, self._way(trunk, self._peers.next_hop(trunk)))
+        else:
+            self._spawn(self._locate_and_place(trunk, place, call, invite))
         return call
 
     def sources(self, trunk: str) -> frozenset[Network]:
@@ -115,7 +137,12 @@ class SipAgent:
 
     def registrar_addresses(self, trunk: str) -> frozenset[str]:
         """The addresses that a trunk's registrar resolved to."""
-        return self._sources.resolved(trunk)
+        return self._peers.addresses(trunk)
+
+    def servers(self, trunk: str) -> tuple[Reachability, ...]:
+        """The servers of a trunk's proxy or registrar, best first, and whether they are known to be up."""
+        hop = self._peers.next_hop(trunk)
+        return hop.reachability(time.monotonic()) if hop is not None else ()
 
     @property
     def dropped_requests(self) -> int:
@@ -154,8 +181,9 @@ class SipAgent:
         for name, trunk in self._config.trunks.items():
             settings = self._settings(trunk)
             account = self._accounts[name] = Account(settings, self._incoming)
-            if settings.registrar:
-                account.keep_registered(name, self._on_trunk)
+            hop = self._peers.next_hop(name)
+            if settings.registrar and hop is not None:
+                account.keep_registered(trunk, hop, self._on_trunk)
 
     def _settings(self, trunk: TrunkConfig) -> AccountSettings:
         return settings_for(
@@ -175,11 +203,58 @@ class SipAgent:
                 logger.warning("trunk %s: our public address is now %s", name, address)
                 account.move(self._settings(trunk))
                 for call in self._calls:
-                    if call.is_over(account.pj):
+                    if call.account is not None and account.owns(call.account):
                         call.move(address)
+
+    async def _follow_peers(self) -> None:
+        """Where the servers of a trunk are others, answer those, and register at the best of them."""
+        while True:
+            await asyncio.sleep(self._peers.next_refresh_s())
+            for name in sorted(await self._peers.refresh()):
+                _filter(self._sources)
+                if (registration := self._accounts[name].registration) is not None:
+                    registration.on_targets_changed()
+
+    def _qualifications(self) -> Iterator[asyncio.Task[None]]:
+        for name, trunk in self._config.trunks.items():
+            hop, account = self._peers.next_hop(name), self._accounts[name]
+            if trunk.qualify_s and hop is not None:
+                move = account.registration.on_targets_changed if account.registration else _nothing
+                yield asyncio.create_task(Qualification(trunk, account, hop, self._on_target, move).run())
+
+    # --- calls of ours ------------------------------------------------------------------------------
+
+    def _own_place(self, trunk: str, uri: str) -> Place | None:
+        """Where a URI leads that does not go by the trunk's servers, if that is still to be found out."""
+        config = self._config.trunks[trunk]
+        place = place_of(uri, config.transport)
+        if place is None or config.proxy is not None:
+            return None
+        if config.registration is not None and place.host == config.registration.host:
+            return None
+        return None if is_address(place.host) and config.registration is None else place
+
+    async def _locate_and_place(
+        self, trunk: str, place: Place, call: SipCall, invite: OutgoingInvite
+    ) -> None:
+        try:
+            hop = await self._peers.passing(trunk, place)
+        except OSError as error:
+            call.fail(CallDisconnected(502, str(error), by_remote=False))
+        else:
+            call.place(invite, self._way(trunk, hop))
+
+    def _way(self, trunk: str, hop: NextHop | None) -> Way:
+        return Way(self._accounts[trunk], hop, self._config.trunks[trunk].failover_timeout_s)
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._locating.add(task)
+        task.add_done_callback(self._locating.discard)
 
     def _incoming(self, account: Account, call_id: int, source: str, message: str) -> None:
         call = self._calls.new(parse_invite(message, *split_address(source)))
+        call.messages.note("in", message, time.monotonic())
         call.take(account.pj, call_id)
         asyncio.get_running_loop().call_soon(self._on_invite, call)
 
@@ -194,11 +269,8 @@ async def _poll(stack: Stack, calls: Calls) -> None:
         await asyncio.sleep(POLL_INTERVAL_S)
 
 
-async def _follow(sources: Sources) -> None:
-    while True:
-        await asyncio.sleep(RESOLVE_INTERVAL_S)
-        await sources.refresh()
-        _filter(sources)
+def _nothing() -> None:
+    """A trunk that doesn't register has nothing to move."""
 
 
 def _refuse_srtp(config: Config) -> None:

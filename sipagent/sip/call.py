@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from sipagent.errors import ReasonCode, ReinviteFailed
 from sipagent.sip.exchange import SdpExchange
+from sipagent.sip.ladder import MessageLog
 from sipagent.sip.messages import (
     CallConfirmed,
     CallDisconnected,
     IncomingInvite,
     LocalMedia,
     NegotiatedMedia,
+    OutgoingInvite,
     ReferReported,
     SipEvent,
 )
 from sipagent.sip.pjsua import PjAccount, PjCall, PjError, reason
+from sipagent.sip.placing import Placing, Way
 from sipagent.sip.reports import Reports
 
 logger = logging.getLogger("sipagent.sip")
@@ -41,7 +46,10 @@ class SipCall:
         self._pj: PjCall | None = None
         self._account: PjAccount | None = None
         self._sdp = SdpExchange()
-        self._reports = Reports(self._sdp, self._emit, self._end)
+        self.messages = MessageLog()
+        self._reports = Reports(self._sdp, self._emit, self._end, self.messages, self._on_answer)
+        self._placing: Placing | None = None
+        self._given_up: list[PjCall] = []
         self._events: asyncio.Queue[SipEvent] = asyncio.Queue(EVENT_QUEUE_SIZE)
         self._on_ended = on_ended
         self._ending = False
@@ -69,8 +77,6 @@ class SipCall:
         if self._pj is None or self._ending or self._sdp.local is None:
             return
         self._sdp.local = replace(self._sdp.local, address=address)
-        try:
-            self._pj.reoffer()
         self._reoffer()
 
     def hold(self, held: bool) -> None:
@@ -81,6 +87,8 @@ class SipCall:
         if self._pj is None or self._ending or self._sdp.local is None:
             return
         before, self._sdp.local = self._sdp.local, replace(self._sdp.local, held=held)
+        try:
+            self._pj.reoffer()
         except PjError as error:
             self._sdp.local = before
             raise ReinviteFailed(reason(error)) from None
@@ -110,10 +118,14 @@ class SipCall:
     ) -> None:
         """A final answer other than 200, with the rule that refused the call in its Reason header.
 
-    def refuse(self, sip_status: int, *, reason_code: ReasonCode, retry_after_s: int | None = None) -> None:
-        """A final answer other than 200, with the rule that refused the call in its Reason header."""
+        `phrase` stands in the status line instead of SIP's own words.
+        """
         retry_after = [] if retry_after_s is None else [("Retry-After", str(retry_after_s))]
-        self._end(sip_status, reason_code, retry_after)
+        self._end(sip_status, reason_code, retry_after, phrase)
+
+    def redirect(self, sip_status: int, targets: Sequence[str]) -> None:
+        """A 3xx that tells the peer where to call instead, best first (RFC 3261 section 8.3)."""
+        self._end(sip_status, None, [("Contact", contact) for contact in contacts(targets)])
 
     def hang_up(self, *, sip_status: int = 480, reason_code: str | None = None) -> None:
         """BYE, CANCEL or, with `sip_status`, a final answer: whatever the state of the call asks for."""
@@ -130,34 +142,81 @@ class SipCall:
 
     # --- for the agent alone ------------------------------------------------------------------------
 
-    def is_over(self, account: PjAccount) -> bool:
-        """Does the call belong to this account?"""
-        return self._account is account
+    @property
+    def account(self) -> PjAccount | None:
+        """The account that the call goes over."""
+        return self._account
 
     def take(self, account: PjAccount, call_id: int) -> None:
         """Take over the dialog that an INVITE has begun."""
         self._account = account
         self._pj = PjCall(account, self._reports, call_id)
 
-    def place(
-        self, account: PjAccount, uri: str, local: LocalMedia, from_uri: str | None, headers: Headers
-    ) -> None:
-        """Send an INVITE. One that can't be sent has failed with 503."""
-        self._account = account
-        self._sdp.local = local
-        self._pj = PjCall(account, self._reports)
-        try:
-            self._pj.place(uri, headers, from_uri)
-            self.sip_call_id = self._pj.sip_call_id
-        except PjError as error:
-            if not self._ending:
-                self._emit(CallDisconnected(503, reason(error), by_remote=False))
+    def place(self, invite: OutgoingInvite, way: Way) -> None:
+        """Send an INVITE, by the servers of `way` until one takes it. One that can't be sent has failed."""
+        if self._ending:
+            self.fail(CallDisconnected(487, "given up", by_remote=False))
+            return
+        self._placing = Placing(way, partial(self._dial, invite), self.fail)
+        self._placing.start()
+
+    def fail(self, end: CallDisconnected) -> None:
+        """Nothing came of the call."""
+        self._placing = None
+        self._emit(end)
 
     def release(self) -> None:
         """Let go of the dialog, which ends it if need be. Never to be called from within pjsua2."""
         self._pj = None
+        self._given_up.clear()
 
     # ------------------------------------------------------------------------------------------------
+
+    def _dial(self, invite: OutgoingInvite, account: PjAccount) -> None:
+        if self._ending:
+            self.fail(CallDisconnected(487, "given up", by_remote=False))
+            return
+        self._abandon()
+        self._account = account
+        self._sdp = SdpExchange(invite.local)
+        self._reports = reports = Reports(
+            self._sdp, lambda event: self._emit(event, reports), self._end, self.messages, self._on_answer
+        )
+        self._pj = PjCall(account, reports)
+        try:
+            self._pj.place(invite.uri, invite.headers, invite.from_uri)
+            self.sip_call_id = self._pj.sip_call_id
+        except PjError as error:
+            self._emit(CallDisconnected(503, reason(error), by_remote=False), reports)
+
+    def _abandon(self) -> None:
+        """What a server left unanswered is ended; pjsip sees to an answer that comes yet."""
+        if self._pj is None:
+            return
+        self._given_up.append(self._pj)
+        try:
+            self._pj.end(487, ())
+        except PjError as error:
+            logger.debug("call %s: nothing left to give up: %s", self.sip_call_id, reason(error))
+
+    def _on_answer(self, sip_status: int) -> None:
+        if self._placing is not None:
+            self._placing.on_answer(sip_status)
+        elif sip_status == 491:
+            self._reoffer_later()
+
+    def _reoffer(self) -> None:
+        if self._pj is None or self._ending:
+            return
+        try:
+            self._pj.reoffer()
+        except PjError as error:
+            logger.warning("call %s: our new offer can't be sent: %s", self.sip_call_id, reason(error))
+
+    def _reoffer_later(self) -> None:
+        """Both sides had an offer at once: who began the call waits longer (RFC 3261, 14.1)."""
+        delay_s = random.uniform(2.1, 4.0) if self.invite is None else random.uniform(0.0, 2.0)
+        asyncio.get_running_loop().call_later(delay_s, self._reoffer)
 
     def _respond(self, sip_status: int, text: str = "") -> None:
         if self._pj is None or self._ending:
@@ -168,23 +227,42 @@ class SipCall:
             logger.error("call %s: %d could not be sent: %s", self.sip_call_id, sip_status, reason(error))
             self._end(500, ReasonCode.INTERNAL_ERROR)
 
-    def _end(self, sip_status: int, reason_code: str | None, headers: Headers = ()) -> None:
-        if self._pj is None or self._ending:
+    def _end(self, sip_status: int, reason_code: str | None, headers: Headers = (), phrase: str = "") -> None:
+        if self._ending:
             return
         self._ending = True
+        if self._placing is not None:
+            self._placing.stop()
+        if (
+            self._pj is None
+        ):  # a name is still looked up: `place` will see that nobody wants the call any more
+            return
         cause = [] if reason_code is None else [("Reason", f'SIP;cause={sip_status};text="{reason_code}"')]
         try:
-            self._pj.end(sip_status, [*cause, *headers])
+            self._pj.end(sip_status, [*cause, *headers], phrase)
         except PjError as error:
             logger.info("call %s: could not be ended: %s", self.sip_call_id, reason(error))
 
-    def _emit(self, event: SipEvent) -> None:
+    def _emit(self, event: SipEvent, reports: Reports | None = None) -> None:
+        """Tell of an event; those of an attempt that was given up are nobody's business."""
+        if reports is not None and reports is not self._reports:
+            return
+        if isinstance(event, CallDisconnected) and self._placing and not self._ending:
+            if self._placing.fails_over(event):
+                return
+        elif isinstance(event, CallConfirmed):
+            self._placing = None
         if self._events.full():
             logger.warning("call %s: event lost: %s", self.sip_call_id, self._events.get_nowait())
         self._events.put_nowait(event)
         if isinstance(event, CallDisconnected):
             self._ending = True
             self._on_ended(self)
+
+
+def contacts(targets: Sequence[str]) -> list[str]:
+    """Contacts to call, in order: the first is preferred most (RFC 3261 section 20.10)."""
+    return [f"<{target}>;q={1 - index / max(len(targets), 10):.3g}" for index, target in enumerate(targets)]
 
 
 class Calls:

@@ -35,23 +35,31 @@ class CallHandler(CallbackHandler, Protocol):
         `remote_sdp` is the peer's part of it, empty where this pjsua2 can't tell.
         """
 
+    def on_invite_answered(self, sip_status: int) -> None:
+        """An answer to an INVITE of ours came in: to the first one, or to one within the call."""
+
     def on_sent(self, message: str) -> None:
         """A message of a transaction within the call went out; this is its text."""
 
-    def on_info_digit(self, digit: str, duration_ms: int) -> None:
-        """A DTMF digit by SIP INFO."""
-
+    def on_received(self, message: str) -> None:
+        """A message of a transaction within the call came in."""
 
     def on_refer_status(self, sip_status: int, reason: str) -> None:
         """A REFER of ours was taken (100) or refused, or the peer tells by NOTIFY how it gets on with it."""
+
+    def on_info_digit(self, digit: str, duration_ms: int) -> None:
+        """A DTMF digit by SIP INFO."""
 
 
 class AccountHandler(CallbackHandler, Protocol):
     def on_incoming(self, call_id: int, source: str, message: str) -> None:
         """An INVITE came in. It must have its `PjCall` when this returns, or pjsua2 refuses it."""
 
-    def on_registration(self, sip_status: int, reason: str, expires_s: int) -> None:
-        """A REGISTER was answered, or failed (408, 503). `expires_s` is 0 if it took us off."""
+    def on_registration(self, sip_status: int, reason: str, expires_s: int, message: str) -> None:
+        """A REGISTER was answered, or failed (408, 503). `expires_s` is 0 if it took us off.
+
+        `message` is the text of the answer, empty if there was none.
+        """
 
 
 class StackHandler(CallbackHandler, Protocol):

@@ -47,6 +47,12 @@ def offer_in(message: str) -> str | None:
     return _offer(next(types, ""), body)
 
 
+def header_values(message: str, name: str) -> list[str]:
+    """The values of a header of a message, by its long name, any case."""
+    wanted = name.lower()
+    return [value for key, value in _split(message)[1] if key.lower() == wanted]
+
+
 def rejected_invite(invite: IncomingInvite, sip_status: int) -> RejectedInvite:
     """Name the rule by which pjsip refused an INVITE; it tells the status alone."""
     return RejectedInvite(invite, sip_status, _rejection(invite, sip_status))

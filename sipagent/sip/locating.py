@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -18,6 +19,14 @@ FOREVER_S = float("inf")
 LAME_TTL_S = 30.0
 
 
+_TRANSPORTS: dict[str, Transport] = {"udp": "udp", "tcp": "tcp", "tls": "tls"}
+_URI = re.compile(
+    r"sips?:(?:[^@<>]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::(?P<port>\d{1,5}))?"
+    r"(?:[^<>]*?;transport=(?P<transport>\w+))?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Whom to look for: a host or domain, and a port if one is written down."""
@@ -25,6 +34,16 @@ class Place:
     host: str
     port: int | None
     transport: Transport
+
+
+def place_of(uri: str, transport: Transport) -> Place | None:
+    """Where a SIP URI leads, perhaps in angle brackets; None if it has no host that can be read."""
+    match = _URI.search(uri)
+    if match is None:
+        return None
+    host, port = match["host"].strip("[]").lower(), match["port"]
+    named = (match["transport"] or transport).lower()
+    return Place(host, int(port) if port else None, _TRANSPORTS.get(named, transport))
 
 
 @dataclass(frozen=True, slots=True)

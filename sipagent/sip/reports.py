@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from sipagent.errors import ReasonCode, SdpError
 from sipagent.sip.exchange import SdpExchange
+from sipagent.sip.ladder import MessageLog
 from sipagent.sip.messages import (
     CallConfirmed,
     CallDisconnected,
@@ -15,9 +17,9 @@ from sipagent.sip.messages import (
     InfoDigit,
     MediaNegotiated,
     NegotiatedMedia,
+    ReferReported,
     SipEvent,
 )
-    ReferReported,
 
 logger = logging.getLogger("sipagent.sip")
 
@@ -30,8 +32,12 @@ class Reports:
         sdp: SdpExchange,
         emit: Callable[[SipEvent], None],
         end: Callable[[int, ReasonCode], None],
+        messages: MessageLog,
+        on_answer: Callable[[int], None],
     ) -> None:
         self._sdp = sdp
+        self._messages = messages
+        self._on_answer = on_answer
         self._emit = emit
         self._end = end
         self._has_media = False
@@ -67,9 +73,19 @@ class Reports:
             self._has_media = True
             self._emit(MediaNegotiated(media))
 
+    def on_received(self, message: str) -> None:
+        self._messages.note("in", message, time.monotonic())
+
+    def on_invite_answered(self, sip_status: int) -> None:
+        self._on_answer(sip_status)
+
     def on_sent(self, message: str) -> None:
+        self._messages.note("out", message, time.monotonic())
         if not self._sdp.is_ours(message):
             self._fail(500, ReasonCode.INTERNAL_ERROR, "SDP that is not ours went out")
+
+    def on_refer_status(self, sip_status: int, reason: str) -> None:
+        self._emit(ReferReported(sip_status, reason))
 
     def on_info_digit(self, digit: str, duration_ms: int) -> None:
         self._emit(InfoDigit(digit, duration_ms))
@@ -81,6 +97,3 @@ class Reports:
         level = logging.ERROR if reason_code is ReasonCode.INTERNAL_ERROR else logging.WARNING
         logger.log(level, "call ended: %s", why)
         asyncio.get_running_loop().call_soon(self._end, sip_status, reason_code)
-    def on_refer_status(self, sip_status: int, reason: str) -> None:
-        self._emit(ReferReported(sip_status, reason))
-

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from sipagent.config import HostPort, TrunkConfig
+from sipagent.config import HostPort, SessionTimerConfig, TrunkConfig
+from sipagent.sip.targets import Target, bracketed
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class AccountSettings:
     """Who we are to a peer. Without `registrar` the account is only there to place and take calls.
 
     `contact` is the URI the peer is to reach us at, where the one that pjsip would find is wrong (1:1 NAT).
+    `proxies` are the Routes of every request that begins something, the next hop first.
     """
 
     uri: str
@@ -30,6 +33,12 @@ class AccountSettings:
     proxies: tuple[str, ...] = ()
     digest: Digest | None = None
     keepalive_s: int = 15
+    session_timer: SessionTimerConfig = field(default_factory=SessionTimerConfig)
+    prack: Literal["off", "supported", "required"] = "off"
+
+    def via(self, target: Target | None) -> AccountSettings:
+        """The same with `target` as the next hop; None leaves it to the URI or the proxy."""
+        return self if target is None else replace(self, proxies=(target.route, *self.proxies))
 
 
 #: For requests from sources of no trunk, where pjsua2 can't filter them out: the call layer refuses these.
@@ -51,21 +60,22 @@ def settings_for(
     is_told_by_registrar = is_discovered and registration is not None
     contact = ""
     if public_address != "auto" and listen is not None and not is_told_by_registrar:
-        contact = over(f"sip:{user}@{_bracketed(public_address)}:{listen.port}", trunk.transport)
+        contact = over(f"sip:{user}@{bracketed(public_address)}:{listen.port}", trunk.transport)
     settings = AccountSettings(
-        uri=f"sip:{user}@{_bracketed(registration.host) if registration else 'localhost'}",
+        uri=f"sip:{user}@{bracketed(registration.host) if registration else 'localhost'}",
         contact=contact,
         digest=_digest(trunk),
         keepalive_s=trunk.keepalive_s,
+        proxies=(f"{over(trunk.proxy, trunk.transport)};lr",) if trunk.proxy else (),
+        session_timer=trunk.session_timer,
+        prack=trunk.prack,
     )
     if registration is None:
         return settings
-    proxy = registration.outbound_proxy
     return replace(
         settings,
         registrar=over(registration.registrar, trunk.transport),
         expires_s=registration.expires_s,
-        proxies=(f"{over(proxy, trunk.transport)};lr",) if proxy else (),
     )
 
 
@@ -78,7 +88,3 @@ def _digest(trunk: TrunkConfig) -> Digest | None:
     if trunk.auth_password is None or trunk.digest_username is None:
         return None
     return Digest(trunk.auth_realm, trunk.digest_username, trunk.auth_password.resolve())
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from sipagent.config import HostPort, TrunkConfig
-from sipagent.sip.accounts import retry_delay_s
 from sipagent.sip.pjlog import redacted
 from sipagent.sip.settings import AccountSettings, Digest, over, settings_for
 from sipagent.sip.sources import Sources
@@ -35,17 +34,11 @@ def test_a_source_belongs_to_the_trunk_that_names_it_most_narrowly() -> None:
     assert len(sources.all()) == 3
 
 
-async def test_a_registrar_is_a_source_once_resolved() -> None:
-    sources = Sources({"t": trunk(registration={"registrar": "sip:127.0.0.1:5070", "username": "alice"})})
-    assert sources.of("t") == frozenset()
-    await sources.refresh()
-    assert sources.of("t") == {ip_network("127.0.0.1/32")}
-
-
-async def test_a_registrar_that_cannot_be_resolved_keeps_what_it_had() -> None:
-    sources = Sources({"t": trunk(registration={"registrar": "sip:nowhere.invalid", "username": "alice"})})
-    await sources.refresh()
-    assert sources.of("t") == frozenset()
+def test_a_registrar_is_a_source_wherever_it_is_found() -> None:
+    found = {"t": frozenset({"192.0.2.1", "2001:db8::1"})}
+    sources = Sources({"t": trunk(allowed_addresses=["203.0.113.7"])}, lambda name: found[name])
+    assert sources.of("t") == set(map(ip_network, ("192.0.2.1", "2001:db8::1", "203.0.113.7")))
+    assert sources.trunk_at("2001:db8::1") == "t"
 
 
 def test_a_registering_trunk(tmp_path: Path) -> None:
@@ -95,20 +88,6 @@ def test_a_trunk_known_by_its_addresses() -> None:
 )
 def test_the_transport_of_a_uri(uri: str, transport: str, expected: str) -> None:
     assert over(uri, transport) == expected
-
-
-@pytest.mark.parametrize(
-    ("sip_status", "delays"),
-    [
-        (503, [1, 2, 4, 8, 16, 32, 60, 60]),
-        (408, [1, 2, 4]),
-        (423, [1, 2, 4]),
-        (401, [300, 300]),
-        (403, [300, 300]),
-    ],
-)
-def test_retry_delays(sip_status: int, delays: list[float]) -> None:
-    assert [retry_delay_s(sip_status, failures + 1) for failures in range(len(delays))] == delays
 
 
 def test_nobody_reads_credentials_in_the_log() -> None:

@@ -101,7 +101,10 @@ class PjCall(pj.Call):  # type: ignore[misc] # pjsua2 is untyped
         event = prm.e.body.tsxState
         if event.type == pj.PJSIP_EVENT_TX_MSG:
             self.handler.on_sent(event.src.tdata.wholeMsg)
-            self.handler.on_invite_answered(event.tsx.statusCode)
+        elif event.type == pj.PJSIP_EVENT_RX_MSG:
+            self.handler.on_received(text(event.src.rdata.wholeMsg))
+            if _is_our_invite(event.tsx):
+                self.handler.on_invite_answered(event.tsx.statusCode)
 
     @contained
     def onCallTransferStatus(self, prm: Any) -> None:
@@ -132,6 +135,10 @@ def _offer_one_stream(param: Any) -> None:
     """Have pjsua2 prepare an offer. Without settings it waits for them: a 180 must not carry any."""
     param.opt = pj.CallSetting(True)
     param.opt.audioCount, param.opt.videoCount, param.opt.textCount = 1, 0, 0
+
+
+def _is_our_invite(transaction: Any) -> bool:
+    return bool(transaction.role == pj.PJSIP_ROLE_UAC and transaction.method == "INVITE")
 
 
 def _is_by_peer(event: Any) -> bool:

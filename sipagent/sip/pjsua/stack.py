@@ -14,6 +14,9 @@ from sipagent.sip.handlers import StackHandler
 from sipagent.sip.messages import Transport
 from sipagent.sip.pjsua.base import IS_TUNED, UNTUNED_MAX_CALLS, PjError, contained, reason, text
 
+#: As many as pjsua2 holds.
+MAX_NAMESERVERS = 4
+
 
 class _Endpoint(pj.Endpoint):  # type: ignore[misc] # pjsua2 is untyped
     handler: StackHandler
@@ -46,10 +49,14 @@ class Stack:
         self._endpoint = _Endpoint()
         self._endpoint.handler = handler
 
-    def start(self, sip: SipConfig) -> None:
-        """Open the listeners. Raises `ConfigError` when one can't be opened."""
+    def start(self, sip: SipConfig, nameservers: Iterable[str] = ()) -> None:
+        """Open the listeners. Raises `ConfigError` when one can't be opened.
+
+        Names that come up within calls (in Contact, say) are asked of `nameservers`, by pjsip and without
+        blocking anybody; without any, each of them holds up the process.
+        """
         self._endpoint.libCreate()
-        self._endpoint.libInit(_endpoint_config(sip.user_agent))
+        self._endpoint.libInit(_endpoint_config(sip.user_agent, nameservers))
         for transport, listen in _listeners(sip):
             try:
                 self._endpoint.transportCreate(*_transport(transport, listen, sip.tls))
@@ -88,8 +95,9 @@ def dropped_requests() -> int:
     return int(pj.sourceFilterDropped()) if IS_TUNED else 0
 
 
-def _endpoint_config(user_agent: str) -> Any:
+def _endpoint_config(user_agent: str, nameservers: Iterable[str]) -> Any:
     config = pj.EpConfig()
+    config.uaConfig.nameserver = pj.StringVector(list(nameservers)[:MAX_NAMESERVERS])
     config.uaConfig.threadCnt = 0
     config.uaConfig.mainThreadOnly = True
     config.uaConfig.maxCalls = max_calls()

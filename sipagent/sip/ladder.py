@@ -1,0 +1,61 @@
+"""The SIP messages of one call, bounded, and without what authenticates anybody. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+#: A peer can send what it likes; so much of it is kept for each call.
+MAX_MESSAGES = 200
+MAX_CHARS = 4096
+
+REDACTED = "[redacted]"
+
+_FOLDED = r"[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*"
+#: Digest credentials and challenges' answers, STIR/SHAKEN tokens (compact form y), keys in SDP, digits in INFO.
+_SECRETS: Sequence[re.Pattern[str]] = (
+    re.compile(r"(?im)^((?:proxy-)?authorization\s*:)" + _FOLDED),
+    re.compile(r"(?im)^((?:identity|y)\s*:)" + _FOLDED),
+    re.compile(r"(?im)^((?:a=crypto:|a=key-mgmt:|k=))[^\r\n]*"),
+    re.compile(r"(?im)^(signal\s*=)[^\r\n]*"),
+)
+_DTMF_BODY = re.compile(r"(?is)(content-type\s*:\s*application/dtmf\b(?!-).*?\r?\n\r?\n).*")
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSeen:
+    """A SIP message that came in or went out at `at` (CLOCK_MONOTONIC). `text` is redacted and cut."""
+
+    direction: Literal["in", "out"]
+    at: float
+    text: str
+
+
+class MessageLog:
+    """The messages of one SIP call, from its first on; each is taken once."""
+
+    def __init__(self) -> None:
+        self._untaken: list[MessageSeen] = []
+        self._seen = 0
+
+    def note(self, direction: Literal["in", "out"], message: str, now: float) -> None:
+        """A message passed. Those above `MAX_MESSAGES` are not kept, except that the last kept one says so."""
+        self._seen += 1
+        if self._seen < MAX_MESSAGES:
+            self._untaken.append(MessageSeen(direction, now, redacted(message)[:MAX_CHARS]))
+        elif self._seen == MAX_MESSAGES:
+            self._untaken.append(MessageSeen(direction, now, "(what came after this was not kept)"))
+
+    def take(self) -> list[MessageSeen]:
+        """Those that came since the last time."""
+        taken, self._untaken = self._untaken, []
+        return taken
+
+
+def redacted(message: str) -> str:
+    """The message without credentials, keys and digits pressed; header folding is no way around it."""
+    for pattern in _SECRETS:
+        message = pattern.sub(rf"\1 {REDACTED}", message)
+    return _DTMF_BODY.sub(rf"\1{REDACTED}", message)
