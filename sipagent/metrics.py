@@ -36,12 +36,23 @@ class WorkerFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetFigures:
+    """A server of a trunk's proxy or registrar: `is_up` None where nothing is known of it."""
+
+    trunk: str
+    target: str
+    is_up: bool | None
+    rtt_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ServerFigures:
     """What the control process counts outside of calls."""
 
     worker_restarts: int
     rtp_port_pairs_in_use: int
     source_filter_dropped: int
+    targets: tuple[TargetFigures, ...] = ()
 
 
 Workers = Callable[[], Mapping[int, WorkerFigures]]
@@ -170,6 +181,7 @@ class FiguresCollector(Collector):
             "RTP/RTCP port pairs that calls hold",
             figures.rtp_port_pairs_in_use,
         )
+        yield from _target_metrics(figures.targets)
         yield CounterMetricFamily(
             "sipagent_sip_requests_dropped",
             "Requests from unlisted sources, dropped unanswered",
@@ -198,6 +210,21 @@ class FiguresCollector(Collector):
             skipped.add_metric(label, figures.ticks_skipped)
             late.add_metric(label, cumulative(figures), figures.late_sum_s)
         return [legs, rss, cpu, skipped, late]
+
+
+def _target_metrics(targets: Iterable[TargetFigures]) -> Iterable[Metric]:
+    labels = ["trunk", "target"]
+    up = GaugeMetricFamily(
+        "sipagent_trunk_target_up", "1 while a trunk's server is not known to be down", labels=labels
+    )
+    rtt = GaugeMetricFamily(
+        "sipagent_trunk_target_rtt_seconds", "How long its last answer to OPTIONS took", labels=labels
+    )
+    for target in targets:
+        up.add_metric([target.trunk, target.target], target.is_up is not False)
+        if target.rtt_ms is not None:
+            rtt.add_metric([target.trunk, target.target], target.rtt_ms / 1000)
+    return [up, rtt]
 
 
 def cumulative(figures: WorkerFigures) -> list[tuple[str, float]]:

@@ -9,6 +9,7 @@ import resource
 import signal
 import time
 import uuid
+from collections.abc import Iterator
 
 from rtp.ports import PortPool
 from sipagent import events, logs
@@ -22,7 +23,7 @@ from sipagent.call.session import CallSession
 from sipagent.call.telling import tell_rejected
 from sipagent.config import Config
 from sipagent.errors import EndReason
-from sipagent.metrics import Metrics, ServerFigures, WorkerFigures
+from sipagent.metrics import Metrics, ServerFigures, TargetFigures, WorkerFigures
 from sipagent.sip.agent import SipAgent
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import RejectedInvite
@@ -55,7 +56,11 @@ class Server:
         )
         self._metrics = Metrics(self._worker_figures, self._figures)
         self._sip = SipAgent(
-            config, on_invite=self._on_invite, on_trunk=self._on_trunk, on_rejected=self._on_rejected
+            config,
+            on_invite=self._on_invite,
+            on_trunk=self._on_trunk,
+            on_rejected=self._on_rejected,
+            on_target=self._on_target,
         )
         self._http = HttpServer(build(self._readiness, self._metrics.exposition), config.http.listen)
         self._house = House(
@@ -150,7 +155,18 @@ class Server:
 
     def _on_trunk(self, event: events.TrunkStateChanged) -> None:
         self._metrics.observe_trunk(event)
-        log.info("trunk_state", trunk=event.trunk, registered=event.registered, status=event.sip_status)
+        log.info(
+            "trunk_state",
+            trunk=event.trunk,
+            registered=event.registered,
+            status=event.sip_status,
+            detail=event.detail,
+            target=event.target,
+        )
+
+    def _on_target(self, event: events.TargetStateChanged) -> None:
+        fields = {"target": event.target, "status": event.sip_status, "rtt_ms": event.rtt_ms}
+        log.debug("trunk_target", trunk=event.trunk, is_up=event.is_up, **fields)
 
     def _registered_sources(self) -> dict[str, frozenset[str]]:
         return {
@@ -172,7 +188,13 @@ class Server:
             worker_restarts=self._workers.restarts,
             rtp_port_pairs_in_use=self._house.ports.in_use,
             source_filter_dropped=self._sip.dropped_requests,
+            targets=tuple(self._target_figures()),
         )
+
+    def _target_figures(self) -> Iterator[TargetFigures]:
+        for trunk in self._config.trunks:
+            for known in self._sip.servers(trunk):
+                yield TargetFigures(trunk, str(known.target), known.is_up, known.rtt_ms)
 
     def _worker_figures(self) -> dict[int, WorkerFigures]:
         return {

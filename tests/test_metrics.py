@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rtp.stats import InboundReport, OutboundReport, RtpReport
 from sipagent import events
-from sipagent.metrics import Metrics, ServerFigures, WorkerFigures
+from sipagent.metrics import Metrics, ServerFigures, TargetFigures, WorkerFigures
 
 CALL = {"call_id": "c-1", "at": 12.0}
 BEGAN = 11.75
@@ -39,7 +39,13 @@ class House:
     )
     server: ServerFigures = field(
         default_factory=lambda: ServerFigures(
-            worker_restarts=1, rtp_port_pairs_in_use=4, source_filter_dropped=9
+            worker_restarts=1,
+            rtp_port_pairs_in_use=4,
+            source_filter_dropped=9,
+            targets=(
+                TargetFigures("pbx", "udp:192.0.2.1:5060", True, 12.0),
+                TargetFigures("pbx", "udp:192.0.2.2:5060", False, None),
+            ),
         )
     )
 
@@ -78,6 +84,15 @@ def test_calls_are_counted_from_invite_to_end(house: House) -> None:
     house.metrics.call_left("pbx", "caller_hung_up")
     assert house.value("sipagent_calls_active", trunk="pbx") == 1
     assert house.value("sipagent_calls_ended_total", trunk="pbx", reason="caller_hung_up") == 1
+
+
+def test_the_servers_of_a_trunk() -> None:
+    house = House()
+    up, down = ({"trunk": "pbx", "target": f"udp:192.0.2.{number}:5060"} for number in (1, 2))
+    assert house.value("sipagent_trunk_target_up", **up) == 1
+    assert house.value("sipagent_trunk_target_rtt_seconds", **up) == 0.012
+    assert house.value("sipagent_trunk_target_up", **down) == 0
+    assert house.value("sipagent_trunk_target_rtt_seconds", **down) is None
 
 
 @pytest.mark.parametrize(
