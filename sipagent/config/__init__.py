@@ -33,6 +33,7 @@ from sipagent.config.server import (
 )
 from sipagent.config.trunk import (
     ANY_NUMBER,
+from sipagent.config.transfer import TransferPolicyConfig, TransferTargetConfig
     CallerIdConfig,
     RegistrationConfig,
     SessionTimerConfig,
@@ -78,6 +79,8 @@ __all__ = [
     "TrunkConfig",
     "TrunkPrices",
     "TurnDetectionConfig",
+    "TransferPolicyConfig",
+    "TransferTargetConfig",
     "check",
     "host_and_port",
     "load",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from sipagent.config.prices import BudgetConfig
+from sipagent.config.transfer import TransferTargetConfig
 from sipagent.config.values import ConfigPath, Secret, Section
 
 
@@ -109,3 +110,4 @@ class AgentConfig(Section):
         if self.instructions and self.instructions_file is not None:
             raise ValueError("write either instructions or instructions_file")
         return self
+    transfers: Mapping[Annotated[str, Field(pattern=r"^[\w.-]+$")], TransferTargetConfig] = {}

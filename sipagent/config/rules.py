@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sipagent.config import route_rules
-from sipagent.config.agent import OpenAIRealtimeConfig
+from sipagent.config import route_rules, transfer_rules
+from sipagent.config.agent import AgentConfig, OpenAIRealtimeConfig, PromptConfig, VoicemailConfig
 from sipagent.config.document import Problem
 from sipagent.config.files import Files
 from sipagent.config.prices import BudgetConfig, PricesConfig
@@ -181,6 +181,7 @@ RULES: tuple[Rule, ...] = (
     _stun_has_a_server,
     route_rules.problems,
     _agents_know_their_task,
+    transfer_rules.problems,
     _prices_stand_in_one_place,
     _prices_are_of_known_trunks,
     _budgets_have_prices,
@@ -203,6 +204,16 @@ def unusable_references(files: Files) -> Iterator[Problem]:
 def _secrets(value: Any, location: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Secret]]:
     if isinstance(value, Secret):
         yield location, value
+    yield from transfer_rules.unreadable(files)
+
+
+def _sounds(agent: AgentConfig | None) -> Iterator[tuple[tuple[str, ...], Path]]:
+    """The sound files that an agent plays."""
+    match agent.backend if agent is not None else None:
+        case PromptConfig(file=file):
+            yield ("backend", "file"), file
+        case VoicemailConfig(greeting_file=Path() as file):
+            yield ("backend", "greeting_file"), file
     elif isinstance(value, (BaseModel, dict)):
         for key, item in value.items() if isinstance(value, dict) else value:
             yield from _secrets(item, (*location, key))

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, Posi
 
 from sipagent.config.callers import CallersConfig
 from sipagent.config.prices import BudgetConfig
+from sipagent.config.transfer import TransferPolicyConfig
 from sipagent.config.values import Network, PublicAddress, Secret, Section, StunServer, plain_ip
 
 #: The number of a trunk that stands for every number not named beside it.
@@ -134,6 +135,7 @@ class TrunkConfig(Section):
     prack: Annotated[Literal["off", "supported", "required"], BeforeValidator(_off)] = "off"
     dtmf: DtmfConfig = DtmfConfig()
     hold: Literal["silence", "tone"] = "silence"
+    transfer: TransferPolicyConfig = TransferPolicyConfig()
     keepalive_s: Annotated[int, Field(ge=0, le=3600)] = 15
     numbers: Mapping[str, str] = {}
     callers: CallersConfig = CallersConfig()
@@ -164,6 +166,17 @@ class TrunkConfig(Section):
     def proxy(self) -> str | None:
         """The outbound proxy, wherever it is written."""
         return self.outbound_proxy or (self.registration.outbound_proxy if self.registration else None)
+
+    @property
+    def number_template(self) -> str | None:
+        """What makes a URI of a number; None if the trunk does not say, and has no registrar or proxy."""
+        if self.transfer.uri_template is not None:
+            return self.transfer.uri_template
+        server = self.registration.registrar if self.registration else self.outbound_proxy
+        if server is None:
+            return None
+        scheme, _, host = server.partition(":")
+        return f"{scheme}:{{number}}@{host}"
 
     @property
     def digest_username(self) -> str | None:
