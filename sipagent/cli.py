@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,8 @@ from rich.table import Table
 from yaml import YAMLError
 
 from sipagent import doctor, logs
-from sipagent.call import admission
+from sipagent.call import rehearsal
+from sipagent.call.decision import Refuse
 from sipagent.config import Config, HostPort, LoggingConfig, load
 from sipagent.config import check as checked
 from sipagent.errors import ConfigError, SipAgentError
@@ -85,20 +87,38 @@ def route_test(
         str, typer.Option(help="Offered codecs, comma-separated; empty: a late offer.")
     ] = "PCMU,PCMA",
     srtp: Annotated[bool, typer.Option("--srtp", help="Offered over SRTP alone.")] = False,
+    at: Annotated[
+        datetime | None, typer.Option(help="When it comes, by the clock here or with its UTC offset; now.")
+    ] = None,
+    header: Annotated[list[str] | None, typer.Option(help="'Name: value' in the INVITE; repeatable.")] = None,
+    used: Annotated[
+        float, typer.Option("--load", min=0, max=1, help="Share of every limit that is taken: 0 to 1.")
+    ] = 0.0,
+    backend_down: Annotated[list[str] | None, typer.Option(help="An agent whose backend is down.")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Say what would become of a call, by the same decision that live calls get. Exit 1 if it's refused."""
     settings = read_or_exit(config, load)
     offered = tuple(codec.strip() for codec in codecs.split(",") if codec.strip()) or None
-    decision = admission.route_test(settings, source, to_number, from_number, transport.value, offered, srtp)
-    for result in decision.trail:
-        mark = "[green]pass[/]" if result.passed else "[red]FAIL[/]"
+    decision = rehearsal.route_test(
+        settings,
+        source,
+        to_number,
+        from_number,
+        transport.value,
+        offered,
+        srtp,
+        rehearsal.supposed_load(settings, used, (at or datetime.now()).astimezone(), backend_down or ()),
+        tuple(rehearsal.header(line) for line in header or ()),
+    )
+    colours = {"pass": "green", "FAIL": "red", "skip": "dim"}
+    for verdict, result in rehearsal.verdicts(decision):
+        mark = f"[{colours[verdict]}]{verdict}[/]"
         out.print(f"{mark}  {result.rule:<14} {escape(result.detail)}", highlight=False)
-    if isinstance(decision, admission.Refuse):
-        out.print(f"refused: {decision.sip_status} {decision.reason_code}", highlight=False)
-        out.print(f"Reason: {decision.reason_header}", highlight=False, markup=False)
+    for line in rehearsal.outcome(decision):
+        out.print(line, highlight=False, markup=False)
+    if isinstance(decision, Refuse):
         raise typer.Exit(1)
-    out.print(f"admitted: {decision.route}", highlight=False, markup=False)
 
 
 @app.command("doctor")

@@ -9,11 +9,15 @@ class ReasonCode(StrEnum):
     """Names the rule that refused a call. Stable: it stands in logs, metrics, records and Reason headers."""
 
     TRUNK_UNKNOWN = "trunk_unknown"
+    CALLER_BLOCKED = "caller_blocked"
+    CALLER_NOT_ALLOWED = "caller_not_allowed"
     NUMBER_UNKNOWN = "number_unknown"
+    ROUTE_REFUSED = "route_refused"
     TRUNK_CALL_LIMIT = "trunk_call_limit"
     SERVER_CALL_LIMIT = "server_call_limit"
     TRUNK_RATE_LIMIT = "trunk_rate_limit"
     SERVER_RATE_LIMIT = "server_rate_limit"
+    BUDGET_EXCEEDED = "budget_exceeded"
     DRAINING = "draining"
     NO_COMMON_CODEC = "no_common_codec"
     SRTP_OFF = "srtp_off"
@@ -26,6 +30,7 @@ class ReasonCode(StrEnum):
     BACKEND_UNREACHABLE = "backend_unreachable"
     BACKEND_REFUSED = "backend_refused"
     BACKEND_NOT_READY = "backend_not_ready"
+    BACKEND_DOWN = "backend_down"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -35,13 +40,17 @@ class EndReason(StrEnum):
     CALLER_HUNG_UP = "caller_hung_up"
     CALLER_CANCELLED = "caller_cancelled"
     AGENT_HUNG_UP = "agent_hung_up"
+    TRANSFERRED = "transferred"
+    HUMAN_HUNG_UP = "human_hung_up"
     REFUSED = "refused"
+    REDIRECTED = "redirected"
     BACKEND_LOST = "backend_lost"
+    PROMPT_PLAYED = "prompt_played"
+    MESSAGE_TAKEN = "message_taken"
+    NO_MESSAGE = "no_message"
     MAX_DURATION = "max_duration"
     MEDIA_TIMEOUT = "media_timeout"
     DRAIN_DEADLINE = "drain_deadline"
-    TRANSFERRED = "transferred"
-    HUMAN_HUNG_UP = "human_hung_up"
     WORKER_LOST = "worker_lost"
     SIGNALLING_FAILED = "signalling_failed"
     SERVER_CRASHED = "server_crashed"
@@ -142,9 +151,9 @@ class NoWorker(SipAgentError):
     reason_code = ReasonCode.NO_WORKER
 
 
-class RecordingError(SipAgentError):
-    """A recording can't be written or repaired."""
 class ReinviteFailed(SipAgentError):
     """A re-INVITE can't be sent now."""
 
 
+class RecordingError(SipAgentError):
+    """A recording can't be written or repaired."""

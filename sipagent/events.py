@@ -47,6 +47,25 @@ class CallRefused(CallEvent, frozen=True, kw_only=True):
     detail: str
 
 
+class CallRouted(CallEvent, frozen=True, kw_only=True):
+    """Admission has decided. `trail` is what each rule said, as `rule`, `passed` and `detail`.
+
+    `route` is the rule of `routes.yaml` or the number that decided, None if the call didn't get that far.
+    """
+
+    outcome: Literal["admitted", "redirected", "refused"]
+    route: str | None
+    trail: list[dict[str, Any]]
+
+
+class CallRedirected(CallEvent, frozen=True, kw_only=True):
+    """The peer was told to call one of `targets` instead."""
+
+    sip_status: int
+    targets: list[str]
+    route: str
+
+
 class CallAnswered(CallEvent, frozen=True, kw_only=True):
     """`srtp` names the suite; None is plain RTP."""
 
@@ -79,6 +98,23 @@ class DigitsSent(CallEvent, frozen=True, kw_only=True):
     method: DigitMethod
 
 
+class CallCharged(CallEvent, frozen=True, kw_only=True):
+    """What an answered call used and cost, told when it ends. Costs are in `currency`; None: nothing is priced.
+
+    `tokens` are by model and kind (see `cost.usage.Quantities`), `models` the parts of `model_cost`.
+    """
+
+    agent: str
+    trunk: str
+    direction: Literal["inbound", "outbound"]
+    answered_s: float
+    tokens: dict[str, dict[str, int]]
+    model_cost: float
+    trunk_cost: float
+    models: dict[str, float]
+    currency: str | None
+
+
 class TransferFailed(CallEvent, frozen=True, kw_only=True):
     """The caller could not be handed on to `target`, and is still ours."""
 
@@ -94,7 +130,7 @@ class CallEnded(CallEvent, frozen=True, kw_only=True):
 
 
 class TrunkStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Registration state of a trunk; `expires_s` is 0 unless registered."""
+    """Registration state of a trunk; `expires_s` is 0 unless registered. `target` is the registrar's server."""
 
     at: float
     trunk: str
@@ -233,9 +269,14 @@ class BackendReplaced(CallEvent, frozen=True, kw_only=True):
 
 
 class BackendFinished(CallEvent, frozen=True, kw_only=True):
-    """A backend without a model has done its part, such as `prompt_played` or `message_taken`."""
+    """A backend without a model has done its part, and all that it said has gone out.
+
+    `outcome` is an `errors.EndReason`: `prompt_played`, `message_taken` or `no_message`. `message_ms` is how
+    long a message was, which lies at the end of the recording.
+    """
 
     outcome: str
+    message_ms: int = 0
     detail: str = ""
 
 
@@ -250,10 +291,14 @@ class RecordingTruncated(CallEvent, frozen=True, kw_only=True):
 
 
 class UsageReported(CallEvent, frozen=True, kw_only=True):
-    """Usage of one response or transcription, as the backend reported it. Consumers add it up."""
+    """Usage of one response or transcription, as the backend reported it. Consumers add it up.
+
+    `model` goes by the name under which it has a price.
+    """
 
     source: Literal["response", "transcription"]
     usage: dict[str, Any]
+    model: str = ""
 
 
 class BackendProblem(CallEvent, frozen=True, kw_only=True):
@@ -300,13 +345,16 @@ LegEvent = (
 Event = (
     CallReceived
     | CallAdmitted
+    | CallRouted
     | CallRefused
+    | CallRedirected
     | CallAnswered
     | MediaUpdated
     | CallHeld
     | CallResumed
     | DigitsSent
     | TransferFailed
+    | CallCharged
     | CallEnded
     | LegEvent
 )

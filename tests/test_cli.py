@@ -112,7 +112,8 @@ def test_route_test_shows_every_rule_and_where_the_call_goes(config: Path) -> No
     *rules, outcome = result.stdout.splitlines()
     assert outcome == "admitted: pbx/100 -> echo"
     assert all(rule.startswith("pass ") for rule in rules)
-    assert [rule.split()[1] for rule in rules][:3] == ["trunk", "draining", "number"]
+    asked = [rule.split()[1] for rule in rules]
+    assert asked[:5] == ["trunk", "draining", "server_callers", "trunk_callers", "number"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sipagent.call.admission import Admit, route_test
+from sipagent.call.decision import Admit
+from sipagent.call.question import Load
+from sipagent.call.rehearsal import route_test
 from sipagent.config import OpenAIRealtimeConfig, check
 from sipagent.config.server import ServerConfig
 

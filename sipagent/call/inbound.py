@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 from sipagent import events
 from sipagent.call import admission
-from sipagent.call.admission import Admit, Refuse
+from sipagent.call.admission import Admit
+from sipagent.call.decision import Redirect, Refuse, as_records
 from sipagent.call.dialling import Dialling
 from sipagent.call.house import House
 from sipagent.call.order import is_recorded, leg_order
@@ -43,12 +45,48 @@ class InboundCall(CallSession):
         return admission.decide(self._invite, offered, load, house.config, sources, now)
 
     async def _handle(self) -> None:
-        if isinstance(self._decision, Refuse):
-            refused = self._decision
-            self._fail(refused.sip_status, refused.reason_code, refused.detail, refused.retry_after_s)
-        else:
-            with self._house.load.permit(self._decision.trunk.name, self._began):
-                await self._serve(self._decision)
+        self._tell_route()
+        match self._decision:
+            case Refuse():
+                self._refuse(self._decision)
+            case Redirect():
+                self._redirect(self._decision)
+            case Admit():
+                with self._house.load.permit(self._decision.trunk.name, self._began):
+                    await self._serve(self._decision)
+
+    def _tell_route(self) -> None:
+        decided = self._decision
+        outcome: Literal["admitted", "redirected", "refused"] = "admitted"
+        if not isinstance(decided, Admit):
+            outcome = "refused" if isinstance(decided, Refuse) else "redirected"
+        trail = as_records(decided.trail)
+        now = time.monotonic()
+        self._tell(
+            events.CallRouted(call_id=self.call_id, at=now, outcome=outcome, route=decided.route, trail=trail)
+        )
+
+    def _redirect(self, decided: Redirect) -> None:
+        self._sip.redirect(decided.sip_status, decided.targets)
+        redirected = events.CallRedirected(
+            call_id=self.call_id,
+            at=time.monotonic(),
+            sip_status=decided.sip_status,
+            targets=list(decided.targets),
+            route=decided.route,
+        )
+        self._telling.note_end(EndReason.REDIRECTED, decided.sip_status, "")
+        self._move(redirected)
+        self._tell(redirected)
+
+    def _refuse(self, refused: Refuse) -> None:
+        self._sip.refuse(
+            refused.sip_status,
+            reason_code=refused.reason_text,
+            retry_after_s=refused.retry_after_s,
+            phrase=refused.phrase,
+        )
+        self._tell_refusal(refused.sip_status, refused.reason_code, refused.detail)
 
     async def _serve(self, admitted: Admit) -> None:
         admission_event = events.CallAdmitted(
@@ -80,6 +118,9 @@ class InboundCall(CallSession):
         self, sip_status: int, reason_code: ReasonCode, detail: str, retry_after_s: int | None = None
     ) -> None:
         self._sip.refuse(sip_status, reason_code=reason_code, retry_after_s=retry_after_s)
+        self._tell_refusal(sip_status, reason_code, detail)
+
+    def _tell_refusal(self, sip_status: int, reason_code: ReasonCode, detail: str) -> None:
         refused = events.CallRefused(
             call_id=self.call_id,
             at=time.monotonic(),

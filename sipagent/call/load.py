@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sipagent.call.admission import Load
+from sipagent.call.question import Load
 from sipagent.call.rates import CallRates
 from sipagent.config import Config
 

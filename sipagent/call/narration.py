@@ -13,7 +13,9 @@ log = logs.get_logger("sipagent.call")
 MILESTONES = (
     events.CallReceived,
     events.CallAdmitted,
+    events.CallRouted,
     events.CallRefused,
+    events.CallRedirected,
     events.LegReady,
     events.LegFailed,
     events.CallAnswered,
@@ -24,6 +26,7 @@ MILESTONES = (
     events.PathBuilt,
     events.MediaStarted,
     events.BackendProblem,
+    events.CallCharged,
     events.CallEnded,
 )
 

@@ -1,4 +1,4 @@
-"""Which trunk a request comes from."""
+"""Which trunk a request comes from, and who calls."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from sipagent.sip.messages import IncomingInvite
 
 #: Per trunk that is registered, the addresses of its registrar and proxy.
 Sources = Mapping[str, frozenset[str]]
+
+#: Stands for a caller that keeps its number back, and the user parts by which peers say so.
+ANONYMOUS = "anonymous"
+HIDDEN = frozenset({ANONYMOUS, "restricted", "unavailable", "unknown"})
 
 
 def trunk_of(invite: IncomingInvite, config: Config, registered_sources: Sources) -> TrunkConfig | None:
@@ -36,6 +40,14 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def caller_of(invite: IncomingInvite) -> str:
+    """The caller's number, or `anonymous` for one that keeps it back (RFC 3323 section 4.1.1.3)."""
+    host = invite.from_uri.partition("@")[2].partition(">")[0].partition(";")[0]
+    number = invite.from_number
+    is_hidden = not number or number.lower() in HIDDEN or host.lower() == "anonymous.invalid"
+    return ANONYMOUS if is_hidden else number
 
 
 def is_our_account(invite: IncomingInvite, trunk: TrunkConfig) -> bool:

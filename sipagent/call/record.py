@@ -54,6 +54,8 @@ class CallRecord(msgspec.Struct, kw_only=True):
     trunk: str | None = None
     agent: str | None = None
     route: str | None = None
+    route_trail: list[dict[str, Any]] = []
+    redirected_to: list[str] = []
     from_: str = msgspec.field(name="from", default="")
     to: str = ""
     source: str = ""
@@ -78,12 +80,15 @@ class CallRecord(msgspec.Struct, kw_only=True):
     holds: list[Hold] = []
     problems: list[dict[str, Any]] = []
     usage: dict[str, Any] = {}
+    tokens: dict[str, dict[str, int]] = {}
+    cost: dict[str, Any] | None = None
     rtp: dict[str, Any] = {}
     audio: dict[str, Any] = {}
     recording: str | None = None
     recording_truncated: bool = False
     recording_detail: str | None = None
     transcript: str | None = None
+    ladder: str | None = None
 
 
 class RecordBuilder:
@@ -109,6 +114,10 @@ class RecordBuilder:
         """Take one event in. Unknown kinds leave the record as it is."""
         record = self.record
         match event:
+            case events.CallRouted():
+                record.route, record.route_trail = event.route, event.trail
+            case events.CallRedirected():
+                record.sip_status, record.redirected_to = event.sip_status, event.targets
             case events.CallAdmitted():
                 record.agent, record.route = event.agent, event.route
             case events.CallRefused():
@@ -148,6 +157,8 @@ class RecordBuilder:
                 record.rtp, record.audio = event.rtp, event.audio
                 record.recording = event.recording
                 record.recording_truncated |= event.recording_truncated
+            case events.CallCharged():
+                record.tokens, record.cost = event.tokens, cost_of(event)
             case events.CallEnded():
                 self._end(event)
             case _:
@@ -208,10 +219,25 @@ def iso(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def cost_of(charged: events.CallCharged) -> dict[str, Any] | None:
+    """What a call cost, by who takes it; None where nothing is priced."""
+    if charged.currency is None:
+        return None
+    return {
+        "model": charged.model_cost,
+        "trunk": charged.trunk_cost,
+        "total": round(charged.model_cost + charged.trunk_cost, 6),
+        "currency": charged.currency,
+        "models": charged.models,
+    }
+
+
 def call_status(record: CallRecord) -> str:
-    """The status word that users of call APIs know: completed, canceled, rejected or failed."""
+    """The status word that users of call APIs know: completed, canceled, redirected, rejected or failed."""
     if record.answered_at is not None:
         return "completed"
+    if record.redirected_to:
+        return "redirected"
     if record.reason_code is not None:
         return "rejected"
     return "canceled" if record.end_reason == "caller_cancelled" else "failed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from sipagent.events import CallAdmitted, CallRefused, LegEnded, LegFailed, LegReady
+from sipagent.events import CallAdmitted, CallRedirected, CallRefused, LegEnded, LegFailed, LegReady
 from sipagent.sip.messages import CallConfirmed, CallDisconnected
 
 
@@ -23,12 +23,14 @@ TRANSITIONS: dict[State, dict[type[Any], State]] = {
     State.RECEIVED: {
         CallAdmitted: State.PREPARING,
         CallRefused: State.ENDED,
+        CallRedirected: State.ENDED,
     },
     State.PREPARING: {
         LegReady: State.ANSWERED,
         LegFailed: State.PREPARING,  # a refusal follows
         LegEnded: State.PREPARING,  # so it does when the worker died
         CallRefused: State.ENDED,
+        CallRedirected: State.ENDED,
         CallDisconnected: State.CLOSING,
     },
     State.ANSWERED: {

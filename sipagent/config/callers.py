@@ -6,23 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, PlainSerializer, PlainValidator
+from pydantic import Field
 
 from sipagent.config.document import Problem
-from sipagent.config.patterns import Patterns
+from sipagent.config.patterns import PatternList, Patterns
 from sipagent.config.values import ConfigPath, Section
-
-
-def _patterns(value: object) -> Patterns:
-    """A list that may be empty, as a list of callers is at first."""
-    return Patterns(()) if value in ([], ()) else Patterns.parse(value)
-
-
-CallerList = Annotated[
-    Patterns,
-    PlainValidator(_patterns),
-    PlainSerializer(lambda patterns: list(patterns.texts), return_type=list[str]),
-]
 
 
 class CallersConfig(Section):
@@ -32,9 +20,9 @@ class CallersConfig(Section):
     The files hold one entry in a line; after loading their entries are in `block` and `allow`.
     """
 
-    block: CallerList = Patterns(())
+    block: PatternList = Patterns(())
     block_file: ConfigPath | None = None
-    allow: CallerList = Patterns(())
+    allow: PatternList = Patterns(())
     allow_file: ConfigPath | None = None
     status: Annotated[int, Field(ge=400, le=699)] = 603
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated
 
-from pydantic import PlainSerializer, PlainValidator
+from pydantic import AfterValidator, PlainSerializer, PlainValidator
 
 #: Longer texts match no regular expression: nobody's number is so long, and some expressions take ages.
 LONGEST_FOR_REGEX = 256
@@ -15,7 +15,7 @@ LONGEST_FOR_REGEX = 256
 
 @dataclass(frozen=True)
 class Patterns:
-    """One or more patterns; a text need match one of them.
+    """Some patterns; a text need match one of them, and matches nothing where there is none.
 
     `+442071234567` is that text, `+4420*` whatever begins so, `*` anything, and `~00(33|44)\\d+` a regular
     expression for the whole text. Any number of exact texts and prefixes costs no more than a few.
@@ -29,8 +29,6 @@ class Patterns:
         if isinstance(value, Patterns):
             return value
         items = value if isinstance(value, (list, tuple)) else [value]
-        if not items:
-            raise ValueError("names nothing to match")
         patterns = cls(tuple(map(_pattern, items)))
         _ = patterns._expressions  # so that a bad one is told now
         return patterns
@@ -81,6 +79,12 @@ def _expression(text: str) -> re.Pattern[str]:
         raise ValueError(f"~{text} is no regular expression: {error}") from None
 
 
+def _not_empty(patterns: Patterns) -> Patterns:
+    if not patterns.texts:
+        raise ValueError("names nothing to match")
+    return patterns
+
+
 def _as_written(patterns: Patterns) -> list[str]:
     return list(patterns.texts)
 
@@ -91,3 +95,4 @@ def one_or_more(value: object) -> object:
 
 
 PatternList = Annotated[Patterns, PlainValidator(Patterns.parse), PlainSerializer(_as_written)]
+SomePatterns = Annotated[PatternList, AfterValidator(_not_empty)]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
 from sipagent.config.calendars import CalendarConfig
-from sipagent.config.patterns import PatternList, one_or_more
+from sipagent.config.patterns import SomePatterns, one_or_more
 from sipagent.config.values import Section
 
 #: What a rule may do with a call; each has exactly one.
@@ -68,9 +68,9 @@ class When(Section):
     """All of these must hold; what isn't written doesn't matter. `hours` names a calendar, or `not` one."""
 
     trunk: Names = ()
-    called: PatternList | None = None
-    caller: PatternList | None = None
-    header: Mapping[HeaderName, PatternList] = {}
+    called: SomePatterns | None = None
+    caller: SomePatterns | None = None
+    header: Mapping[HeaderName, SomePatterns] = {}
     hours: Annotated[str, Field(pattern=r"^(not )?[\w.-]+$")] | None = None
     load: LoadCondition | None = None
     backend: BackendCondition | None = None

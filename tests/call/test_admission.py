@@ -7,17 +7,12 @@ from itertools import pairwise
 
 import pytest
 
-from sipagent.call.admission import (
-    CALL_LIMIT_RETRY_S,
-    RULES,
-    Admit,
-    Decision,
-    Load,
-    Refuse,
-    decide,
-    route_test,
-)
+from sipagent.call.admission import decide
+from sipagent.call.checks import BEFORE_ANSWER, BEFORE_ROUTE, CALL_LIMIT_RETRY_S
+from sipagent.call.decision import Admit, Decision, Refuse
+from sipagent.call.question import Load
 from sipagent.call.rates import CallRates, TokenBucket
+from sipagent.call.rehearsal import route_test
 from sipagent.config import Config
 from sipagent.errors import ReasonCode
 from sipagent.sip.messages import IncomingInvite, OfferedAudio
@@ -97,7 +92,7 @@ def test_a_listed_peer_reaches_the_agent_of_the_number(config: Config) -> None:
 
 def test_the_trail_of_an_admitted_call_holds_every_rule(config: Config) -> None:
     trail = admitted(ask(config)).trail
-    assert [result.rule for result in trail] == ["trunk", *RULES]
+    assert [result.rule for result in trail] == ["trunk", *BEFORE_ROUTE, "number", "backend", *BEFORE_ANSWER]
     assert all(result.passed and result.detail for result in trail)
 
 
@@ -311,7 +306,7 @@ def test_a_bucket_never_holds_more_than_a_seconds_worth() -> None:
 
 
 def test_route_test_asks_the_same_rules(config: Config) -> None:
-    assert admitted(route_test(config, PBX, "100")) == ask(config, codecs=None)
+    assert admitted(route_test(config, PBX, "100", "+15559999")) == ask(config, codecs=None)
     assert refused(route_test(config, PBX, "100", codecs=("opus",))).sip_status == 488
     assert refused(route_test(config, PBX, "100", load=Load(draining=True))).sip_status == 503
     assert refused(route_test(config, SECURE, "1")).sip_status == 403

@@ -103,8 +103,14 @@ class FakeSip:
         self._did("answer")
         self._events.put_nowait(negotiated(dtmf_payload_type=self.dtmf_payload_type))
 
-    def refuse(self, sip_status: int, *, reason_code: str, retry_after_s: int | None = None) -> None:
+    def refuse(
+        self, sip_status: int, *, reason_code: str, retry_after_s: int | None = None, phrase: str = ""
+    ) -> None:
         self._did(f"refuse {sip_status} {reason_code}" + (f" {retry_after_s}" if retry_after_s else ""))
+        self._events.put_nowait(CallDisconnected(sip_status, "", by_remote=False))
+
+    def redirect(self, sip_status: int, targets: tuple[str, ...]) -> None:
+        self._did(f"redirect {sip_status} {' '.join(targets)}")
         self._events.put_nowait(CallDisconnected(sip_status, "", by_remote=False))
 
     def hang_up(self, *, sip_status: int = 480, reason_code: str | None = None) -> None:

@@ -1,0 +1,79 @@
+"""What is asked when a call comes in: may it, and where to? And what the answer may depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sipagent.call.backend_health import BackendHealth
+from sipagent.call.origin import caller_of, is_our_account
+from sipagent.call.rates import CallRates
+from sipagent.config import ANY_NUMBER, Config, TrunkConfig
+from sipagent.errors import ReasonCode
+from sipagent.sip.messages import IncomingInvite, OfferedAudio, user_part
+
+UNIX_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How the server is at this moment, `wall` by its clock. `rates` None means that no rate is counted.
+
+    `workers` is the share of their CPU time that media workers use, None while nobody knows. `backends` are
+    those of agents, by name, that were heard of.
+    """
+
+    calls: int = 0
+    calls_by_trunk: Mapping[str, int] = field(default_factory=dict)
+    draining: bool = False
+    rates: CallRates | None = None
+    wall: datetime = UNIX_EPOCH
+    workers: float | None = None
+    backends: Mapping[str, BackendHealth] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One call, of a known trunk, and everything that a rule may look at."""
+
+    invite: IncomingInvite
+    offered: OfferedAudio | None
+    load: Load
+    config: Config
+    trunk: TrunkConfig
+    now: float
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """The numbers the call may be meant for, best first.
+
+        A provider that calls the account we registered names the dialled number in the To header only.
+        """
+        if is_our_account(self.invite, self.trunk):
+            return tuple(dict.fromkeys((user_part(self.invite.to_uri), self.invite.to_number)))
+        return (self.invite.to_number,)
+
+    @property
+    def caller(self) -> str:
+        """The caller's number, or `anonymous`."""
+        return caller_of(self.invite)
+
+    @property
+    def number(self) -> str | None:
+        """The key of the trunk's `numbers` that applies."""
+        return next((key for key in (*self.called, ANY_NUMBER) if key in self.trunk.numbers), None)
+
+    def backend_is_down(self, agent: str) -> bool:
+        health = self.load.backends.get(agent)
+        return health is not None and health.wait_s(self.now) > 0
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """A check refuses."""
+
+    sip_status: int
+    reason_code: ReasonCode
+    detail: str
+    retry_after_s: int | None = None
