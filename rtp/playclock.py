@@ -69,6 +69,11 @@ class PlayClock:
             self._queue.clear()
             self._queued = 0
 
+    def stop(self) -> None:
+        """Nobody listens any more: what waits is dropped, and who listens next begins anew."""
+        self._queue.clear()
+        self._queued = self._owed = self._measured = self._since_correction = 0
+
     def add_to(self, report: InboundReport) -> InboundReport:
         """The receiver's report with the clock's part in it."""
         return replace(
@@ -84,7 +89,7 @@ class PlayClock:
 
         To be called once every `samples` of the listener's clock.
         """
-        if self.delay_ms is None and not self._is_time(now):
+        if not self._measured and not self._is_time(now):
             return None
         self._draw(now)
         inserted = self._steer(samples, now)
@@ -129,7 +134,7 @@ class PlayClock:
         arrived_at, samples = self._receiver.buffer.timeline.newest
         delay_ms = 1000 * (now - arrived_at) + (self._queued - samples) / _PER_MS
         self._measured += 1
-        if self.delay_ms is None:
+        if self.delay_ms is None or self._measured == 1:
             self.delay_ms = delay_ms
         self.delay_ms += (delay_ms - self.delay_ms) / min(self._measured, SETTLING)
         if self._measured <= SETTLING:
@@ -137,7 +142,7 @@ class PlayClock:
 
     def _steer(self, samples: int, now: float) -> Concealed | None:
         """Drop a frame, or invent one that is to be heard now, if the delay is off by about a frame."""
-        if self.delay_ms is None or not self._queue:
+        if self.delay_ms is None or not self._measured or not self._queue:
             return None
         self._follow_depth(samples, now)
         if self._queued > (self._target_ms + MAX_EXCESS_MS) * _PER_MS:

@@ -74,6 +74,10 @@ class RtpSession:
         after a constant delay. None before the first packet has waited for the jitter buffer's depth."""
         return self._clock.pop(samples, now)
 
+    def stop_playing(self) -> None:
+        """It is pop_frame() again from now on."""
+        self._clock.stop()
+
     @property
     def may_send(self) -> bool:
         """Whether the next slot is for audio: direction and address allow it, and no digit is being sent."""

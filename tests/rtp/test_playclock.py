@@ -155,3 +155,29 @@ def test_a_change_of_law_drops_what_waits_in_the_old_one() -> None:
     frame = rtp.play_frame(160, START + 0.32)
     assert isinstance(frame, Concealed)
     assert len(frame.payload) == 160
+
+
+def test_who_listens_after_a_while_begins_anew() -> None:
+    """A bridge, then a model, which takes audio as it comes, then a bridge once more."""
+    rtp = RtpSession(RtpParams(CALLER), now=START, rng=Random(1))
+    coming = iter(stream(6.0))
+    arrival = next(coming, None)
+    heard: list[list[int]] = [[], [], []]
+    for tick in range(300):
+        now, part = START + 0.003 + tick * 0.02, tick // 100
+        while arrival is not None and arrival.at <= now:
+            rtp.receive_datagram(serialize(arrival.packet), CALLER, arrival.at)
+            arrival = next(coming, None)
+        if part == 1:
+            rtp.stop_playing()
+            pieces = list(iter(lambda: rtp.pop_frame(now), None))
+        else:
+            piece = rtp.play_frame(160, now)
+            pieces = [piece] if piece is not None else []
+        heard[part] += numbers([(piece, now) for piece in pieces])
+    for part in heard:
+        assert part == list(range(part[0], part[-1] + 1))
+        assert len(part) >= 90
+    assert heard[1][-1] + 1 == heard[2][0]
+    report = rtp.report(START + 6).inbound
+    assert (report.starved_ms, report.dropped_ms, report.late) == (0, 0, 0)
