@@ -123,6 +123,23 @@ class TransferFailed(CallEvent, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class CallCharged(CallEvent, frozen=True, kw_only=True):
+    """What an answered call used and cost, told when it ends. Costs are in `currency`; None: nothing is priced.
+
+    `tokens` are by model and kind (see `cost.usage.Quantities`), `models` the parts of `model_cost`.
+    """
+
+    agent: str
+    trunk: str
+    direction: Literal["inbound", "outbound"]
+    answered_s: float
+    tokens: dict[str, dict[str, int]]
+    model_cost: float
+    trunk_cost: float
+    models: dict[str, float]
+    currency: str | None
+
+
 class CallEnded(CallEvent, frozen=True, kw_only=True):
     end_reason: str
     sip_status: int

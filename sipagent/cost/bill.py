@@ -1,0 +1,62 @@
+"""The bill of one call: what its models used and cost so far, and in the end what its minutes cost. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from sipagent import events
+from sipagent.config import PricesConfig
+from sipagent.cost.pricing import NOTHING, Direction, model_cost, trunk_cost
+from sipagent.cost.usage import Quantities, quantities
+
+CENT_FRACTION = Decimal("0.000001")
+
+
+class Bill:
+    """One per call. Without `prices` nothing costs anything, but usage is added up all the same."""
+
+    def __init__(self, prices: PricesConfig | None, trunk: str, direction: Direction) -> None:
+        self.agent = ""
+        self.trunk = trunk
+        self._prices = prices
+        self._direction: Direction = direction
+        self._used: defaultdict[str, Quantities] = defaultdict(Quantities)
+        self._costs: defaultdict[str, Decimal] = defaultdict(Decimal)
+
+    def use(self, model: str, usage: Mapping[str, Any]) -> Decimal:
+        """Add usage of a model; returns what it costs."""
+        used = quantities(usage)
+        cost = NOTHING if self._prices is None else model_cost(self._prices, model, used)
+        self._used[model] += used
+        self._costs[model] += cost
+        return cost
+
+    def connect(self, answered_s: float) -> Decimal:
+        """What the trunk takes for the whole call."""
+        if self._prices is None:
+            return NOTHING
+        return trunk_cost(self._prices, self.trunk, self._direction, answered_s)
+
+    def settle(self, call_id: str, at: float, answered_s: float) -> events.CallCharged:
+        """The whole bill, when an answered call ends."""
+        return events.CallCharged(
+            call_id=call_id,
+            at=at,
+            agent=self.agent,
+            trunk=self.trunk,
+            direction=self._direction,
+            answered_s=round(answered_s, 3),
+            tokens={model: used.tokens for model, used in self._used.items() if used.tokens},
+            model_cost=amount(sum(self._costs.values(), NOTHING)),
+            trunk_cost=amount(self.connect(answered_s)),
+            models={model: amount(cost) for model, cost in self._costs.items()},
+            currency=None if self._prices is None else self._prices.currency,
+        )
+
+
+def amount(cost: Decimal) -> float:
+    """Money as records, logs and metrics have it: a number, to the millionth."""
+    return float(cost.quantize(CENT_FRACTION))
