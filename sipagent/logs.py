@@ -32,8 +32,8 @@ _SECRET_TEXT: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"(?i)((?:x-)?api[-_]key['\"]?\s*[:=]\s*['\"]?)[^\s'\"&,]+"), rf"\1{REDACTED}"),
     (re.compile(r"\b([ser]k[-_])[A-Za-z0-9_-]{8,}"), rf"\1{REDACTED}"),
 )
-# Seven digits or more by themselves: not part of a word, an address, a date or a longer identifier.
-_NUMBER = re.compile(r"(?<![\w.-])(\+?\d{2})\d{3,}(\d{2})(?![\w.-])")
+#: Seven digits or more by themselves: not part of a word, an address, a date or a longer identifier.
+NUMBER = re.compile(r"(?<![\w.-])(\+?\d{2})\d{3,}(\d{2})(?![\w.-])")
 _NOT_NUMBERS = frozenset({"call_id", "sip_call_id", "timestamp"})
 
 
@@ -109,7 +109,7 @@ def _without_secrets(text: str) -> str:
 
 
 def _mask(text: str) -> str:
-    return _NUMBER.sub(r"\1***\2", text)
+    return NUMBER.sub(r"\1***\2", text)
 
 
 def _in_texts(change: Callable[[str], str], value: Any) -> Any:

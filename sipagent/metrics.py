@@ -106,6 +106,24 @@ class Metrics:
             ["kind"],
             registry=to,
         )
+        self._cost = Counter(
+            "sipagent_cost_total", "What calls cost", ["agent", "trunk", "currency"], registry=to
+        )
+        self._tokens = Counter(
+            "sipagent_tokens_total", "Tokens of models", ["agent", "trunk", "model", "kind"], registry=to
+        )
+        self._answered = Counter(
+            "sipagent_answered_seconds_total",
+            "Time between answer and end of calls",
+            ["agent", "trunk", "direction"],
+            registry=to,
+        )
+        self._log_lag = Gauge(
+            "sipagent_call_log_lag_records", "Call records not in the database yet", registry=to
+        )
+        self._log_up = Gauge(
+            "sipagent_call_log_database_up", "1 while the database of calls can be used", registry=to
+        )
         self._registered = Gauge(
             "sipagent_trunk_registered", "1 while the trunk is registered", ["trunk"], registry=to
         )
@@ -134,6 +152,8 @@ class Metrics:
                 self._truncated.inc()
             case events.BackendProblem():
                 self._problems.labels(event.code).inc()
+            case events.CallCharged():
+                self._count_cost(event)
             case events.LegEnded():
                 self._count_rtp(event.rtp)
                 for queue, key in DROPPING_QUEUES.items():
@@ -147,9 +167,23 @@ class Metrics:
     def observe_trunk(self, event: events.TrunkStateChanged) -> None:
         self._registered.labels(event.trunk).set(event.registered)
 
+    def observe_call_log(self, is_up: bool, lag_records: int) -> None:
+        """How the database of calls is fed. May be called from any thread."""
+        self._log_up.set(is_up)
+        self._log_lag.set(lag_records)
+
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
+
+    def _count_cost(self, charged: events.CallCharged) -> None:
+        whose = (charged.agent, charged.trunk)
+        self._answered.labels(*whose, charged.direction).inc(charged.answered_s)
+        for model, tokens in charged.tokens.items():
+            for kind, count in tokens.items():
+                self._tokens.labels(*whose, model, kind).inc(count)
+        if charged.currency is not None:
+            self._cost.labels(*whose, charged.currency).inc(charged.model_cost + charged.trunk_cost)
 
     def _count_rtp(self, rtp: Mapping[str, object]) -> None:
         for direction, figures in rtp.items():

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from rtp.ports import PortPool
 from sipagent import events, logs
 from sipagent.api.app import HttpServer, build
+from sipagent.call.bookkeeping import Bookkeeping
 from sipagent.call.house import House
 from sipagent.call.inbound import InboundCall
 from sipagent.call.load import CallLoad
@@ -52,9 +53,14 @@ class Server:
         count = workers if workers != "auto" else len(os.sched_getaffinity(0))
         self._workers = Supervisor(count, config.logging)
         self._log = CallLog(
-            spool=storage.spool, transcripts=storage.transcripts, recordings=storage.recordings
+            spool=storage.spool,
+            transcripts=storage.transcripts,
+            recordings=storage.recordings,
+            ladders=storage.ladders if config.call_log.ladder else None,
+            redact=config.redact,
         )
         self._metrics = Metrics(self._worker_figures, self._figures)
+        self._books = Bookkeeping(config, self._metrics)
         self._sip = SipAgent(
             config,
             on_invite=self._on_invite,
@@ -69,6 +75,7 @@ class Server:
             ports=PortPool(rtp.bind_address, rtp.first_port, rtp.last_port, rtp.quarantine_s, rtp.dscp),
             workers=self._workers,
             calls=self._log,
+            costs=self._books.costs,
             metrics=self._metrics,
             addresses=self._sip.addresses,
             registered_sources=self._registered_sources,
@@ -90,6 +97,7 @@ class Server:
     async def _start(self) -> None:
         raise_file_limit()
         self._log.recover()
+        self._books.start()
         await self._workers.start()
         await self._sip.start()
         await self._http.start()
@@ -120,6 +128,7 @@ class Server:
         await self._sip.stop()
         await self._workers.stop()
         self._log.close()
+        self._books.stop()
         self._house.ports.close()
         log.info("server_stopped")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rtp.ports import PortPool
 from sipagent import events
+from sipagent.call.costs import Costs
 from sipagent.call.load import CallLoad
 from sipagent.call.log import CallLog
 from sipagent.config import Config
@@ -24,6 +25,7 @@ class House:
     ports: PortPool
     workers: Supervisor
     calls: CallLog
+    costs: Costs
     metrics: Metrics
     addresses: PublicAddresses
     registered_sources: Callable[[], Mapping[str, frozenset[str]]]

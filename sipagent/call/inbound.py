@@ -33,6 +33,7 @@ class InboundCall(CallSession):
         trunk = self._decision.trunk
         super().__init__(call_received(call_id, self._invite, trunk.name if trunk else None, now), house)
         self._sip: SipCall = sip
+        self._telling.follow(sip.messages)
 
     def _decide(self, house: House, now: float) -> admission.Decision:
         offered: OfferedAudio | None = None

@@ -3,6 +3,7 @@
     spool/open/CALL_ID.json       the record so far, while a call is on that is or will be answered
     spool/calls-YYYY-MM-DD.jsonl  finished records, one per call
     transcripts/DATE/CALL_ID.jsonl
+    ladders/DATE/CALL_ID.jsonl      its SIP messages
 
 On start, an open call without a record died with the process: it gets its record now. A power cut can leave
 its marker empty or torn; then the record says no more than that there was a call.
@@ -20,10 +21,13 @@ from typing import Any
 import msgspec
 
 from sipagent import events, logs
+from sipagent.call import redaction
 from sipagent.call.record import CallRecord, RecordBuilder, call_status, iso
 from sipagent.call.spool import Spool, read_lines
+from sipagent.config import RedactionConfig
 from sipagent.errors import EndReason
 from sipagent.media import recorder
+from sipagent.sip.ladder import MessageSeen
 
 log = logs.get_logger(__name__)
 
@@ -31,15 +35,25 @@ MARKER_DEADLINE_S = 0.5
 
 
 class CallLog:
-    """Where the stories of calls are kept."""
+    """Where the stories of calls are kept, but for what `redact` keeps out. No `ladders`: none are kept."""
 
-    def __init__(self, *, spool: Path, transcripts: Path, recordings: Path) -> None:
+    def __init__(
+        self,
+        *,
+        spool: Path,
+        transcripts: Path,
+        recordings: Path,
+        ladders: Path | None = None,
+        redact: RedactionConfig = RedactionConfig(),
+    ) -> None:
         self._spool = Spool(spool)
         self._transcripts = Spool(transcripts)
         self._recordings = recordings
+        self._ladders = None if ladders is None else Spool(ladders)
+        self._redact = redact
 
     def story(self, received: events.CallReceived) -> CallStory:
-        return CallStory(self._spool, self._transcripts, received, time.time())
+        return CallStory(self._spool, self._transcripts, self._ladders, self._redact, received, time.time())
 
     def recording_path(self, call_id: str) -> Path:
         return self._recordings / _day(time.time()) / f"{call_id}.wav"
@@ -53,7 +67,8 @@ class CallLog:
         cut_off = self._cut_off()
         for record in cut_off:
             finish_after_crash(record)
-            self._spool.append(_calls_file(time.time()), record).result()
+            written = redaction.redacted_record(record, self._redact)
+            self._spool.append(_calls_file(time.time()), written).result()
             self._spool.remove(_marker(record.call_id)).result()
             log.warning("call_cut_off_by_crash", call_id=record.call_id, recording=record.recording)
         return cut_off
@@ -61,6 +76,8 @@ class CallLog:
     def close(self) -> None:
         self._spool.close()
         self._transcripts.close()
+        if self._ladders is not None:
+            self._ladders.close()
 
     def _cut_off(self) -> list[CallRecord]:
         """The calls whose markers are there and whose records are not; stale markers are removed."""
@@ -81,11 +98,21 @@ class CallLog:
 class CallStory:
     """One call's way into the log: takes its events, keeps its transcript, writes its record once."""
 
-    def __init__(self, spool: Spool, transcripts: Spool, received: events.CallReceived, wall: float) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        transcripts: Spool,
+        ladders: Spool | None,
+        redact: RedactionConfig,
+        received: events.CallReceived,
+        wall: float,
+    ) -> None:
         self._spool = spool
         self._transcripts = transcripts
+        self._ladders = ladders
+        self._redact = redact
         self._builder = RecordBuilder(received, wall)
-        self._transcript = f"{_day(wall)}/{received.call_id}.jsonl"
+        self._file = f"{_day(wall)}/{received.call_id}.jsonl"
         self._began = received.at
         self._opened = False
         self._recording: Path | None = None
@@ -104,24 +131,37 @@ class CallStory:
         known = msgspec.structs.replace(
             self.record,
             recording=str(recording) if recording else None,
-            transcript=str(self._transcripts.directory / self._transcript),
+            transcript=str(self._transcripts.directory / self._file),
+            ladder=None if self._ladders is None else str(self._ladders.directory / self._file),
         )
         written = asyncio.wrap_future(self._spool.put(_marker(self.record.call_id), known))
         await asyncio.wait([written], timeout=MARKER_DEADLINE_S)
 
     def tell(self, event: events.Event) -> None:
         self._builder.apply(event)
-        if isinstance(event, events.Transcript):
-            self.record.transcript = str(self._transcripts.directory / self._transcript)
+        if isinstance(event, events.Transcript) and self._redact.transcripts == "keep":
+            self.record.transcript = str(self._transcripts.directory / self._file)
             line = {"at_s": round(event.at - self._began, 3), "role": event.role, "item_id": event.item_id}
-            self._transcripts.append(self._transcript, {**line, "text": event.text})
+            self._transcripts.append(self._file, {**line, "text": event.text})
+
+    def tell_message(self, message: MessageSeen) -> None:
+        """A SIP message of this call passed."""
+        if self._ladders is None:
+            return
+        self.record.ladder = str(self._ladders.directory / self._file)
+        text = message.text
+        if self._redact.caller_numbers == "mask":
+            text = redaction.masked(text, redaction.own_numbers(self.record))
+        line = {"at_s": round(message.at - self._began, 3), "direction": message.direction, "text": text}
+        self._ladders.note(self._file, line)
 
     async def close(self) -> None:
         """Write the record; returns when it is on disk. A recording whose worker died is completed first."""
         path, lost = self._recording, self.record.end_reason == EndReason.WORKER_LOST
         if path is not None and lost and await asyncio.to_thread(recorder.repair_one, path):
             self.record.recording = str(path)
-        await asyncio.wrap_future(self._spool.append(_calls_file(time.time()), self.record))
+        written = redaction.redacted_record(self.record, self._redact)
+        await asyncio.wrap_future(self._spool.append(_calls_file(time.time()), written))
         if self._opened:
             self._spool.remove(_marker(self.record.call_id))
 
@@ -136,6 +176,8 @@ def finish_after_crash(record: CallRecord) -> None:
         record.recording = None
     if record.transcript is not None and not Path(record.transcript).exists():
         record.transcript = None
+    if record.ladder is not None and not Path(record.ladder).exists():
+        record.ladder = None
 
 
 def _marker(call_id: str) -> str:

@@ -149,6 +149,7 @@ class CallSession(ABC):
     @contextmanager
     def _hearing(self, sip: SipCall) -> Iterator[None]:
         """What the peer does comes into the inbox; at the end all that serves the call is closed."""
+        self._telling.follow(sip.messages)
         hearing = asyncio.create_task(self._hear(sip))
         try:
             yield

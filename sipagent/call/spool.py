@@ -29,7 +29,7 @@ RETRY_S = 1.0
 class Job:
     """One write; `done` is set when it is on disk."""
 
-    kind: Literal["append", "put", "remove"]
+    kind: Literal["append", "note", "put", "remove"]
     path: Path
     data: bytes = b""
     done: Future[None] = field(default_factory=Future)
@@ -52,6 +52,10 @@ class Spool:
     def append(self, name: str, value: Any) -> Future[None]:
         """Append `value` as one line of file `name`, fsync'd before the future is done."""
         return self._submit(Job("append", self.directory / name, msgspec.json.encode(value) + b"\n"))
+
+    def note(self, name: str, value: Any) -> Future[None]:
+        """Append without fsync: safe from this process's death, not the machine's."""
+        return self._submit(Job("note", self.directory / name, msgspec.json.encode(value) + b"\n"))
 
     def put(self, name: str, value: Any) -> Future[None]:
         """Write `value` as the whole of file `name`: safe from this process's death, not the machine's."""
@@ -95,7 +99,7 @@ class Spool:
         appends: dict[Path, list[Job]] = {}
         unwritten: list[Job] = []
         for job in batch:
-            if job.kind == "append":
+            if job.kind in ("append", "note"):
                 appends.setdefault(job.path, []).append(job)
             elif job.kind == "put":
                 self._attempt([job], partial(replace, job.path, job.data), unwritten)
@@ -103,7 +107,8 @@ class Spool:
                 self._attempt([job], partial(job.path.unlink, missing_ok=True), unwritten)
         for path, jobs in appends.items():
             data = b"".join(job.data for job in jobs)
-            self._attempt(jobs, partial(append_durably, path, data), unwritten)
+            durably = any(job.kind == "append" for job in jobs)
+            self._attempt(jobs, partial(append, path, data, durably), unwritten)
         return unwritten
 
     def _attempt(self, jobs: list[Job], write: Callable[[], None], unwritten: list[Job]) -> None:
@@ -120,8 +125,8 @@ class Spool:
             job.done.set_result(None)
 
 
-def append_durably(path: Path, data: bytes) -> None:
-    """Append all of `data` and fsync, or leave the file as it was and raise OSError.
+def append(path: Path, data: bytes, durably: bool = True) -> None:
+    """Append all of `data`, and fsync if `durably`, or leave the file as it was and raise OSError.
 
     A last line that a crash tore gets its end first, so that it spoils no line but itself.
     """
@@ -135,7 +140,8 @@ def append_durably(path: Path, data: bytes) -> None:
             written = os.write(fd, data)
             if written < len(data):
                 raise OSError(f"only {written} of {len(data)} bytes written to {path.name}")
-            os.fsync(fd)
+            if durably:
+                os.fsync(fd)
         except OSError:
             os.ftruncate(fd, size)
             raise

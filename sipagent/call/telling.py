@@ -10,6 +10,7 @@ from sipagent.call.house import House
 from sipagent.call.origin import trunk_of
 from sipagent.call.record import CallRecord
 from sipagent.errors import EndReason
+from sipagent.sip.ladder import MessageLog
 from sipagent.sip.messages import IncomingInvite, RejectedInvite
 
 
@@ -22,6 +23,9 @@ class Telling:
         self._began = received.at
         self._house = house
         self._story = house.calls.story(received)
+        self._bill = house.costs.bill(house.config, self._trunk, received.direction)
+        self._answered_at: float | None = None
+        self._messages: list[MessageLog] = []
         self._is_admitted = False
         self._ending: tuple[EndReason | str, int, str] | None = None
         self._is_over = False
@@ -36,9 +40,16 @@ class Telling:
         """Make it known on disk that this call is about to be answered."""
         await self._story.open(recording)
 
+    def follow(self, messages: MessageLog) -> None:
+        """Tell the SIP messages of this dialog too. A call may have several, one after the other."""
+        if messages not in self._messages:
+            self._messages.append(messages)
+
     def publish(self, event: events.Event) -> None:
         self._is_admitted = self._is_admitted or isinstance(event, events.CallAdmitted)
+        self._tell_messages()
         self._story.tell(event)
+        self._count_cost(event)
         self._house.metrics.observe(event, self._trunk, self._began)
         self._house.watch(event)
 
@@ -52,6 +63,7 @@ class Telling:
         if self._is_over:
             return
         self._is_over = True
+        self._charge(time.monotonic())
         reason, sip_status, detail = self._ending or (EndReason.INTERNAL_ERROR, 500, "")
         self.publish(
             events.CallEnded(
@@ -64,7 +76,27 @@ class Telling:
         )
         if self._is_admitted:
             self._house.metrics.call_left(self._trunk, reason)
+        self._tell_messages()
         await self._story.close()
+
+    def _tell_messages(self) -> None:
+        for message in (message for log in self._messages for message in log.take()):
+            self._story.tell_message(message)
+
+    def _count_cost(self, event: events.Event) -> None:
+        if isinstance(event, events.CallAnswered):
+            self._answered_at = event.at
+        elif isinstance(event, events.UsageReported):
+            cost = self._bill.use(event.model, event.usage)
+            self._house.costs.spend(self.record.agent or "", self._trunk, cost)
+
+    def _charge(self, now: float) -> None:
+        """The bill of an answered call."""
+        if self._answered_at is None:
+            return
+        self._bill.agent, answered_s = self.record.agent or "", now - self._answered_at
+        self._house.costs.spend(self._bill.agent, self._trunk, self._bill.connect(answered_s))
+        self.publish(self._bill.settle(self._call_id, now, answered_s))
 
 
 async def tell_rejected(call_id: str, rejected: RejectedInvite, house: House) -> None:

@@ -15,6 +15,7 @@ from rtp.ports import PortPool
 from rtp.session import RtpParams
 from sipagent import events
 from sipagent.call import dialling
+from sipagent.call.costs import Costs
 from sipagent.call.house import House
 from sipagent.call.inbound import InboundCall
 from sipagent.call.load import CallLoad
@@ -25,6 +26,7 @@ from sipagent.call.telling import tell_rejected
 from sipagent.config import Config, LoggingConfig
 from sipagent.errors import EndReason, NoWorker, ReasonCode, SdpError
 from sipagent.metrics import Metrics, ServerFigures
+from sipagent.sip.ladder import MessageLog
 from sipagent.sip.messages import (
     CallConfirmed,
     CallDisconnected,
@@ -87,6 +89,7 @@ class FakeSip:
         self.local: LocalMedia | None = None
         self.unanswerable: SdpError | None = None
         self.dtmf_payload_type: int | None = 101
+        self.messages = MessageLog()
         self._events: asyncio.Queue[SipEvent] = asyncio.Queue()
         self._acted = asyncio.Event()
 
@@ -259,6 +262,7 @@ class Exchange:
             ports=ports,
             workers=workers,
             calls=self.log,
+            costs=Costs(),
             metrics=self.metrics,
             addresses=PublicAddresses(self.config),
             registered_sources=dict,
