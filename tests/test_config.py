@@ -199,7 +199,7 @@ MISTAKES: Mapping[str, tuple[dict[str, str], str]] = {
     ),
     "unknown backend": (
         {"agents__echo": "backend:\n  kind: gpt\n"},
-        "agents/echo.yaml:1: backend: kind must be one of 'openai_realtime', 'echo'",
+        "agents/echo.yaml:1: backend: kind must be one of 'openai_realtime', 'echo', 'prompt', 'voicemail'",
     ),
     "no kind of backend": (
         {"agents__echo": "backend:\n  model: x\n"},

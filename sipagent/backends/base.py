@@ -83,10 +83,11 @@ class ToolCalled(BackendEvent, frozen=True, kw_only=True):
 class BackendFinished(BackendEvent, frozen=True, kw_only=True):
     """A backend without a model has done its part: a prompt was said, a message was taken.
 
-    Not the last event: the session stays as it is until `close`.
+    Not the last event: the session stays as it is until `close`. See `events.BackendFinished`.
     """
 
     outcome: str
+    message_ms: int = 0
     detail: str = ""
 
 
@@ -139,6 +140,9 @@ class Backend(Protocol):
         Call it after every flush of playout: audio that is still under way for it is then dropped here.
         """
 
+    def played(self, item_id: str) -> None:
+        """All audio of this item has gone out; not for an item that was interrupted."""
+
     def send_digit(self, digit: str) -> None:
         """Tell the model which key the caller pressed."""
 
@@ -156,6 +160,9 @@ class Backend(Protocol):
 
     def counters(self) -> dict[str, int]:
         """What was dropped or ignored: `dropped_ms` of caller audio, late deltas, unknown events, ..."""
+
+    def finish(self) -> None:
+        """The call is over: what is still to be told of it is told before this returns. `close` follows."""
 
     async def close(self) -> None:
         """End the session. Idempotent; no events after it returns."""

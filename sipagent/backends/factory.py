@@ -8,8 +8,10 @@ from sipagent.backends.base import Backend
 from sipagent.backends.echo import EchoBackend
 from sipagent.backends.openai_realtime import OpenAIRealtime
 from sipagent.backends.openai_session import endpoint
+from sipagent.backends.prompt import PromptBackend
+from sipagent.backends.voicemail import VoicemailBackend
 from sipagent.backends.websocket import WebSocketBackend
-from sipagent.config import AgentConfig, EchoConfig
+from sipagent.config import AgentConfig, EchoConfig, OpenAIRealtimeConfig, PromptConfig, VoicemailConfig
 from sipagent.conversation import HistoryItem
 from sipagent.formats import AudioFormat
 
@@ -19,7 +21,12 @@ def create_backend(agent: AgentConfig, law: AudioFormat, history: Sequence[Histo
 
     `history` is what was said before, to a session that takes over.
     """
-    config = agent.backend
-    if isinstance(config, EchoConfig):
-        return EchoBackend(law)
-    return WebSocketBackend(OpenAIRealtime(agent, config, law, history), endpoint(config))
+    match agent.backend:
+        case OpenAIRealtimeConfig() as config:
+            return WebSocketBackend(OpenAIRealtime(agent, config, law, history), endpoint(config))
+        case EchoConfig():
+            return EchoBackend(law)
+        case PromptConfig() as config:
+            return PromptBackend(config)
+        case VoicemailConfig() as config:
+            return VoicemailBackend(config)

@@ -94,6 +94,9 @@ class WebSocketBackend:
         self._protocol.interrupt(item_id, content_index, heard_ms)
         self._post()
 
+    def played(self, item_id: str) -> None:
+        pass
+
     def send_digit(self, digit: str) -> None:
         self._protocol.send_digit(digit)
         self._post()
@@ -116,6 +119,9 @@ class WebSocketBackend:
 
     def counters(self) -> dict[str, int]:
         return {"dropped_ms": self._queue.dropped_ms, **self._protocol.counters()}
+
+    def finish(self) -> None:
+        pass
 
     async def close(self) -> None:
         self._over = True

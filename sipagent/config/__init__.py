@@ -9,10 +9,12 @@ from sipagent.config.agent import (
     BackendConfig,
     EchoConfig,
     OpenAIRealtimeConfig,
+    PromptConfig,
     SemanticVadConfig,
     ServerVadConfig,
     TranscriptionConfig,
     TurnDetectionConfig,
+    VoicemailConfig,
 )
 from sipagent.config.call_log import CallLogConfig, RedactionConfig, RetentionConfig
 from sipagent.config.callers import CallersConfig
@@ -31,9 +33,9 @@ from sipagent.config.server import (
     StorageConfig,
     TlsConfig,
 )
+from sipagent.config.transfer import TransferPolicyConfig, TransferTargetConfig
 from sipagent.config.trunk import (
     ANY_NUMBER,
-from sipagent.config.transfer import TransferPolicyConfig, TransferTargetConfig
     CallerIdConfig,
     RegistrationConfig,
     SessionTimerConfig,
@@ -49,8 +51,8 @@ __all__ = [
     "BackendHealthConfig",
     "BudgetConfig",
     "CallLogConfig",
-    "CallerIdConfig",
     "CallPrices",
+    "CallerIdConfig",
     "CallersConfig",
     "Config",
     "EchoConfig",
@@ -62,6 +64,7 @@ __all__ = [
     "ModelPrices",
     "OpenAIRealtimeConfig",
     "PricesConfig",
+    "PromptConfig",
     "RedactionConfig",
     "RegistrationConfig",
     "RetentionConfig",
@@ -76,11 +79,12 @@ __all__ = [
     "StorageConfig",
     "TlsConfig",
     "TranscriptionConfig",
+    "TransferPolicyConfig",
+    "TransferTargetConfig",
     "TrunkConfig",
     "TrunkPrices",
     "TurnDetectionConfig",
-    "TransferPolicyConfig",
-    "TransferTargetConfig",
+    "VoicemailConfig",
     "check",
     "host_and_port",
     "load",

@@ -51,7 +51,32 @@ class EchoConfig(Section):
     kind: Literal["echo"] = "echo"
 
 
-BackendConfig = Annotated[OpenAIRealtimeConfig | EchoConfig, Field(discriminator="kind")]
+class PromptConfig(Section):
+    """Plays a WAV file to the caller, `times` over (null: until the caller hangs up), then the call ends."""
+
+    kind: Literal["prompt"] = "prompt"
+    file: ConfigPath
+    times: PositiveInt | None = 1
+    pause_ms: Annotated[int, Field(ge=0, le=60000)] = 1000
+
+
+class VoicemailConfig(Section):
+    """Takes a message, which is then in the call's recording: greeting, beep, and the call ends after it.
+
+    It is over after `silence_s` without speech, after `max_s` in all, or with one of the keys `finish_keys`.
+    """
+
+    kind: Literal["voicemail"] = "voicemail"
+    greeting_file: ConfigPath | None = None
+    beep: bool = True
+    max_s: Annotated[int, Field(ge=1, le=3600)] = 120
+    silence_s: Annotated[float, Field(ge=1, le=60)] = 5.0
+    finish_keys: Annotated[str, Field(pattern=r"^[0-9*#A-D]*$")] = "#"
+
+
+BackendConfig = Annotated[
+    OpenAIRealtimeConfig | EchoConfig | PromptConfig | VoicemailConfig, Field(discriminator="kind")
+]
 
 
 class ServerVadConfig(Section):
@@ -103,6 +128,7 @@ class AgentConfig(Section):
     max_call_duration_s: PositiveInt | None = None
     record: bool = True
     record_digits: bool = True
+    transfers: Mapping[Annotated[str, Field(pattern=r"^[\w.-]+$")], TransferTargetConfig] = {}
     budget: BudgetConfig = BudgetConfig()
 
     @model_validator(mode="after")
@@ -110,4 +136,3 @@ class AgentConfig(Section):
         if self.instructions and self.instructions_file is not None:
             raise ValueError("write either instructions or instructions_file")
         return self
-    transfers: Mapping[Annotated[str, Field(pattern=r"^[\w.-]+$")], TransferTargetConfig] = {}

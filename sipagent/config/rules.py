@@ -18,8 +18,11 @@ from sipagent.config.files import Files
 from sipagent.config.prices import BudgetConfig, PricesConfig
 from sipagent.config.validation import Loaded, near_match
 from sipagent.config.values import HostPort, Secret
+from sipagent.sounds import files as sounds
 
 Rule = Callable[[Files], Iterator[Problem]]
+#: Keys and indices from the top of a file.
+Location = tuple[str | int, ...]
 
 
 def problems(files: Files) -> Iterator[Problem]:
@@ -180,8 +183,8 @@ RULES: tuple[Rule, ...] = (
     _trunk_limits_fit,
     _stun_has_a_server,
     route_rules.problems,
-    _agents_know_their_task,
     transfer_rules.problems,
+    _agents_know_their_task,
     _prices_stand_in_one_place,
     _prices_are_of_known_trunks,
     _budgets_have_prices,
@@ -189,7 +192,11 @@ RULES: tuple[Rule, ...] = (
 
 
 def unusable_references(files: Files) -> Iterator[Problem]:
-    """Secrets and TLS files that the configuration refers to and that can't be used now."""
+    """Secrets, TLS files and sounds that the configuration refers to and that can't be used now."""
+    for agent in files.agents:
+        for location, sound in _sounds(agent.section):
+            if message := sounds.problem(sound):
+                yield agent.document.problem(location, message)
     for each in files:
         for location, secret in _secrets(each.section):
             if message := secret.problem():
@@ -199,11 +206,6 @@ def unusable_references(files: Files) -> Iterator[Problem]:
         file: Path | None = getattr(tls, key, None)
         if file is not None and not (file.is_file() and os.access(file, os.R_OK)):
             yield files.server.document.problem(("sip", "tls", key), f"{file} can't be read")
-
-
-def _secrets(value: Any, location: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Secret]]:
-    if isinstance(value, Secret):
-        yield location, value
     yield from transfer_rules.unreadable(files)
 
 
@@ -214,6 +216,14 @@ def _sounds(agent: AgentConfig | None) -> Iterator[tuple[tuple[str, ...], Path]]
             yield ("backend", "file"), file
         case VoicemailConfig(greeting_file=Path() as file):
             yield ("backend", "greeting_file"), file
+
+
+def _secrets(value: Any, location: Location = ()) -> Iterator[tuple[Location, Secret]]:
+    if isinstance(value, Secret):
+        yield location, value
     elif isinstance(value, (BaseModel, dict)):
         for key, item in value.items() if isinstance(value, dict) else value:
             yield from _secrets(item, (*location, key))
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _secrets(item, (*location, index))

@@ -13,6 +13,7 @@ from functools import partial
 from socket import socket
 from typing import Any
 
+from rtp.events import ItemPlayed, MarkReached, PlayoutEvent
 from rtp.playout import Playout
 from rtp.session import RtpParams
 from rtp.udp import UdpPair
@@ -20,6 +21,7 @@ from sipagent.backends.base import (
     AudioFinished,
     AudioReceived,
     BackendEvent,
+    BackendFinished,
     BackendLost,
     CallerSpeechStarted,
 )
@@ -37,6 +39,8 @@ from sipagent.worker.stream import Stream, Upwards
 from sipagent.worker.ticker import Ticker
 
 PLAYOUT_MAX_MS = 180_000
+#: The mark in playout after the last word of a backend that has finished.
+FINISHED = "finished"
 
 
 class Leg:
@@ -64,6 +68,7 @@ class Leg:
         self._playout = Playout(queued.bytes_per_ms, queued.silence, PLAYOUT_MAX_MS)
         self._agent = pipeline.agent(self._backend.output_format, self._to_playout)
         self._item = ("", 0)
+        self._finished: BackendFinished | None = None
         self._stream: Stream | None = None
         self._end: asyncio.Future[tuple[str, str]] = asyncio.get_running_loop().create_future()
 
@@ -94,9 +99,18 @@ class Leg:
             reporter=self._reporter,
             open_udp=partial(UdpPair, *self._sockets),
             ticker=self._ticker,
-            leg=Upwards(press=self.press, end=self.close),
+            leg=Upwards(played=self.played, press=self.press, end=self.close),
             recordings=self._recordings,
         )
+
+    def played(self, event: PlayoutEvent, now: float) -> None:
+        """Playout noticed something."""
+        self._reporter.playout(event, now)
+        match event:
+            case ItemPlayed(item_id=item_id, interrupted=False):
+                self._backend.played(item_id)
+            case MarkReached(name=name) if name == FINISHED and self._finished is not None:
+                self._reporter.backend(self._finished, now)
 
     def press(self, digit: str, duration_ms: int, method: DigitMethod) -> None:
         """The caller pressed a key. One press may be told of by each method, and counts once."""
@@ -151,6 +165,7 @@ class Leg:
         return True
 
     async def _finish(self, reason: str, detail: str) -> None:
+        self._backend.finish()
         report, recording = await self._stream.finish() if self._stream else ({}, None)
         audio = self._backend.counters() | {"playout_dropped_ms": round(self._playout.overflowed_ms)}
         self._reporter.ended(reason, detail, report, audio, recording, time.monotonic())
@@ -165,6 +180,10 @@ class Leg:
                 self._playout.end_item(item_id, index)
             case CallerSpeechStarted():
                 self._barge_in(now)
+            case BackendFinished():
+                self._finished = event
+                self._playout.mark(FINISHED)
+                return
             case BackendLost():
                 self.close(EndReason.BACKEND_LOST, f"{event.code}: {event.message}")
         self._reporter.backend(event, now)

@@ -115,8 +115,10 @@ class Reporter:
                     call_id=call_id, at=now, tool_call_id=tool_call_id, name=name, arguments=arguments
                 )
                 self._emit(called)
-            case BackendFinished(outcome=outcome, detail=detail):
-                finished = events.BackendFinished(call_id=call_id, at=now, outcome=outcome, detail=detail)
+            case BackendFinished(outcome=outcome, message_ms=message_ms, detail=detail):
+                finished = events.BackendFinished(
+                    call_id=call_id, at=now, outcome=outcome, message_ms=message_ms, detail=detail
+                )
                 self._emit(finished)
             case ProblemReported(code=code, message=message):
                 self._emit(events.BackendProblem(call_id=call_id, at=now, code=code, message=message))

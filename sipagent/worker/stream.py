@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from rtp.address import Address
-from rtp.events import DigitReceived
+from rtp.events import DigitReceived, PlayoutEvent
 from rtp.params import SrtpParams
 from rtp.playout import Playout
 from rtp.session import JitterConfig, RtpParams, RtpSession
@@ -47,6 +47,7 @@ OpenUdp = Callable[[Receive, Receive], UdpPair]
 class Upwards:
     """What a stream tells its leg. A leg that is told to `end` calls `finish`, soon."""
 
+    played: Callable[[PlayoutEvent, float], None]
     press: Callable[[str, int, DigitMethod], None]
     end: Callable[[str, str], None]
 
@@ -116,7 +117,7 @@ class Stream:
     def report_playout(self, now: float) -> None:
         """Tell what playout noticed."""
         while (event := self._playout.next_event()) is not None:
-            self._reporter.playout(event, now)
+            self._leg.played(event, now)
 
     def begin_speech(self, now: float) -> None:
         """Agent audio has come: if it is the first, a frame goes out now, in the place of the next tick's."""

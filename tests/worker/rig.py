@@ -64,6 +64,9 @@ class ScriptedBackend:
     def interrupt(self, item_id: str | None, content_index: int, heard_ms: int) -> None:
         self.told.append(("interrupt", item_id, content_index, heard_ms))
 
+    def played(self, item_id: str) -> None:
+        pass
+
     def send_digit(self, digit: str) -> None:
         self.told.append(("digit", digit))
 
@@ -81,6 +84,9 @@ class ScriptedBackend:
 
     def counters(self) -> dict[str, int]:
         return {"dropped_ms": 40}
+
+    def finish(self) -> None:
+        pass
 
     async def close(self) -> None:
         self.is_closed = True
