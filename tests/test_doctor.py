@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from rtp.stun import Binding
 from sipagent import doctor
 from sipagent.config import Config
 from sipagent.doctor import Finding, addresses, backends, examination, host, nat, pjsip, ports, srtp
+from sipagent.worker.priority import Standing
 
 TUNED = "max_calls=2048 ioqueue=epoll handles=8192 tls=OpenSSL/3.0.15 srtp=off version=2.17 build=tuned"
 STOCK = "max_calls=4 tls=OpenSSL/1.0.2k srtp=unknown version=2.15.1 build=stock"
@@ -269,6 +271,20 @@ async def test_an_address_that_isnt_ours_is_told(unused_tcp_port: int) -> None:
 # --- the machine ------------------------------------------------------------------------------------
 
 
+def test_workers_should_be_allowed_to_run_in_real_time() -> None:
+    assert host.scheduling(Standing.REAL_TIME).status == "ok"
+    for standing in (Standing.NICE, Standing.ORDINARY):
+        found = host.scheduling(standing)
+        assert (found.status, "LimitRTPRIO=1" in found.fix) == ("warn", True)
+
+
+async def test_asking_for_real_time_leaves_the_doctor_as_it_was() -> None:
+    before = os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)
+    (finding,) = await host.check_scheduling(config())
+    assert finding.name == "scheduling"
+    assert (os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)) == before
+
+
 def test_open_files_must_suffice_for_all_calls() -> None:
     many = config(limits={"max_calls": 1000})
     short = host.open_files(many, 1024)
@@ -415,6 +431,7 @@ def test_without_a_configuration_the_machine_alone_is_examined(monkeypatch: pyte
         "pjsua2 SRTP",
         "pjsua2 ioqueue",
         "clock",
+        "scheduling",
     }
 
 

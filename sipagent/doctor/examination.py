@@ -24,10 +24,11 @@ CHECKS: dict[str, Check] = {
     "listeners": ports.check_listeners,
     "open files": host.check_open_files,
     "clock": host.check_clock,
+    "scheduling": host.check_scheduling,
     "storage": host.check_storage,
     "backend": backends.check,
 }
-CHECKS_OF_THE_MACHINE = ("pjsua2", "clock")
+CHECKS_OF_THE_MACHINE = ("pjsua2", "clock", "scheduling")
 
 
 def run(config: Config | None) -> list[Finding]:

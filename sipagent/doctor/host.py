@@ -1,4 +1,4 @@
-"""The machine: open files, clock and disk."""
+"""The machine: open files, clock, scheduling and disk."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import ctypes
 import os
 import resource
 import shutil
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sipagent.config import Config
 from sipagent.doctor.finding import Finding, fail, ok, warn
+from sipagent.worker.priority import Standing, claim
 
 #: What a call holds beside its ports in one process: a SIP connection, or a WebSocket and a recording.
 FILES_PER_CALL = 2
@@ -61,6 +63,23 @@ def _is_synchronised() -> bool | None:
         return None
     status = ctypes.c_int.from_buffer(timex, _TIMEX_STATUS_OFFSET).value
     return not status & _STA_UNSYNC
+
+
+async def check_scheduling(config: Config) -> list[Finding]:
+    """Asked of a thread, which takes what it was given along when it ends."""
+    standing: list[Standing] = []
+    asking = threading.Thread(target=lambda: standing.append(claim()))
+    asking.start()
+    asking.join()
+    return [scheduling(*standing)]
+
+
+def scheduling(standing: Standing) -> Finding:
+    if standing is Standing.REAL_TIME:
+        return ok("scheduling", "media workers run in real time")
+    detail = "media workers are late when others want their cores: they may not run in real time"
+    fix = "Set LimitRTPRIO=1 in the unit (ulimit -r 1 in a shell), or AmbientCapabilities=CAP_SYS_NICE."
+    return warn("scheduling", detail, fix)
 
 
 async def check_storage(config: Config) -> list[Finding]:

@@ -7,7 +7,6 @@ the socketpair, and the logging section as JSON. It ends when that closes: recor
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import resource
@@ -42,13 +41,12 @@ from sipagent.worker.ipc import (
     WorkerReport,
 )
 from sipagent.worker.leg import Leg
+from sipagent.worker.priority import Priority
 from sipagent.worker.ticker import Ticker
 
 log = logs.get_logger(__name__)
 
 REPORT_EVERY_S = 1.0
-#: Workers go before whatever shares their cores; it takes root, CAP_SYS_NICE or systemd's LimitNICE=.
-NICENESS = -10
 
 
 class Worker:
@@ -178,24 +176,19 @@ def resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def claim_priority() -> None:
-    """Audio is due at its time, whatever else the machine does. Without the right to, nothing changes."""
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-
-
 def main() -> None:
     fd, number = int(sys.argv[1]), int(sys.argv[2])
     # The control process decides when a worker ends; a terminal's or a service manager's signal must not.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    claim_priority()
     logs.configure(LoggingConfig.model_validate_json(sys.argv[3]))
     structlog.contextvars.bind_contextvars(worker=number)
     gc.freeze()
 
     async def run() -> None:
+        guarding = asyncio.create_task(Priority().guard())
         await Worker(socket.socket(fileno=fd)).run()
+        guarding.cancel()
 
     uvloop.run(run())
 

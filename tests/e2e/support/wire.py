@@ -32,19 +32,24 @@ class Wire:
         self._sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._sock.bind(("lo", _ETH_P_IP))
         self._sock.setblocking(False)
+        self._seen: dict[int, list[tuple[float, bytes]]] = {}
 
     def rtp_from(self, port: int) -> list[Sent]:
-        """All RTP from one UDP port so far; everything else is forgotten."""
-        found = []
+        """All RTP from one UDP port so far."""
+        self._read()
+        return [Sent(at, parse(data)) for at, data in self._seen.pop(port, ())]
+
+    def _read(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
                 data, ancillary, _, address = self._sock.recvmsg(4096, 256)
                 header = (data[0] & 0x0F) * 4
                 is_udp = data[9] == socket.IPPROTO_UDP and address[2] == _TO_THIS_HOST
-                if is_udp and int.from_bytes(data[header : header + 2], "big") == port:
+                if is_udp:
                     seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
-                    found.append(Sent(seconds + nanoseconds / 1e9, parse(data[header + 8 :])))
-        return found
+                    port = int.from_bytes(data[header : header + 2], "big")
+                    seen = seconds + nanoseconds / 1e9, data[header + 8 :]
+                    self._seen.setdefault(port, []).append(seen)
 
     def close(self) -> None:
         self._sock.close()

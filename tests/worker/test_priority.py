@@ -1,0 +1,84 @@
+"""Who may run in real time, and for how long. Each test has a process of its own to be scheduled."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+BEGIN = """
+import os, threading, time, uvloop
+from sipagent.worker.priority import *
+def policy():
+    return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+"""
+
+
+def run(script: str) -> None:
+    """Lines of Python after BEGIN, which must come to their end."""
+    subprocess.run([sys.executable, "-c", BEGIN + textwrap.dedent(script)], check=True, timeout=30)
+
+
+def may_be_real_time() -> bool:
+    script = BEGIN + "raise SystemExit(claim() is not Standing.REAL_TIME)"
+    return subprocess.run([sys.executable, "-c", script], check=False, timeout=30).returncode == 0
+
+
+real_time = pytest.mark.skipif(not may_be_real_time(), reason="needs the right to run in real time")
+
+
+@real_time
+def test_the_thread_that_asks_runs_in_real_time_and_no_other() -> None:
+    run("""
+        priority = Priority()
+        assert priority.standing is Standing.REAL_TIME and policy() == os.SCHED_RR
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append((policy(), os.getpriority(os.PRIO_PROCESS, 0))))
+        thread.start(), thread.join()
+        assert seen == [(os.SCHED_OTHER, 0)], seen
+        """)
+
+
+@real_time
+def test_a_thread_that_never_pauses_becomes_ordinary_and_comes_back_when_it_is_calm() -> None:
+    run("""
+        priority = Priority(max_spin_s=0.05)
+        async def spin():
+            until = time.monotonic() + 20
+            while policy() == os.SCHED_RR and time.monotonic() < until:
+                pass
+        uvloop.run(spin())
+        assert policy() == os.SCHED_OTHER and priority.standing is Standing.NICE
+        priority.look(0.9)
+        assert policy() == os.SCHED_OTHER
+        priority.look(0.1)
+        assert policy() == os.SCHED_RR and priority.standing is Standing.REAL_TIME
+        """)
+
+
+@real_time
+def test_a_thread_that_takes_most_of_its_core_becomes_ordinary() -> None:
+    run("""
+        priority = Priority()
+        priority.look(0.7)
+        assert policy() == os.SCHED_RR
+        priority.look(0.9)
+        assert policy() == os.SCHED_OTHER
+        """)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give rights up")
+def test_without_the_right_nothing_changes() -> None:
+    run("""
+        import resource
+        resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
+        resource.setrlimit(resource.RLIMIT_NICE, (0, 0))
+        os.setresuid(65534, 65534, 65534)
+        priority = Priority()
+        assert priority.standing is Standing.ORDINARY and policy() == os.SCHED_OTHER
+        priority.look(0.9), priority.look(0.1)
+        assert os.getpriority(os.PRIO_PROCESS, 0) == 0
+        """)
