@@ -176,12 +176,13 @@ class SipCall:
         if self._ending:
             self.fail(CallDisconnected(487, "given up", by_remote=False))
             return
-        self._abandon()
-        self._account = account
+        before, self._account = self._pj, account
         self._sdp = SdpExchange(invite.local)
         self._reports = reports = Reports(
             self._sdp, lambda event: self._emit(event, reports), self._end, self.messages, self._on_answer
         )
+        if before is not None:
+            self._abandon(before)
         self._pj = PjCall(account, reports)
         try:
             self._pj.place(invite.uri, invite.headers, invite.from_uri)
@@ -189,13 +190,11 @@ class SipCall:
         except PjError as error:
             self._emit(CallDisconnected(503, reason(error), by_remote=False), reports)
 
-    def _abandon(self) -> None:
-        """What a server left unanswered is ended; pjsip sees to an answer that comes yet."""
-        if self._pj is None:
-            return
-        self._given_up.append(self._pj)
+    def _abandon(self, unanswered: PjCall) -> None:
+        """Give up what a server left without an answer; pjsip sees to one that comes yet."""
+        self._given_up.append(unanswered)
         try:
-            self._pj.end(487, ())
+            unanswered.end(487, ())
         except PjError as error:
             logger.debug("call %s: nothing left to give up: %s", self.sip_call_id, reason(error))
 

@@ -87,7 +87,10 @@ async def locate(place: Place, version: IpVersion, names: Names, random: Callabl
 async def _by_service(
     place: Place, version: IpVersion, names: Names, random: Callable[[], float]
 ) -> Located | None:
-    naptr, naptr_ttl_s = await names.naptr(place.host)
+    try:
+        naptr, naptr_ttl_s = await names.naptr(place.host)
+    except OSError:  # they are rarely there, and servers that don't know the type refuse to speak of it
+        naptr, naptr_ttl_s = [], LAME_TTL_S
     records, ttl_s = await names.srv(srv_name(place.host, place.transport, naptr))
     if not records:
         return None

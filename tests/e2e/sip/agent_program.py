@@ -21,7 +21,7 @@ import uvloop
 
 from sipagent.config import Config
 from sipagent.errors import ReasonCode, SdpError
-from sipagent.events import TrunkStateChanged
+from sipagent.events import TargetStateChanged, TrunkStateChanged
 from sipagent.sip.agent import SipAgent
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import CallConfirmed, CallDisconnected, LocalMedia, RejectedInvite
@@ -39,7 +39,11 @@ class Program:
         address, srtp = options.get("address", "127.0.0.1"), options.get("srtp", "off")
         self.local = LocalMedia(address, 40000, 40001, codecs, srtp=srtp)
         self.agent = SipAgent(
-            self.config, on_invite=self.on_invite, on_trunk=self.on_trunk, on_rejected=self.on_rejected
+            self.config,
+            on_invite=self.on_invite,
+            on_trunk=self.on_trunk,
+            on_rejected=self.on_rejected,
+            on_target=self.on_target,
         )
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -75,6 +79,9 @@ class Program:
 
     def on_trunk(self, change: TrunkStateChanged) -> None:
         say("trunk", **msgspec.structs.asdict(change))
+
+    def on_target(self, change: TargetStateChanged) -> None:
+        say("target", **msgspec.structs.asdict(change))
 
     def on_rejected(self, rejected: RejectedInvite) -> None:
         say("rejected", status=rejected.sip_status, reason_code=rejected.reason_code)

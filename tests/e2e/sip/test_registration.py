@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.support.provider import provider
+from tests.e2e.support.provider import trunk as trunk_of
+
 pytestmark = pytest.mark.e2e
 
 PATIENCE_S = 10.0
@@ -129,3 +132,50 @@ async def test_registers_again_over_a_new_connection(
                 while not (await server.next("trunk"))["registered"]:
                     pass
                 await server.stop()
+
+
+async def test_a_registrar_that_is_full_says_when_to_come_back(agent: Any, port: int, tmp_path: Path) -> None:
+    async with provider(port, tmp_path, "FULL") as full:
+        async with agent(trunk=trunk_of(f"sip:127.0.0.1:{port}", tmp_path)) as server:
+            state = await server.next("trunk")
+            assert (state["registered"], state["sip_status"]) == (False, 503)
+            await full.logged("REGISTER:")
+            asked_at = state["at"]
+            again = await server.next("trunk")
+            assert 1.9 < again["at"] - asked_at < 8
+
+
+async def test_a_registrar_that_says_no_is_left_alone(
+    agent: Any, port: int, tmp_path: Path, fast_clock: dict[str, str]
+) -> None:
+    async with provider(port, tmp_path, "FORBIDDEN") as forbidding:
+        settings = trunk_of(f"sip:127.0.0.1:{port}", tmp_path)
+        async with agent(trunk=settings, environment=fast_clock) as server:
+            state = await server.next("trunk")
+            assert (state["registered"], state["sip_status"]) == (False, 403)
+            await forbidding.logged("REGISTER:")
+            with pytest.raises(TimeoutError):
+                await forbidding.logged("REGISTER:", within_s=4)  # 80 s of the server's clock
+            await server.stop()
+
+
+async def test_a_registrar_that_wants_longer_registrations_gets_them(
+    agent: Any, port: int, tmp_path: Path
+) -> None:
+    async with provider(port, tmp_path, "BRIEF"):
+        async with agent(trunk=trunk_of(f"sip:127.0.0.1:{port}", tmp_path)) as server:
+            state = await server.next("trunk")
+            assert (state["registered"], state["expires_s"]) == (True, 90)
+
+
+async def test_a_nonce_that_has_gone_stale_is_renewed(
+    agent: Any, port: int, tmp_path: Path, fast_clock: dict[str, str]
+) -> None:
+    async with provider(port, tmp_path, "STALE") as strict:
+        settings = trunk_of(f"sip:127.0.0.1:{port}", tmp_path)
+        async with agent(trunk=settings, environment=fast_clock) as server:
+            states = [await server.next("trunk") for _ in range(3)]
+            assert [state["registered"] for state in states] == [True, True, True]
+            for _ in range(3):
+                await strict.logged("registered: alice")
+            await server.stop()
