@@ -15,6 +15,7 @@ from rtp.ports import PortPool
 from sipagent import events, logs
 from sipagent.api.app import HttpServer, build
 from sipagent.call.bookkeeping import Bookkeeping
+from sipagent.call.current import CurrentConfig
 from sipagent.call.house import House
 from sipagent.call.inbound import InboundCall
 from sipagent.call.load import CallLoad
@@ -44,7 +45,7 @@ class Server:
         now = time.monotonic()
         rtp, storage = config.rtp, config.storage
         workers = config.media.workers
-        self._config = config
+        self._current = CurrentConfig(config)
         self._calls: dict[str, tuple[CallSession, asyncio.Task[None]]] = {}
         self._rejected: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
@@ -70,8 +71,8 @@ class Server:
         )
         self._http = HttpServer(build(self._readiness, self._metrics.exposition), config.http.listen)
         self._house = House(
-            config=config,
-            load=CallLoad(config, now),
+            current=self._current,
+            load=CallLoad(config, now, self._workers.cpu_share),
             ports=PortPool(rtp.bind_address, rtp.first_port, rtp.last_port, rtp.quarantine_s, rtp.dscp),
             workers=self._workers,
             calls=self._log,
@@ -81,6 +82,10 @@ class Server:
             registered_sources=self._registered_sources,
             watch=log_event,
         )
+
+    @property
+    def _config(self) -> Config:
+        return self._current.config
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain; returns when all is closed."""

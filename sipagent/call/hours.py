@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sipagent.config.calendars import CalendarConfig, Hours
 
@@ -13,7 +13,7 @@ def is_open(calendar: CalendarConfig, at: datetime) -> tuple[bool, str]:
 
     Hours that go past midnight belong to the day they begin on: a holiday closes them, the one after doesn't.
     """
-    local = at.astimezone(calendar.zone)
+    local = at.astimezone(UTC).astimezone(calendar.zone)  # by way of UTC: a time that clocks skip isn't one
     today, minute = local.date(), local.hour * 60 + local.minute
     told = f"{local:%a %Y-%m-%d %H:%M} {calendar.time_zone}"
     for hours in _hours_of(calendar, today):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rtp.ports import PortPool
 from sipagent import events
 from sipagent.call.costs import Costs
+from sipagent.call.current import CurrentConfig
 from sipagent.call.load import CallLoad
 from sipagent.call.log import CallLog
 from sipagent.config import Config
@@ -20,7 +21,7 @@ from sipagent.worker.supervisor import Supervisor
 class House:
     """Shared by all calls of a server. `watch` sees every event of every call."""
 
-    config: Config
+    current: CurrentConfig
     load: CallLoad
     ports: PortPool
     workers: Supervisor
@@ -30,3 +31,8 @@ class House:
     addresses: PublicAddresses
     registered_sources: Callable[[], Mapping[str, frozenset[str]]]
     watch: Callable[[events.Event], None]
+
+    @property
+    def config(self) -> Config:
+        """As it is now: after a reload it is another one."""
+        return self.current.config

@@ -31,6 +31,13 @@ class TokenBucket:
         short = 1.0 - self.level(now)
         return short / self.rate_per_s if short > _ROUNDING else 0.0
 
+    def having_used(self, before: TokenBucket | None, now: float) -> TokenBucket:
+        """This bucket, full at `now`, without the tokens that the one before it lacks."""
+        if before is None:
+            return self
+        lacking = max(1.0, before.rate_per_s) - before.level(now)
+        return replace(self, tokens=max(0.0, self.tokens - lacking))
+
     def taken(self, now: float) -> TokenBucket:
         return replace(self, tokens=max(0.0, self.level(now) - 1.0), filled_at=now)
 
@@ -47,6 +54,14 @@ class CallRates:
         limited = {name: trunk.max_calls_per_second for name, trunk in config.trunks.items()}
         trunks = {name: TokenBucket.full(rate, now) for name, rate in limited.items() if rate is not None}
         return cls(TokenBucket.full(config.limits.max_calls_per_second, now), trunks)
+
+    def reconfigured(self, config: Config, now: float) -> CallRates:
+        """The rates of another configuration. What is left of the old ones stays used up."""
+        full = CallRates.full(config, now)
+        trunks = {
+            name: bucket.having_used(self.trunks.get(name), now) for name, bucket in full.trunks.items()
+        }
+        return CallRates(full.server.having_used(self.server, now), trunks)
 
     def after_call(self, trunk: str, now: float) -> CallRates:
         """The rates once a call over `trunk` was admitted."""

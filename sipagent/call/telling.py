@@ -51,6 +51,7 @@ class Telling:
         self._story.tell(event)
         self._count_cost(event)
         self._house.metrics.observe(event, self._trunk, self._began)
+        self._house.load.observe(event, self.record.agent)
         self._house.watch(event)
 
     def note_end(self, reason: EndReason | str, sip_status: int, detail: str) -> None:

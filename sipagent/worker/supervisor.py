@@ -83,8 +83,16 @@ class WorkerProcess:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     report: WorkerReport | None = None
+    cpu_share: float | None = None
     heard_at: float = field(default_factory=time.monotonic)
     legs: dict[str, OnLegEvent] = field(default_factory=dict)
+
+    def take(self, report: WorkerReport, now: float) -> None:
+        """Take in a report, and what share of a core the worker has used since the one before."""
+        before, elapsed_s = self.report, now - self.heard_at
+        if before is not None and elapsed_s > 0:
+            self.cpu_share = min(1.0, max(0.0, (report.cpu_s - before.cpu_s) / elapsed_s))
+        self.report, self.heard_at = report, now
 
 
 class Supervisor:
@@ -127,6 +135,12 @@ class Supervisor:
 
     def reports(self) -> dict[int, WorkerReport]:
         return {worker.number: worker.report for worker in self.ready_workers() if worker.report}
+
+    def cpu_share(self) -> float | None:
+        """The share of the workers' time that is taken, 0 to 1; None before they have reported twice."""
+        shares = [worker.cpu_share for worker in self.ready_workers()]
+        known = [share for share in shares if share is not None]
+        return sum(known) / len(known) if known else None
 
     def open_leg(self, order: OpenLeg, sockets: tuple[socket.socket, ...], on_event: OnLegEvent) -> LegHandle:
         """Place a leg on the worker with the fewest. Raises NoWorker, or OSError without file descriptors."""
@@ -217,8 +231,7 @@ class Supervisor:
                 if len(self.ready_workers()) == self._count:
                     self._all_ready.set()
             case WorkerReport():
-                worker.heard_at = time.monotonic()
-                worker.report = message
+                worker.take(message, time.monotonic())
             case LegEnded() | LegFailed():
                 on_event = worker.legs.pop(message.call_id, None)
                 if on_event is not None:

@@ -16,6 +16,7 @@ from rtp.session import RtpParams
 from sipagent import events
 from sipagent.call import dialling
 from sipagent.call.costs import Costs
+from sipagent.call.current import CurrentConfig
 from sipagent.call.house import House
 from sipagent.call.inbound import InboundCall
 from sipagent.call.load import CallLoad
@@ -257,7 +258,7 @@ class Exchange:
             spool=directory / "spool", transcripts=directory / "tr", recordings=directory / "rec"
         )
         self.house = House(
-            config=self.config,
+            current=CurrentConfig(self.config),
             load=CallLoad(self.config, 0.0),
             ports=ports,
             workers=workers,
@@ -374,10 +375,12 @@ async def test_the_caller_hangs_up(talk: Talk) -> None:
     assert talk.sip.done == ["ring", "answer"]
     assert list(map(kind, talk.exchange.seen)) == [
         "CallReceived",
+        "CallRouted",
         "CallAdmitted",
         "LegReady",
         "CallAnswered",
         "LegEnded",
+        "CallCharged",
         "CallEnded",
     ]
     assert (record["route"], record["codec"]) == ("pbx/100 -> echo", "PCMU")
@@ -660,7 +663,8 @@ async def test_a_call_that_a_rule_refuses(
     assert talk.sip.done == [refusal]
     assert f"refuse {record['sip_status']} {record['reason_code']}" == refusal
     assert outcome(record)[:2] == ("rejected", "refused")
-    assert list(map(kind, exchange.seen)) == ["CallReceived", "CallRefused", "CallEnded"]
+    assert list(map(kind, exchange.seen)) == ["CallReceived", "CallRouted", "CallRefused", "CallEnded"]
+    assert record["route_trail"][-1]["passed"] is False
 
 
 async def test_a_call_over_the_limit_is_told_when_to_come_back(
