@@ -24,6 +24,7 @@ from sipagent.config import Config, HostPort, LoggingConfig, load
 from sipagent.config import check as checked
 from sipagent.errors import ConfigError, SipAgentError
 from sipagent.server import Server
+from sipagent.webhooks.cli import app as webhooks
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 simulate = typer.Typer(no_args_is_help=True, help="Stand-ins for the two ends: a voice model and a caller.")
 app.add_typer(simulate, name="simulate")
+app.add_typer(webhooks, name="webhooks")
 
 
 class Over(Enum):

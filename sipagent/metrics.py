@@ -124,6 +124,18 @@ class Metrics:
         self._log_up = Gauge(
             "sipagent_call_log_database_up", "1 while the database of calls can be used", registry=to
         )
+        self._webhooks = Counter(
+            "sipagent_webhook_attempts_total",
+            "Attempts to deliver webhooks, by what came of them",
+            ["endpoint", "outcome"],
+            registry=to,
+        )
+        self._webhook_backlog = Gauge(
+            "sipagent_webhook_backlog_messages", "Webhooks not delivered yet", ["endpoint"], registry=to
+        )
+        self._webhook_lag = Gauge(
+            "sipagent_webhook_lag_seconds", "Age of the oldest webhook that waits", ["endpoint"], registry=to
+        )
         self._registered = Gauge(
             "sipagent_trunk_registered", "1 while the trunk is registered", ["trunk"], registry=to
         )
@@ -166,6 +178,14 @@ class Metrics:
 
     def observe_trunk(self, event: events.TrunkStateChanged) -> None:
         self._registered.labels(event.trunk).set(event.registered)
+
+    def count_webhook(self, endpoint: str, outcome: str, messages: int = 1) -> None:
+        self._webhooks.labels(endpoint, outcome).inc(messages)
+
+    def observe_webhooks(self, endpoint: str, backlog: int, lag_s: float) -> None:
+        """How much waits for an endpoint, and since when."""
+        self._webhook_backlog.labels(endpoint).set(backlog)
+        self._webhook_lag.labels(endpoint).set(lag_s)
 
     def observe_call_log(self, is_up: bool, lag_records: int) -> None:
         """How the database of calls is fed. May be called from any thread."""

@@ -29,6 +29,7 @@ from sipagent.metrics import Metrics, ServerFigures, TargetFigures, WorkerFigure
 from sipagent.sip.agent import SipAgent
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import RejectedInvite
+from sipagent.webhooks.service import Webhooks
 from sipagent.worker.ipc import LATE_BOUNDS_S
 from sipagent.worker.supervisor import Supervisor
 
@@ -62,6 +63,7 @@ class Server:
         )
         self._metrics = Metrics(self._worker_figures, self._figures)
         self._books = Bookkeeping(config, self._metrics)
+        self._webhooks = Webhooks(config, self._metrics)
         self._sip = SipAgent(
             config,
             on_invite=self._on_invite,
@@ -80,7 +82,7 @@ class Server:
             metrics=self._metrics,
             addresses=self._sip.addresses,
             registered_sources=self._registered_sources,
-            watch=log_event,
+            watch=self._watch,
         )
 
     @property
@@ -101,8 +103,10 @@ class Server:
 
     async def _start(self) -> None:
         raise_file_limit()
+        await self._webhooks.open()
         self._log.recover()
         self._books.start()
+        self._webhooks.start()
         await self._workers.start()
         await self._sip.start()
         await self._http.start()
@@ -134,8 +138,14 @@ class Server:
         await self._workers.stop()
         self._log.close()
         self._books.stop()
+        await self._webhooks.stop()
         self._house.ports.close()
         log.info("server_stopped")
+
+    def _watch(self, event: events.Event) -> None:
+        """Every event of every call passes here, when its record has taken it in."""
+        log_event(event)
+        self._webhooks.take(event)
 
     # --- calls --------------------------------------------------------------------------------------
 
@@ -168,6 +178,7 @@ class Server:
         task.add_done_callback(self._rejected.discard)
 
     def _on_trunk(self, event: events.TrunkStateChanged) -> None:
+        self._webhooks.take_trunk(event)
         self._metrics.observe_trunk(event)
         log.info(
             "trunk_state",

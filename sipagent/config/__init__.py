@@ -16,6 +16,7 @@ from sipagent.config.agent import (
     TurnDetectionConfig,
     VoicemailConfig,
 )
+from sipagent.config.api import ApiConfig, TokenConfig
 from sipagent.config.call_log import CallLogConfig, RedactionConfig, RetentionConfig
 from sipagent.config.callers import CallersConfig
 from sipagent.config.loading import check, load
@@ -43,10 +44,12 @@ from sipagent.config.trunk import (
     host_and_port,
 )
 from sipagent.config.values import HostPort, Secret, ServerAddress, plain_ip
+from sipagent.config.webhooks import WebhookConfig
 
 __all__ = [
     "ANY_NUMBER",
     "AgentConfig",
+    "ApiConfig",
     "BackendConfig",
     "BackendHealthConfig",
     "BudgetConfig",
@@ -78,6 +81,7 @@ __all__ = [
     "SipConfig",
     "StorageConfig",
     "TlsConfig",
+    "TokenConfig",
     "TranscriptionConfig",
     "TransferPolicyConfig",
     "TransferTargetConfig",
@@ -85,6 +89,7 @@ __all__ = [
     "TrunkPrices",
     "TurnDetectionConfig",
     "VoicemailConfig",
+    "WebhookConfig",
     "check",
     "host_and_port",
     "load",

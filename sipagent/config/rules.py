@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sipagent.config import route_rules, transfer_rules
+from sipagent.config import api_rules, route_rules, transfer_rules
 from sipagent.config.agent import AgentConfig, OpenAIRealtimeConfig, PromptConfig, VoicemailConfig
 from sipagent.config.document import Problem
 from sipagent.config.files import Files
@@ -188,15 +188,16 @@ RULES: tuple[Rule, ...] = (
     _prices_stand_in_one_place,
     _prices_are_of_known_trunks,
     _budgets_have_prices,
+    api_rules.problems,
 )
 
 
 def unusable_references(files: Files) -> Iterator[Problem]:
     """Secrets, TLS files and sounds that the configuration refers to and that can't be used now."""
     for agent in files.agents:
-        for location, sound in _sounds(agent.section):
+        for place, sound in _sounds(agent.section):
             if message := sounds.problem(sound):
-                yield agent.document.problem(location, message)
+                yield agent.document.problem(place, message)
     for each in files:
         for location, secret in _secrets(each.section):
             if message := secret.problem():
@@ -207,6 +208,7 @@ def unusable_references(files: Files) -> Iterator[Problem]:
         if file is not None and not (file.is_file() and os.access(file, os.R_OK)):
             yield files.server.document.problem(("sip", "tls", key), f"{file} can't be read")
     yield from transfer_rules.unreadable(files)
+    yield from api_rules.unusable(files)
 
 
 def _sounds(agent: AgentConfig | None) -> Iterator[tuple[tuple[str, ...], Path]]:

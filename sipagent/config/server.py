@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from sipagent.config.agent import AgentConfig
+from sipagent.config.api import ApiConfig
 from sipagent.config.call_log import CallLogConfig, RedactionConfig, RetentionConfig
 from sipagent.config.callers import CallersConfig
 from sipagent.config.prices import BudgetConfig, PricesConfig
@@ -25,6 +26,7 @@ from sipagent.config.values import (
     ServerAddress,
     StunServer,
 )
+from sipagent.config.webhooks import WebhookConfig
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
 
@@ -117,10 +119,19 @@ class BackendHealthConfig(Section):
     retry_s: PositiveFloat = 30.0
 
 
+class HttpTlsConfig(Section):
+    """The certificate of the HTTP listener; with its chain, as PEM."""
+
+    certificate_file: ConfigPath
+    key_file: ConfigPath
+
+
 class HttpConfig(Section):
-    """The control API, health and metrics."""
+    """The control API, health and metrics. `metrics: token` asks for a token with `metrics:read`."""
 
     listen: Listen = HostPort("127.0.0.1", 8080)
+    tls: HttpTlsConfig | None = None
+    metrics: Literal["open", "token", "off"] = "open"
 
 
 class StorageConfig(Section):
@@ -149,6 +160,11 @@ class StorageConfig(Section):
         """The database of calls, unless `call_log.url` names another."""
         return self.directory / "calls.db"
 
+    @property
+    def webhooks_outbox(self) -> Path:
+        """Webhooks that wait for delivery."""
+        return self.directory / "webhooks.db"
+
 
 class LoggingConfig(Section):
     """What is logged, and how. Phone numbers are masked unless `full_numbers`."""
@@ -174,6 +190,8 @@ class ServerConfig(Section):
     redact: RedactionConfig = RedactionConfig()
     budget: BudgetConfig = BudgetConfig()
     prices: PricesConfig | None = None
+    api: ApiConfig = ApiConfig()
+    webhooks: tuple[WebhookConfig, ...] = ()
     logging: LoggingConfig = LoggingConfig()
     public_address: PublicAddress = "auto"
     stun_server: StunServer | None = None

@@ -1,0 +1,147 @@
+"""What receivers are told: names and contents of messages, from events and from call records. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+
+from sipagent import events
+from sipagent.call.record import RecordBuilder, iso
+from sipagent.call.redaction import masked, own_numbers
+from sipagent.config import RedactionConfig, WebhookConfig
+
+#: Told from the call record instead, which is safe on disk.
+ENDED = "call.ended"
+TRANSCRIPT, RECORDING = "transcript.finished", "recording.finished"
+TRUNK_STATE = "trunk.state_changed"
+TEST = "webhook.test"
+#: Names that don't follow from an event's own.
+IRREGULAR: Mapping[type[Any], str] = {events.Transcript: "transcript.added"}
+
+SUMMARY = (
+    *("call_id", "direction", "from", "to", "trunk", "agent", "route", "call_status", "sip_call_id"),
+    *("received_at", "answered_at", "ended_at", "duration_s", "sip_status", "reason_code", "end_reason"),
+)
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+_IDENTIFIERS = frozenset({"call_id", "sip_call_id", "item_id", "tool_call_id", "prompt_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`message_id` is the same however often it is sent. Messages of one `lane` keep their order."""
+
+    message_id: str
+    lane: str
+    type: str
+    body: bytes
+
+
+def name_of(kind: type[Any]) -> str:
+    """`CallAnswered` -> `call.answered`, `AgentSpeechEnded` -> `agent.speech_ended`"""
+    return IRREGULAR.get(kind) or _WORD.sub("_", kind.__name__).lower().replace("_", ".", 1)
+
+
+def wants(endpoint: WebhookConfig, name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in endpoint.events)
+
+
+class Story:
+    """One call as its messages tell it. `wall` is the Unix time of its first event."""
+
+    def __init__(self, received: events.CallReceived, wall: float, policy: RedactionConfig) -> None:
+        self._builder = RecordBuilder(received, wall)
+        self._wall_minus_monotonic = wall - received.at
+        self._policy = policy
+        self._sequence = 0
+
+    def messages(
+        self, event: events.Event, endpoints: tuple[WebhookConfig, ...]
+    ) -> Iterator[tuple[str, Message]]:
+        """Take the next event of the call, and say what each endpoint is to be told of it."""
+        self._builder.apply(event)
+        self._sequence += 1
+        name = name_of(type(event))
+        if isinstance(event, events.CallEnded) or self._is_dropped(event):
+            return
+        for endpoint in endpoints:
+            if wants(endpoint, name):
+                yield endpoint.name, self._message(event, name, endpoint)
+
+    def _is_dropped(self, event: events.Event) -> bool:
+        return isinstance(event, events.Transcript) and self._policy.transcripts == "drop"
+
+    def _message(self, event: events.Event, name: str, endpoint: WebhookConfig) -> Message:
+        record = self._builder.record
+        call = summary(msgspec.to_builtins(record))
+        fields = {"call": call, "sequence": self._sequence, **self._fields(event)}
+        if "mask" in (endpoint.numbers, self._policy.caller_numbers):
+            fields = without_numbers(fields, own_numbers(record))
+        message_id = f"msg_{event.call_id}_{self._sequence}"
+        return _message(message_id, event.call_id, name, self._wall_minus_monotonic + event.at, fields)
+
+    def _fields(self, event: events.Event) -> dict[str, Any]:
+        fields: dict[str, Any] = msgspec.to_builtins(event)
+        for key in ("call_id", "at", "type"):
+            del fields[key]
+        if self._policy.digits == "mask":
+            fields |= {key: events.MASKED for key in ("digit", "digits") if key in fields}
+        return fields
+
+
+def of_record(entry: Mapping[str, Any], endpoint: WebhookConfig) -> Iterator[Message]:
+    """The last messages of a call, from its record as it stands in the spool, `call.ended` after all."""
+    call_id, ended_at = str(entry["call_id"]), str(entry.get("ended_at"))
+    call = summary(entry)
+    last: dict[str, dict[str, Any]] = {}
+    if entry.get("recording"):
+        truncated = bool(entry.get("recording_truncated"))
+        last[RECORDING] = {"call": call, "recording": entry["recording"], "truncated": truncated}
+    if entry.get("transcript"):
+        last[TRANSCRIPT] = {"call": call, "turns": entry.get("turns", [])}
+    last[ENDED] = {"call": call, "record": dict(entry)}
+    own = entry.get("to" if entry.get("direction") == "inbound" else "from")
+    for name, data in last.items():
+        if wants(endpoint, name):
+            shown = without_numbers(data, {str(own)}) if endpoint.numbers == "mask" else data
+            yield _sealed(f"msg_{call_id}_{name.replace('.', '_')}", call_id, name, ended_at, shown)
+
+
+def of_trunk(event: events.TrunkStateChanged, wall: float) -> Message:
+    fields = {key: value for key, value in msgspec.structs.asdict(event).items() if key != "at"}
+    message_id = f"msg_trunk_{event.trunk}_{round(wall * 1000)}"
+    return _message(message_id, f"trunk:{event.trunk}", TRUNK_STATE, wall, fields)
+
+
+def of_test(message_id: str, wall: float) -> Message:
+    return _message(message_id, "test", TEST, wall, {"text": "If you can read this, webhooks reach you."})
+
+
+def summary(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What every message says of its call."""
+    return {key: entry.get(key) for key in SUMMARY}
+
+
+def without_numbers(value: Any, spared: Any, key: str = "") -> Any:
+    """Phone numbers masked in every text, but for those that are `spared`, and identifiers left alone."""
+    if isinstance(value, str):
+        keeps = key in _IDENTIFIERS or key.endswith("_at")
+        return value if keeps else masked(value, spared)
+    if isinstance(value, Mapping):
+        return {name: without_numbers(item, spared, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [without_numbers(item, spared, key) for item in value]
+    return value
+
+
+def _message(message_id: str, lane: str, name: str, wall: float, data: Mapping[str, Any]) -> Message:
+    return _sealed(message_id, lane, name, iso(wall), data)
+
+
+def _sealed(message_id: str, lane: str, name: str, timestamp: str, data: Mapping[str, Any]) -> Message:
+    body = msgspec.json.encode({"type": name, "timestamp": timestamp, "data": data})
+    return Message(message_id, lane, name, body)
