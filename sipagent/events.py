@@ -98,23 +98,6 @@ class DigitsSent(CallEvent, frozen=True, kw_only=True):
     method: DigitMethod
 
 
-class CallCharged(CallEvent, frozen=True, kw_only=True):
-    """What an answered call used and cost, told when it ends. Costs are in `currency`; None: nothing is priced.
-
-    `tokens` are by model and kind (see `cost.usage.Quantities`), `models` the parts of `model_cost`.
-    """
-
-    agent: str
-    trunk: str
-    direction: Literal["inbound", "outbound"]
-    answered_s: float
-    tokens: dict[str, dict[str, int]]
-    model_cost: float
-    trunk_cost: float
-    models: dict[str, float]
-    currency: str | None
-
-
 class TransferFailed(CallEvent, frozen=True, kw_only=True):
     """The caller could not be handed on to `target`, and is still ours."""
 

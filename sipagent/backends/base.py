@@ -92,8 +92,11 @@ class BackendFinished(BackendEvent, frozen=True, kw_only=True):
 
 
 class UsageCounted(BackendEvent, frozen=True, kw_only=True):
+    """`model` is the one that was used, by its name in the configuration."""
+
     source: Literal["response", "transcription"]
     usage: dict[str, Any]
+    model: str = ""
 
 
 class ProblemReported(BackendEvent, frozen=True, kw_only=True):

@@ -55,6 +55,7 @@ class OpenAIRealtime:
     ) -> None:
         self.input_format = self.output_format = audio_format(config, law)
         self._session = session(agent, config, self.input_format)
+        self._models = {"response": config.model, "transcription": _transcriber(agent)}
         self._history = history
         self._greeting = agent.greeting
         self._server_interrupts = agent.turn_detection.interrupt_response
@@ -87,7 +88,10 @@ class OpenAIRealtime:
             self._dispatch(event)
 
     def next_event(self) -> BackendEvent | None:
-        return self._events.popleft() if self._events else None
+        event = self._events.popleft() if self._events else None
+        if isinstance(event, UsageCounted):
+            return msgspec.structs.replace(event, model=self._models[event.source])
+        return event
 
     def messages_to_send(self) -> list[bytes]:
         return self._outbox.drain()
@@ -223,6 +227,10 @@ def say_exactly(text: str) -> dict[str, Any]:
 
 def _unix_time(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) and abs(value) < 2**63 else None
+
+
+def _transcriber(agent: AgentConfig) -> str:
+    return agent.transcription.model if agent.transcription else ""
 
 
 def _caller_words(event: ServerEvent) -> Iterator[BackendEvent]:

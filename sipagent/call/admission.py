@@ -16,6 +16,7 @@ from sipagent.call.question import Load, No, Question
 from sipagent.call.routing import Route, route
 from sipagent.config import Config
 from sipagent.config.routes import RedirectAction, RefuseAction
+from sipagent.cost.budget import payers
 from sipagent.errors import ReasonCode
 from sipagent.sip.messages import IncomingInvite, OfferedAudio
 
@@ -72,7 +73,12 @@ def decide(
 
 
 def _admitted(found: Route, action: ToAgent | ToTransfer, question: Question, trail: Trail) -> Decision:
-    checks = {"backend": lambda asked: _backend(asked, action.agent.name)} | dict(BEFORE_ANSWER)
+    agent = action.agent.name
+    checks: Mapping[str, Check] = {
+        "budget": lambda asked: _budget(asked, agent),
+        "backend": lambda asked: _backend(asked, agent),
+        **BEFORE_ANSWER,
+    }
     trail, refusal = _ask(checks, question, trail)
     if refusal is not None:
         return refusal
@@ -108,6 +114,13 @@ def _refused_by_rule(name: str, action: RefuseAction, question: Question, trail:
         route=name,
         phrase=action.reason,
     )
+
+
+def _budget(question: Question, agent: str) -> str | No:
+    for payer in payers(agent, question.trunk.name):
+        if (exceeded := question.load.exceeded.get(payer)) is not None:
+            return No(exceeded.budget.sip_status, ReasonCode.BUDGET_EXCEEDED, str(exceeded))
+    return "no budget is spent"
 
 
 def _backend(question: Question, agent: str) -> str | No:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Literal
 
 from sipagent import events
@@ -42,7 +43,8 @@ class InboundCall(CallSession):
                 offered = sdp.parse(self._invite.offer).offered
             except SdpError:
                 offered = OfferedAudio(())
-        load, sources = house.load.snapshot(), house.registered_sources()
+        load = replace(house.load.snapshot(), exceeded=house.costs.exceeded(house.config))
+        sources = house.registered_sources()
         return admission.decide(self._invite, offered, load, house.config, sources, now)
 
     async def _handle(self) -> None:

@@ -32,6 +32,7 @@ from sipagent.sip.ladder import MessageSeen
 log = logs.get_logger(__name__)
 
 MARKER_DEADLINE_S = 0.5
+KEEP_ALL = RedactionConfig()
 
 
 class CallLog:
@@ -44,7 +45,7 @@ class CallLog:
         transcripts: Path,
         recordings: Path,
         ladders: Path | None = None,
-        redact: RedactionConfig = RedactionConfig(),
+        redact: RedactionConfig = KEEP_ALL,
     ) -> None:
         self._spool = Spool(spool)
         self._transcripts = Spool(transcripts)

@@ -10,6 +10,7 @@ from sipagent.call.backend_health import BackendHealth
 from sipagent.call.origin import caller_of, is_our_account
 from sipagent.call.rates import CallRates
 from sipagent.config import ANY_NUMBER, Config, TrunkConfig
+from sipagent.cost.budget import Exceeded, Payer
 from sipagent.errors import ReasonCode
 from sipagent.sip.messages import IncomingInvite, OfferedAudio, user_part
 
@@ -21,7 +22,7 @@ class Load:
     """How the server is at this moment, `wall` by its clock. `rates` None means that no rate is counted.
 
     `workers` is the share of their CPU time that media workers use, None while nobody knows. `backends` are
-    those of agents, by name, that were heard of.
+    those of agents, by name, that were heard of. `exceeded` are budgets that are spent and refuse calls.
     """
 
     calls: int = 0
@@ -31,6 +32,7 @@ class Load:
     wall: datetime = UNIX_EPOCH
     workers: float | None = None
     backends: Mapping[str, BackendHealth] = field(default_factory=dict)
+    exceeded: Mapping[Payer, Exceeded] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,8 +108,10 @@ class Reporter:
                 self._emit(events.SpeechStopped(call_id=call_id, at=now, item_id=item_id, audio_ms=audio_ms))
             case TranscriptFinished(role=role, item_id=item_id, text=text):
                 self._emit(events.Transcript(call_id=call_id, at=now, role=role, item_id=item_id, text=text))
-            case UsageCounted(source=source, usage=usage):
-                self._emit(events.UsageReported(call_id=call_id, at=now, source=source, usage=usage))
+            case UsageCounted(source=source, usage=usage, model=model):
+                self._emit(
+                    events.UsageReported(call_id=call_id, at=now, source=source, usage=usage, model=model)
+                )
             case ToolCalled(tool_call_id=tool_call_id, name=name, arguments=arguments):
                 called = events.ToolCalled(
                     call_id=call_id, at=now, tool_call_id=tool_call_id, name=name, arguments=arguments

@@ -166,8 +166,8 @@ def test_a_spoken_turn(talk, says):
         AudioFinished(item_id="i1", content_index=0),
         TranscriptFinished(role="agent", item_id="i1", text="Good day."),
         TranscriptFinished(role="caller", item_id="u1", text="Hello"),
-        UsageCounted(source="transcription", usage={"seconds": 1}),
-        UsageCounted(source="response", usage=usage),
+        UsageCounted(source="transcription", usage={"seconds": 1}, model="gpt-transcribe"),
+        UsageCounted(source="response", usage=usage, model="gpt-realtime-2.1"),
         ResponseFinished(response_id="r1", status="completed"),
     ]
 

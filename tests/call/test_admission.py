@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
@@ -13,7 +14,8 @@ from sipagent.call.decision import Admit, Decision, Refuse
 from sipagent.call.question import Load
 from sipagent.call.rates import CallRates, TokenBucket
 from sipagent.call.rehearsal import route_test
-from sipagent.config import Config
+from sipagent.config import BudgetConfig, Config
+from sipagent.cost.budget import SERVER, Exceeded, Payer
 from sipagent.errors import ReasonCode
 from sipagent.sip.messages import IncomingInvite, OfferedAudio
 
@@ -92,7 +94,9 @@ def test_a_listed_peer_reaches_the_agent_of_the_number(config: Config) -> None:
 
 def test_the_trail_of_an_admitted_call_holds_every_rule(config: Config) -> None:
     trail = admitted(ask(config)).trail
-    assert [result.rule for result in trail] == ["trunk", *BEFORE_ROUTE, "number", "backend", *BEFORE_ANSWER]
+    assert [result.rule for result in trail] == [
+        *("trunk", *BEFORE_ROUTE, "number", "budget", "backend", *BEFORE_ANSWER)
+    ]
     assert all(result.passed and result.detail for result in trail)
 
 
@@ -176,6 +180,20 @@ def test_a_call_limit_gets_503_with_retry_after(
     refusal = refused(ask(config, load=load))
     assert (refusal.sip_status, refusal.reason_code, refusal.detail) == (503, reason_code, detail)
     assert refusal.retry_after_s == CALL_LIMIT_RETRY_S
+
+
+@pytest.mark.parametrize("payer", [SERVER, ("trunk", "pbx"), ("agent", "echo")], ids=str)
+def test_a_spent_budget_refuses_whatever_it_is_to_pay_for(config: Config, payer: Payer) -> None:
+    spent = Exceeded(payer, "day", Decimal("10.5"), Decimal(10), "USD", BudgetConfig(sip_status=480))
+    refusal = refused(ask(config, load=Load(exceeded={payer: spent})))
+    assert (refusal.sip_status, refusal.reason_code) == (480, ReasonCode.BUDGET_EXCEEDED)
+    assert refusal.detail.endswith("has spent 10.50 of 10 USD today")
+
+
+@pytest.mark.parametrize("payer", [("trunk", "sales"), ("agent", "human")], ids=str)
+def test_the_budget_of_somebody_else_is_no_matter(config: Config, payer: Payer) -> None:
+    spent = Exceeded(payer, "day", Decimal(11), Decimal(10), "USD", BudgetConfig())
+    admitted(ask(config, load=Load(exceeded={payer: spent})))
 
 
 def test_one_call_below_every_limit_is_admitted(config: Config) -> None:

@@ -1,0 +1,71 @@
+"""What policy keeps out of call records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sipagent.call.record import CallRecord, Turn
+from sipagent.call.redaction import masked, redacted_record
+from sipagent.config import RedactionConfig
+
+CALLER, OURS = "+442079460123", "+442079460999"
+
+
+def record(**fields: Any) -> CallRecord:
+    said = Turn(role="caller", item_id="i1", started_s=1.0, text=f"Call me on {CALLER} or 02079460123")
+    return CallRecord(
+        call_id="1234567890",
+        direction="inbound",
+        from_=CALLER,
+        to=OURS,
+        route=f"pbx/{OURS} -> desk",
+        sip_call_id="9876543210",
+        source="192.0.2.1:5060/udp",
+        received_at="2026-03-01T12:00:00.000Z",
+        detail=f"diverted by {CALLER}",
+        turns=[said],
+        digits=[{"at_s": 1.0, "digit": "5", "duration_ms": 100, "method": "rfc4733"}],
+        digits_sent=[{"at_s": 2.0, "digits": "123#", "method": "info"}],
+        transcript="/x/2026-03-01/1234567890.jsonl",
+        **fields,
+    )
+
+
+def test_nothing_is_redacted_unless_policy_says_so() -> None:
+    entry = redacted_record(record(), RedactionConfig())
+    assert (entry["from"], entry["digits"][0]["digit"]) == (CALLER, "5")
+    assert CALLER in entry["turns"][0]["text"]
+
+
+def test_callers_numbers_are_masked_wherever_they_stand_and_ours_is_not() -> None:
+    entry = redacted_record(record(), RedactionConfig(caller_numbers="mask"))
+    assert (entry["from"], entry["to"]) == ("+44***23", OURS)
+    assert entry["detail"] == "diverted by +44***23"
+    assert entry["turns"][0]["text"] == "Call me on +44***23 or 02***23"
+    assert (entry["call_id"], entry["sip_call_id"]) == ("1234567890", "9876543210")
+    assert entry["route"] == f"pbx/{OURS} -> desk"
+    assert entry["received_at"] == "2026-03-01T12:00:00.000Z"
+
+
+def test_of_an_outbound_call_it_is_the_called_number_that_is_masked() -> None:
+    outbound = record()
+    outbound.direction, outbound.from_, outbound.to = "outbound", OURS, CALLER
+    entry = redacted_record(outbound, RedactionConfig(caller_numbers="mask"))
+    assert (entry["from"], entry["to"]) == (OURS, "+44***23")
+
+
+def test_transcripts_are_dropped_and_turns_stay() -> None:
+    entry = redacted_record(record(), RedactionConfig(transcripts="drop"))
+    assert entry["transcript"] is None
+    assert [(turn["item_id"], turn["text"]) for turn in entry["turns"]] == [("i1", None)]
+
+
+def test_digits_are_masked() -> None:
+    entry = redacted_record(record(), RedactionConfig(digits="mask"))
+    assert (entry["digits"][0]["digit"], entry["digits_sent"][0]["digits"]) == ("***", "***")
+    assert entry["digits"][0]["method"] == "rfc4733"
+
+
+def test_in_a_message_numbers_are_masked_and_nothing_else() -> None:
+    message = f"INVITE sip:{OURS}@192.0.2.1:5060 SIP/2.0\r\nFrom: <sip:{CALLER}@192.0.2.9>;tag=a1\r\n"
+    assert masked(message, {OURS}) == message.replace(CALLER, "+44***23")
