@@ -162,10 +162,10 @@ async def test_a_registrar_that_says_no_is_left_alone(
 async def test_a_registrar_that_wants_longer_registrations_gets_them(
     agent: Any, port: int, tmp_path: Path
 ) -> None:
-    async with provider(port, tmp_path, "BRIEF"):
-        async with agent(trunk=trunk_of(f"sip:127.0.0.1:{port}", tmp_path)) as server:
-            state = await server.next("trunk")
-            assert (state["registered"], state["expires_s"]) == (True, 90)
+    settings = trunk_of(f"sip:127.0.0.1:{port}", tmp_path)
+    async with provider(port, tmp_path, "BRIEF"), agent(trunk=settings) as server:
+        state = await server.next("trunk")
+        assert (state["registered"], state["expires_s"]) == (True, 90)
 
 
 async def test_a_nonce_that_has_gone_stale_is_renewed(

@@ -30,8 +30,8 @@ class Kamailio:
 
 
 @contextlib.asynccontextmanager
-async def kamailio(directory: Path) -> AsyncIterator[Kamailio]:
-    port = free_port()
+async def kamailio(directory: Path, port: int | None = None) -> AsyncIterator[Kamailio]:
+    port = port or free_port()
     process = await asyncio.create_subprocess_exec(
         *("kamailio", "-f", CONFIG, "-A", f"LISTEN=udp:127.0.0.1:{port}"),
         *("-m", "32", "-M", "4", "-Y", directory, "-P", directory / "kamailio.pid", "-DD"),
