@@ -11,6 +11,7 @@ KEY_PEAKS = (5200, 6550)
 """Low and high tone: about -13 and -11 dBm0, the 2 dB between them made for the losses of long lines."""
 HOLD_HZ, HOLD_PEAK, HOLD_MS = 425, 2000, 200
 HOLD_EVERY_MS = 5000
+RING_HZ, RING_PEAKS, RING_MS, RING_EVERY_MS = (440, 480), (3000, 3000), 1000, 4000
 
 
 def key(digit: str, duration_ms: int) -> bytes:
@@ -22,3 +23,9 @@ def key(digit: str, duration_ms: int) -> bytes:
 def hold() -> bytes:
     """One period of the hold tone: a low beep, then silence."""
     return mix((HOLD_HZ,), (HOLD_PEAK,), HOLD_MS) + b"\0\0" * ((HOLD_EVERY_MS - HOLD_MS) * RATE // 1000)
+
+
+def ringing() -> bytes:
+    """One period of a ringing tone."""
+    tone = mix(RING_HZ, RING_PEAKS, RING_MS)
+    return tone + b"\0\0" * ((RING_EVERY_MS - RING_MS) * RATE // 1000)

@@ -42,6 +42,7 @@ class OpenLeg(Message, frozen=True, kw_only=True):
     `agent` is `AgentConfig.model_dump(mode="json")`; `codec` the RTP encoding name that we expect. What isn't
     said here is as the configuration has it (`config.trunk`). `history` is what was said before, where the
     call had another backend. With a `recording` and not `record_at_once`, it waits for `StartRecording`.
+    Without `has_agent` nobody speaks for it: it is there to be joined with another.
     """
 
     call_id: str
@@ -56,6 +57,7 @@ class OpenLeg(Message, frozen=True, kw_only=True):
     hold_tone: bool = False
     history: list[HistoryItem] = []
     record_at_once: bool = True
+    has_agent: bool = True
 
 
 class StartMedia(Message, frozen=True, kw_only=True):
@@ -149,6 +151,32 @@ class StartRecording(Message, frozen=True, kw_only=True):
     call_id: str
 
 
+class SetAside(Message, frozen=True, kw_only=True):
+    """The agent is out of the call for a while: it neither hears nor is heard. Prompts are played all the
+    same; if `ringing`, the caller hears a ringing tone instead of them.
+    """
+
+    call_id: str
+    ringing: bool = False
+
+
+class JoinLegs(Message, frozen=True, kw_only=True):
+    """Let the phones of two legs of this worker talk to each other; `agent_listens` goes for the first.
+
+    It lasts until `GiveBack`, or until either leg ends: the other then hears nothing.
+    """
+
+    call_id: str
+    other: str
+    agent_listens: bool = False
+
+
+class GiveBack(Message, frozen=True, kw_only=True):
+    """The agent has its caller back."""
+
+    call_id: str
+
+
 class CloseLeg(Message, frozen=True, kw_only=True):
     call_id: str
     reason: str
@@ -186,6 +214,9 @@ ToLeg = (
     | Instruct
     | UseBackend
     | StartRecording
+    | SetAside
+    | JoinLegs
+    | GiveBack
     | CloseLeg
 )
 ToWorker = OpenLeg | ToLeg

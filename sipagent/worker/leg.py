@@ -26,12 +26,14 @@ from sipagent.backends.base import (
     CallerSpeechStarted,
 )
 from sipagent.backends.factory import create_backend
+from sipagent.backends.local import LocalBackend
 from sipagent.config import AgentConfig
 from sipagent.errors import BackendError, EndReason, ReasonCode
 from sipagent.events import DigitMethod
 from sipagent.formats import CODECS
 from sipagent.media import pipeline
 from sipagent.media.recorder import RecordingWriter
+from sipagent.worker.bridge import Bridge, Ringing, Source
 from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.presses import Presses
 from sipagent.worker.reporter import Emit, Reporter
@@ -63,13 +65,17 @@ class Leg:
         self._recordings = recordings
         self._reporter = Reporter(order.call_id, emit, keeps_digits=order.record_digits)
         self._presses = Presses()
-        self._backend = create_backend(agent, CODECS[order.codec], order.history)
+        law = CODECS[order.codec]
+        self._backend = create_backend(agent, law, order.history) if order.has_agent else LocalBackend(law)
         queued = pipeline.playout_format(self._backend.output_format)
         self._playout = Playout(queued.bytes_per_ms, queued.silence, PLAYOUT_MAX_MS)
         self._agent = pipeline.agent(self._backend.output_format, self._to_playout)
         self._item = ("", 0)
         self._finished: BackendFinished | None = None
         self._stream: Stream | None = None
+        self._is_aside = False
+        self._bridge: Bridge | None = None
+        self._dismissing: asyncio.Task[None] | None = None
         self._end: asyncio.Future[tuple[str, str]] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
@@ -118,7 +124,10 @@ class Leg:
         if method == "info" and self._stream is not None:
             self._stream.mute_press(duration_ms)
         if self._presses.is_new(digit, duration_ms, method, now):
-            self._backend.send_digit(digit)
+            if self._bridge is not None and method != "inband":  # tones get there by themselves
+                self._bridge.pass_digit(self, digit)
+            elif not self._is_aside:
+                self._backend.send_digit(digit)
             self._reporter.digit(digit, duration_ms, method, now)
 
     def say(self, text: str) -> None:
@@ -137,6 +146,48 @@ class Leg:
         """Press keys towards the peer; nobody is there to hear them before `start`."""
         if self._stream is not None:
             self._stream.send_digits(digits, inband)
+
+    def set_aside(self, ringing: bool = False, agent_listens: bool = False) -> None:
+        """The agent neither hears the caller, unless it is to listen, nor is heard by it.
+
+        What it was saying is cut off, what it says from now on is dropped.
+        """
+        if not self._is_aside:
+            self._barge_in(time.monotonic())
+        self._is_aside = True
+        if self._stream is not None:
+            self._stream.let_agent_listen(agent_listens)
+            self._stream.hear(Ringing() if ringing else None)
+
+    def join(self, other: Leg, agent_listens: bool) -> None:
+        """Let two phones talk to each other."""
+        self.set_aside(agent_listens=agent_listens)
+        other.dismiss_agent()
+        Bridge(self, other)
+
+    def dismiss_agent(self) -> None:
+        """The agent has done what it was there for: its session ends, the leg goes on."""
+        self.set_aside()
+        self._dismissing = asyncio.create_task(self._backend.close())
+
+    @property
+    def voice(self) -> Stream | None:
+        return self._stream
+
+    def hear(self, voice: Source | None, bridge: Bridge | None) -> None:
+        self._bridge = bridge
+        if self._stream is not None:
+            self._stream.hear(voice)
+            self._stream.be_drawn_from(voice is not None)
+
+    def give_back(self) -> None:
+        """The agent has its caller back."""
+        if self._bridge is not None:
+            self._bridge.end()
+        self._is_aside = False
+        if self._stream is not None:
+            self._stream.hear(None)
+            self._stream.let_agent_listen(True)
 
     def close(self, reason: str, detail: str = "") -> None:
         """End the leg. The first reason stands."""
@@ -165,6 +216,8 @@ class Leg:
         return True
 
     async def _finish(self, reason: str, detail: str) -> None:
+        if self._bridge is not None:
+            self._bridge.end()
         self._backend.finish()
         report, recording = await self._stream.finish() if self._stream else ({}, None)
         audio = self._backend.counters() | {"playout_dropped_ms": round(self._playout.overflowed_ms)}
@@ -173,12 +226,14 @@ class Leg:
     def _on_backend_event(self, event: BackendEvent) -> None:
         now = time.monotonic()
         match event:
+            case AudioReceived(item_id=item_id, content_index=index) if self._is_aside:
+                self._backend.interrupt(item_id, index, heard_ms=0)
             case AudioReceived(item_id=item_id, content_index=index, audio=audio):
                 self._item = (item_id, index)
                 self._agent.write(audio, now)
             case AudioFinished(item_id=item_id, content_index=index):
                 self._playout.end_item(item_id, index)
-            case CallerSpeechStarted():
+            case CallerSpeechStarted() if not self._is_aside:
                 self._barge_in(now)
             case BackendFinished():
                 self._finished = event

@@ -72,6 +72,11 @@ class Outgoing:
         return self.frame(now, late_s=0.0)
 
     @property
+    def is_dialling(self) -> bool:
+        """Is the next frame part of a digit, or of the pause after it?"""
+        return bool(self._dialling)
+
+    @property
     def silence(self) -> bytes:
         """A frame of it: what is recorded of a tick without audio."""
         return self._silence

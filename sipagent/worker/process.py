@@ -28,12 +28,15 @@ from sipagent.worker.ipc import (
     AnswerTool,
     Channel,
     CloseLeg,
+    GiveBack,
     Inject,
     Instruct,
+    JoinLegs,
     OpenLeg,
     PressDigit,
     Say,
     SendDigits,
+    SetAside,
     StartMedia,
     ToLeg,
     ToWorker,
@@ -82,10 +85,18 @@ class Worker:
         if leg is None:
             return
         try:
-            tell(leg, message)
+            if isinstance(message, JoinLegs):
+                self._join(leg, message)
+            else:
+                tell(leg, message)
         except Exception as error:  # the worker's edge: a leg that can't do as told must not live on deaf
             log.exception("leg_crashed", call_id=leg.call_id)
             leg.close(EndReason.INTERNAL_ERROR, repr(error))
+
+    def _join(self, leg: Leg, message: JoinLegs) -> None:
+        other = self._legs.get(message.other)
+        if other is not None:
+            leg.join(other, message.agent_listens)
 
     def _open(self, order: OpenLeg, fds: list[int]) -> None:
         rtp_socket, rtcp_socket = sockets = (socket.socket(fileno=fds[0]), socket.socket(fileno=fds[1]))
@@ -140,6 +151,7 @@ class Worker:
 
 
 def tell(leg: Leg, message: ToLeg) -> None:
+    """Have one leg do as told; what takes two is the worker's."""
     match message:
         case StartMedia():
             leg.start(message.params)
@@ -155,6 +167,10 @@ def tell(leg: Leg, message: ToLeg) -> None:
             leg.answer_tool(message.tool_call_id, message.output)
         case Instruct():
             leg.instruct(message.instructions)
+        case SetAside():
+            leg.set_aside(message.ringing)
+        case GiveBack():
+            leg.give_back()
         case CloseLeg():
             leg.close(message.reason)
 

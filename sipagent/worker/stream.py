@@ -30,6 +30,7 @@ from sipagent.media import pipeline
 from sipagent.media.digits import DigitDetector
 from sipagent.media.nodes import Node
 from sipagent.media.recorder import RecordingOutcome, RecordingWriter
+from sipagent.worker.bridge import Source
 from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.media_watch import MediaWatch
 from sipagent.worker.outgoing import Outgoing
@@ -92,6 +93,10 @@ class Stream:
             playout, self._queued, hold_tone=order.hold_tone, hush=self._tape.mute_agent
         )
         self._is_ahead = False
+        self._far: Source | None = None
+        self._far_wire: tuple[AudioFormat, Node] | None = None
+        self._is_drawn_from = False
+        self._agent_listens = True
         self._shape: tuple[AudioFormat, bool] | None = None
         self._take_up(params, now)
         self._receive = (
@@ -121,7 +126,7 @@ class Stream:
 
     def begin_speech(self, now: float) -> None:
         """Agent audio has come: if it is the first, a frame goes out now, in the place of the next tick's."""
-        if self._is_ahead or not self._session.may_send:
+        if self._is_ahead or self._far is not None or not self._session.may_send:
             return
         frame = self._outgoing.first_frame(now)
         if frame is not None:
@@ -137,6 +142,33 @@ class Stream:
     def mute_press(self, duration_ms: int) -> None:
         """A key that signalling has told of is to be kept out of the recording, if they all are."""
         self._tape.mute_press(duration_ms)
+
+    def hear(self, source: Source | None) -> None:
+        """From now on the phone hears `source` instead of its agent; None is the agent again."""
+        self._far, self._far_wire = source, None
+
+    def let_agent_listen(self, listens: bool) -> None:
+        """An agent that doesn't hears silence, so that its own times go on."""
+        self._agent_listens = listens
+
+    def be_drawn_from(self, drawn: bool) -> None:
+        """Another phone listens: it takes `frame` by its own clock, in the place of packets as they come."""
+        self._is_drawn_from = drawn
+        if not drawn:
+            self._session.stop_playing()
+
+    @property
+    def format(self) -> AudioFormat:
+        """The law that the phone speaks."""
+        assert self._shape is not None
+        return self._shape[0]
+
+    def frame(self, now: float) -> bytes:
+        """The phone's next 20 ms, for a phone that listens; recording and agent get them on the way."""
+        piece = self._session.play_frame(len(self._silence), now)
+        audio = self._silence if piece is None else piece.payload
+        self._caller.write(audio, now)
+        return audio
 
     async def finish(self) -> tuple[dict[str, Any], RecordingOutcome | None]:
         """Stop, say goodbye by RTCP, complete the recording. Returns the RTP report and the recording."""
@@ -182,11 +214,12 @@ class Stream:
         self._caller = pipeline.caller(
             phone,
             backend.input_format,
-            lambda audio, now: backend.send_audio(audio),
+            self._to_backend,
             recorder,
             self._detector if detects_digits else None,
         )
         self._wire = pipeline.wire(self._queued, phone, self._session.send_frame, recorder)
+        self._far_wire = None
         path = f"caller: rtp -> {self._caller} | agent: backend -> {self._agent} -> {self._wire}"
         self._reporter.path_built(path, now)
 
@@ -209,7 +242,7 @@ class Stream:
         """
         inbound, frames = self._session.inbound, []
         stretched = inbound.stretched
-        while (frame := self._session.pop_frame(now)) is not None:
+        while not self._is_drawn_from and (frame := self._session.pop_frame(now)) is not None:
             frames.append(frame.payload)
         self._tape.doubt_caller(inbound.stretched - stretched)
         if frames and not self._on_hold:
@@ -224,7 +257,7 @@ class Stream:
         if late_s * 1000 > FRAME_MS:
             self._udp.receive_waiting()
         self._drain(now)
-        if self._on_hold:
+        if self._on_hold and not self._is_drawn_from:
             self._caller.write(self._silence, now)
         if self._is_ahead:
             self._is_ahead = False
@@ -241,11 +274,30 @@ class Stream:
     def _fill_slot(self, now: float, late_s: float) -> None:
         """What goes out on this tick, and into the recording."""
         self._outgoing.press(self._session, now)
-        if self._session.may_send:
+        far = None if self._far is None else self._far.frame(now)
+        if far is not None and self._session.may_send and not self._outgoing.is_dialling:
+            self._wire_from_far().write(far, now)
+        elif self._session.may_send:
             self._wire.write(self._outgoing.frame(now, late_s), now)
             self.report_playout(now)
         else:
             self._tape.silent_agent(self._outgoing.silence, now)
+
+    def _wire_from_far(self) -> Node:
+        """The way to the phone of what it hears instead of its agent, in the format that this has now."""
+        assert self._far is not None
+        source = self._far.format
+        if self._far_wire is None or self._far_wire[0] != source:
+            wire = pipeline.wire(source, self.format, self._session.send_frame, self._tape.recorder)
+            self._far_wire = source, wire
+        return self._far_wire[1]
+
+    def _to_backend(self, audio: bytes, now: float) -> None:
+        held = self._on_hold and self._is_drawn_from
+        if not self._agent_listens or held:
+            silence = self._backend.input_format.silence
+            audio = silence * (len(audio) // len(silence))
+        self._backend.send_audio(audio)
 
     def _send(self) -> None:
         for data, addr in self._session.datagrams_to_send():

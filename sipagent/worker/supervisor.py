@@ -142,9 +142,19 @@ class Supervisor:
         known = [share for share in shares if share is not None]
         return sum(known) / len(known) if known else None
 
-    def open_leg(self, order: OpenLeg, sockets: tuple[socket.socket, ...], on_event: OnLegEvent) -> LegHandle:
-        """Place a leg on the worker with the fewest. Raises NoWorker, or OSError without file descriptors."""
-        workers = self.ready_workers()
+    def open_leg(
+        self,
+        order: OpenLeg,
+        sockets: tuple[socket.socket, ...],
+        on_event: OnLegEvent,
+        *,
+        beside: str | None = None,
+    ) -> LegHandle:
+        """Place a leg on the worker with the fewest, or `beside` another call's, so that they can be joined.
+
+        Raises NoWorker, or OSError without file descriptors.
+        """
+        workers = [each for each in self.ready_workers() if beside is None or beside in each.legs]
         if not workers:
             raise NoWorker("no media worker is running")
         worker = min(workers, key=lambda each: len(each.legs))
