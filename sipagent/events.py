@@ -12,6 +12,20 @@ import msgspec
 
 Role = Literal["caller", "agent"]
 DigitMethod = Literal["rfc4733", "info", "inband"]
+#: `rejected` is the tool's own no (a 4xx), `unavailable` one that is taken for down, `interrupted` a hang-up
+#: into which the caller spoke.
+ToolOutcome = Literal[
+    "ok",
+    "rejected",
+    "invalid",
+    "unknown",
+    "failed",
+    "timeout",
+    "unavailable",
+    "busy",
+    "interrupted",
+    "call_ended",
+]
 
 #: Stands for a digit that is not to be kept.
 MASKED = "***"
@@ -104,6 +118,38 @@ class TransferFailed(CallEvent, frozen=True, kw_only=True):
     target: str
     sip_status: int = 0
     detail: str = ""
+
+
+class ToolAnswered(CallEvent, frozen=True, kw_only=True):
+    """What came of a `ToolCalled`: exactly one for each.
+
+    `output` is what the model is told; None: nothing, as the call is over or in other hands. `detail` says
+    more to those who run the server.
+    """
+
+    tool_call_id: str
+    name: str
+    outcome: ToolOutcome
+    duration_ms: float
+    output: str | None = None
+    detail: str = ""
+
+
+class MessageTaken(CallEvent, frozen=True, kw_only=True):
+    """The caller left a message with the agent; `fields` are those of the tool's parameters."""
+
+    tool: str
+    fields: dict[str, Any]
+
+
+class SafeModeEntered(CallEvent, frozen=True, kw_only=True):
+    """These tools are down, and the agent got its safe-mode instructions."""
+
+    tools: list[str]
+
+
+class SafeModeLeft(CallEvent, frozen=True, kw_only=True):
+    """The agent has its own instructions again."""
 
 
 class CallCharged(CallEvent, frozen=True, kw_only=True):
@@ -354,6 +400,10 @@ Event = (
     | CallResumed
     | DigitsSent
     | TransferFailed
+    | ToolAnswered
+    | MessageTaken
+    | SafeModeEntered
+    | SafeModeLeft
     | CallCharged
     | CallEnded
     | LegEvent

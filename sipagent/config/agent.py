@@ -5,26 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, PositiveInt, Tag, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from sipagent.config.prices import BudgetConfig
+from sipagent.config.story import StoryConfig
+from sipagent.config.tools import ToolConfig, ToolName
 from sipagent.config.transfer import TransferTargetConfig
-from sipagent.config.values import ConfigPath, Secret, Section
+from sipagent.config.values import ConfigPath, HeaderValue, Secret, Section
 
 
 def _websocket_url(url: str) -> str:
     if not url.startswith(("ws://", "wss://")):
         raise ValueError("must begin with wss:// (or ws:// for a server on a private network)")
     return url
-
-
-def _text_or_secret(value: object) -> str:
-    return "secret" if isinstance(value, (dict, Secret)) else "text"
-
-
-HeaderValue = Annotated[
-    Annotated[str, Tag("text")] | Annotated[Secret, Tag("secret")], Discriminator(_text_or_secret)
-]
 
 
 class OpenAIRealtimeConfig(Section):
@@ -113,6 +106,7 @@ class AgentConfig(Section):
     `instructions_file` is gone after loading: its text is in `instructions`. `greeting` null lets the caller
     speak first. `turn_detection` null is not offered: without it nobody would ever answer. `record_digits`
     false keeps the caller's digits, and ours, out of recording, call record and log; the model gets them.
+    `safe_mode_instructions` replace the others while a tool that is essential, or all of them, are down.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
@@ -128,6 +122,9 @@ class AgentConfig(Section):
     max_call_duration_s: PositiveInt | None = None
     record: bool = True
     record_digits: bool = True
+    story: StoryConfig = StoryConfig()
+    tools: Mapping[ToolName, ToolConfig] = {}
+    safe_mode_instructions: str | None = None
     transfers: Mapping[Annotated[str, Field(pattern=r"^[\w.-]+$")], TransferTargetConfig] = {}
     budget: BudgetConfig = BudgetConfig()
 
@@ -135,4 +132,10 @@ class AgentConfig(Section):
     def _one_instruction(self) -> Self:
         if self.instructions and self.instructions_file is not None:
             raise ValueError("write either instructions or instructions_file")
+        return self
+
+    @model_validator(mode="after")
+    def _one_greeting(self) -> Self:
+        if self.greeting and self.story.greeting_file is not None:
+            raise ValueError("write either greeting or story.greeting_file")
         return self

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sipagent.config import api_rules, route_rules, transfer_rules
+from sipagent.config import agent_rules, api_rules, route_rules, transfer_rules
 from sipagent.config.agent import AgentConfig, OpenAIRealtimeConfig, PromptConfig, VoicemailConfig
 from sipagent.config.document import Problem
 from sipagent.config.files import Files
@@ -185,6 +185,7 @@ RULES: tuple[Rule, ...] = (
     route_rules.problems,
     transfer_rules.problems,
     _agents_know_their_task,
+    agent_rules.problems,
     _prices_stand_in_one_place,
     _prices_are_of_known_trunks,
     _budgets_have_prices,
@@ -193,7 +194,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def unusable_references(files: Files) -> Iterator[Problem]:
-    """Secrets, TLS files and sounds that the configuration refers to and that can't be used now."""
+    """Secrets, files and functions that the configuration refers to and that can't be used now."""
     for agent in files.agents:
         for place, sound in _sounds(agent.section):
             if message := sounds.problem(sound):
@@ -208,6 +209,7 @@ def unusable_references(files: Files) -> Iterator[Problem]:
         if file is not None and not (file.is_file() and os.access(file, os.R_OK)):
             yield files.server.document.problem(("sip", "tls", key), f"{file} can't be read")
     yield from transfer_rules.unreadable(files)
+    yield from agent_rules.unusable_references(files)
     yield from api_rules.unusable(files)
 
 

@@ -14,6 +14,7 @@ from sipagent.config.call_log import CallLogConfig, RedactionConfig, RetentionCo
 from sipagent.config.callers import CallersConfig
 from sipagent.config.prices import BudgetConfig, PricesConfig
 from sipagent.config.routes import RoutesConfig
+from sipagent.config.tools import ToolLimitsConfig
 from sipagent.config.trunk import TrunkConfig
 from sipagent.config.values import (
     ConfigPath,
@@ -181,6 +182,7 @@ class ServerConfig(Section):
     rtp: RtpConfig = RtpConfig()
     media: MediaConfig = MediaConfig()
     limits: LimitsConfig = LimitsConfig()
+    tools: ToolLimitsConfig = ToolLimitsConfig()
     callers: CallersConfig = CallersConfig()
     backend_health: BackendHealthConfig = BackendHealthConfig()
     http: HttpConfig = HttpConfig()

@@ -15,8 +15,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     PlainSerializer,
     PlainValidator,
+    Tag,
     ValidationInfo,
     model_validator,
 )
@@ -137,6 +139,15 @@ class Secret(Section):
 
     def __str__(self) -> str:
         return f"environment variable {self.env}" if self.env else str(self.file)
+
+
+def _text_or_secret(value: object) -> str:
+    return "secret" if isinstance(value, (dict, Secret)) else "text"
+
+
+HeaderValue = Annotated[
+    Annotated[str, Tag("text")] | Annotated[Secret, Tag("secret")], Discriminator(_text_or_secret)
+]
 
 
 def plain_ip(text: str) -> IPv4Address | IPv6Address:

@@ -1,0 +1,73 @@
+"""An agent's tools, which all its calls share, and what it can't do without."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jsonschema.protocols import Validator
+
+from sipagent.config import AgentConfig
+from sipagent.config.tools import FunctionToolConfig, RemoteToolConfig, functions
+from sipagent.tools.arguments import validator
+from sipagent.tools.breaker import Breaker, BreakerState
+
+
+@dataclass(eq=False)
+class Tool:
+    """One tool of one agent. The breaker is None where nothing outside can fail."""
+
+    name: str
+    config: FunctionToolConfig
+    schema: Validator
+    breaker: Breaker | None = None
+    healing: asyncio.Task[None] | None = None
+    is_noted_down: bool = False
+
+    @property
+    def is_essential(self) -> bool:
+        return isinstance(self.config, RemoteToolConfig) and self.config.essential
+
+
+@dataclass(eq=False)
+class Bench:
+    """Watchers are told whenever a tool goes down or comes back: they get `missing`."""
+
+    agent: AgentConfig
+    tools: dict[str, Tool]
+    watchers: set[Callable[[list[str]], None]] = field(default_factory=set)
+
+    def missing(self) -> list[str]:
+        """The tools that are down, if the agent can't do without: one is essential, or there is no other."""
+        remote = [tool for tool in self.tools.values() if tool.breaker is not None]
+        down = [tool for tool in remote if tool.breaker and not tool.breaker.is_closed]
+        if any(tool.is_essential for tool in down) or (remote and len(down) == len(remote)):
+            return sorted(tool.name for tool in down)
+        return []
+
+    def missing_for_new(self, now: float) -> list[str]:
+        """As `missing`, for a call that begins: it finds out about tools that are due for a trial."""
+        states = [tool.breaker.state(now) for tool in self.tools.values() if tool.breaker is not None]
+        return [] if BreakerState.HALF_OPEN in states else self.missing()
+
+    def tell_watchers(self) -> None:
+        missing = self.missing()
+        for watcher in list(self.watchers):
+            watcher(missing)
+
+
+def bench_of(agent: AgentConfig) -> Bench:
+    """The tools as configured, all taken for well."""
+    return Bench(
+        agent,
+        {
+            name: Tool(
+                name,
+                config,
+                validator(config.declared()),
+                Breaker(config.breaker) if isinstance(config, RemoteToolConfig) else None,
+            )
+            for name, config in functions(agent.tools)
+        },
+    )
