@@ -218,6 +218,11 @@ class Phone:
     def law(self) -> AudioFormat:
         return CODECS[self.codec]
 
+    @property
+    def rtp_address(self) -> Address:
+        """Where this end sends from, and hears."""
+        return self._rtp.address
+
     async def say(self, audio: bytes) -> None:
         """Send law bytes, whole frames of 20 ms; returns when the last is out."""
         self._queue(audio)
