@@ -48,6 +48,10 @@ class CallReceived(CallEvent, frozen=True, kw_only=True):
     from_number: str
     to_number: str
     sip_call_id: str
+    asserted_identity: str | None = None
+    diverted_from: str | None = None
+    privacy: str | None = None
+    stir: dict[str, Any] | None = None
 
 
 class CallAdmitted(CallEvent, frozen=True, kw_only=True):

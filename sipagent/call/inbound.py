@@ -13,12 +13,14 @@ from sipagent.call.decision import Redirect, Refuse, as_records
 from sipagent.call.dialling import Dialling
 from sipagent.call.house import House
 from sipagent.call.order import is_recorded, leg_order
+from sipagent.call.origin import trunk_of
 from sipagent.call.place import local_media
 from sipagent.call.session import CANT_BE_HAD, CallSession
 from sipagent.call.telling import call_received
 from sipagent.errors import EndReason, ReasonCode, SdpError
 from sipagent.sip import sdp
 from sipagent.sip.call import SipCall
+from sipagent.sip.identity import identified
 from sipagent.sip.messages import LocalMedia, OfferedAudio
 
 
@@ -28,10 +30,10 @@ class InboundCall(CallSession):
     def __init__(self, call_id: str, sip: SipCall, house: House) -> None:
         assert sip.invite is not None
         now = time.monotonic()
-        self._invite = sip.invite
+        trunk = trunk_of(sip.invite, house.config, house.registered_sources())
+        self._invite = sip.invite if trunk is None else identified(sip.invite, trunk.caller_id)
         self._decision = self._decide(house, now)
         self._local: LocalMedia | None = None
-        trunk = self._decision.trunk
         super().__init__(call_received(call_id, self._invite, trunk.name if trunk else None, now), house)
         self._sip: SipCall = sip
         self._telling.follow(sip.messages)

@@ -60,6 +60,10 @@ class CallRecord(msgspec.Struct, kw_only=True):
     to: str = ""
     source: str = ""
     sip_call_id: str = ""
+    asserted_identity: str | None = None
+    diverted_from: str | None = None
+    privacy: str | None = None
+    stir: dict[str, Any] | None = None
     received_at: str = ""
     received_monotonic_s: float = 0.0
     answered_at: str | None = None
@@ -106,6 +110,10 @@ class RecordBuilder:
             to=received.to_number,
             source=received.source,
             sip_call_id=received.sip_call_id,
+            asserted_identity=received.asserted_identity,
+            diverted_from=received.diverted_from,
+            privacy=received.privacy,
+            stir=received.stir,
             received_at=self._iso(received.at),
             received_monotonic_s=received.at,
         )

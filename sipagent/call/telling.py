@@ -11,6 +11,7 @@ from sipagent.call.origin import trunk_of
 from sipagent.call.record import CallRecord
 from sipagent.errors import EndReason
 from sipagent.sip.ladder import MessageLog
+from sipagent.sip.identity import identified
 from sipagent.sip.messages import IncomingInvite, RejectedInvite
 
 
@@ -104,7 +105,8 @@ async def tell_rejected(call_id: str, rejected: RejectedInvite, house: House) ->
     """The whole story of an INVITE that never became a call, because pjsip refused it by itself."""
     now = time.monotonic()
     trunk = trunk_of(rejected.invite, house.config, house.registered_sources())
-    telling = Telling(call_received(call_id, rejected.invite, trunk.name if trunk else None, now), house)
+    invite = rejected.invite if trunk is None else identified(rejected.invite, trunk.caller_id)
+    telling = Telling(call_received(call_id, invite, trunk.name if trunk else None, now), house)
     detail = "refused by the SIP stack"
     telling.publish(
         events.CallRefused(
@@ -121,6 +123,7 @@ async def tell_rejected(call_id: str, rejected: RejectedInvite, house: House) ->
 
 def call_received(call_id: str, invite: IncomingInvite, trunk: str | None, now: float) -> events.CallReceived:
     """The first event of an inbound call."""
+    caller = invite.caller
     return events.CallReceived(
         call_id=call_id,
         at=now,
@@ -130,4 +133,8 @@ def call_received(call_id: str, invite: IncomingInvite, trunk: str | None, now: 
         from_number=invite.from_number,
         to_number=invite.to_number,
         sip_call_id=invite.sip_call_id,
+        asserted_identity=caller.asserted_identity if caller else None,
+        diverted_from=caller.diverted_from if caller else None,
+        privacy=caller.privacy if caller else None,
+        stir=caller.stir if caller else None,
     )

@@ -13,6 +13,7 @@ from sipagent.events import TargetStateChanged, TrunkStateChanged
 from sipagent.sip import pjsua
 from sipagent.sip.accounts import Account
 from sipagent.sip.call import Calls, SipCall
+from sipagent.sip.identity import our_headers
 from sipagent.sip.invite import parse_invite, rejected_invite, split_address
 from sipagent.sip.locating import Place, place_of
 from sipagent.sip.messages import CallDisconnected, LocalMedia, OutgoingInvite, RejectedInvite
@@ -115,15 +116,20 @@ class SipAgent:
         *,
         from_uri: str | None = None,
         headers: Iterable[tuple[str, str]] = (),
+        hide_caller: bool = False,
     ) -> SipCall:
         """Call `to_uri` over a trunk. Whatever becomes of it, an unusable URI too, is an event.
+
+        The trunk's `caller_id` says where our identity stands; `hide_caller` keeps it from the callee.
 
         It goes by the trunk's proxy or registrar, to the next of its servers if one doesn't answer; over a
         trunk without them, to the host of the URI.
         """
         call = self._calls.new(None)
         uri = over(to_uri, self._config.trunks[trunk].transport)
-        invite = OutgoingInvite(uri, local, from_uri, tuple(headers))
+        policy = self._config.trunks[trunk].caller_id
+        shown, identity = our_headers(from_uri, policy, hidden=hide_caller)
+        invite = OutgoingInvite(uri, local, shown, (*identity, *headers))
         place = self._own_place(trunk, uri)
         if place is None:
             call.place(invite, self._way(trunk, self._peers.next_hop(trunk)))

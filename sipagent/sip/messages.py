@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from sipagent.errors import ReasonCode
 from sipagent.sip.addresses import Surroundings
@@ -66,8 +66,26 @@ class NegotiatedMedia:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as far as the trunk's peer is believed (see `identity`). `number` may be `anonymous`.
+
+    `asserted_identity` is what the network vouches for, privacy or not; `privacy` what the caller asked for,
+    `none` included. `stir` is what `stir.seen` makes of it.
+    """
+
+    number: str
+    asserted_identity: str | None = None
+    diverted_from: str | None = None
+    privacy: str | None = None
+    stir: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class IncomingInvite:
-    """An INVITE as it came in. `headers` keeps order and duplicates; `offer` is None for a late offer."""
+    """An INVITE as it came in. `headers` keeps order and duplicates; `offer` is None for a late offer.
+
+    `caller` is there once the trunk is known, and its policy.
+    """
 
     sip_call_id: str
     source_ip: str
@@ -78,10 +96,12 @@ class IncomingInvite:
     to_uri: str
     headers: tuple[tuple[str, str], ...] = ()
     offer: str | None = None
+    caller: Caller | None = None
 
     @property
     def from_number(self) -> str:
-        return user_part(self.from_uri)
+        """Who calls: by the trunk's policy, if it is known, else by From."""
+        return self.caller.number if self.caller is not None else user_part(self.from_uri)
 
     @property
     def to_number(self) -> str:
