@@ -28,12 +28,13 @@ class Account:
     """
 
     def __init__(self, settings: AccountSettings, on_incoming: OnIncoming) -> None:
-        self._settings = settings
+        self.settings = settings
         self._on_incoming = on_incoming
         self._next_hop: Target | None = None
         self._detours: dict[Target | None, PjAccount] = {}
         self.pj = PjAccount(settings, self)
         self.registration: Registration | None = None
+        self._is_closed = False
 
     def keep_registered(
         self, trunk: TrunkConfig, hop: NextHop, on_change: Callable[[TrunkStateChanged], None]
@@ -45,7 +46,7 @@ class Account:
         """The account for requests by way of a server; None leaves the way to their URI. Raises `PjError`."""
         if target == self._next_hop:
             return self.pj
-        detour = self._detours.pop(target, None) or PjAccount(self._settings.via(target), self)
+        detour = self._detours.pop(target, None) or PjAccount(self.settings.via(target), self)
         self._detours[target] = detour
         self._make_room()
         return detour
@@ -55,7 +56,7 @@ class Account:
 
     def move(self, settings: AccountSettings) -> None:
         """Our address has changed: take up the settings with the new one, and let the registrar know."""
-        self._settings = settings
+        self.settings = settings
         try:
             self.pj.change(settings.via(self._next_hop))
             for target, detour in self._detours.items():
@@ -68,12 +69,18 @@ class Account:
     def register(self, target: Target | None) -> None:
         """Send a REGISTER by way of a server. Raises `PjError`."""
         if target != self._next_hop:
-            self.pj.change(self._settings.via(target))
+            self.pj.change(self.settings.via(target))
             self._next_hop = target
         self.pj.register()
 
     def unregister(self) -> None:
         self.pj.unregister()
+
+    def close(self) -> bool:
+        """Be gone, registration and all; false if a call still holds it. A second call does nothing."""
+        self._detours = {target: detour for target, detour in self._detours.items() if not detour.close()}
+        self._is_closed = self._is_closed or (not self._detours and self.pj.close())
+        return self._is_closed
 
     def _make_room(self) -> None:
         for target, detour in list(self._detours.items())[:-MAX_DETOURS]:

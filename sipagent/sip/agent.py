@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 
-from sipagent.config import Config, TrunkConfig
+from sipagent.config import Config
 from sipagent.errors import ConfigError
 from sipagent.events import TargetStateChanged, TrunkStateChanged
 from sipagent.sip import pjsua
@@ -18,14 +18,13 @@ from sipagent.sip.invite import parse_invite, rejected_invite, split_address
 from sipagent.sip.locating import Place, place_of
 from sipagent.sip.messages import CallDisconnected, LocalMedia, OutgoingInvite, RejectedInvite
 from sipagent.sip.names import DnsNames
-from sipagent.sip.peers import Peers
 from sipagent.sip.pjsua import PjError, Stack
 from sipagent.sip.placing import Way
 from sipagent.sip.public_address import PublicAddresses
-from sipagent.sip.qualification import Qualification
-from sipagent.sip.settings import STRANGERS, AccountSettings, over, settings_for
-from sipagent.sip.sources import Network, Sources
+from sipagent.sip.settings import over
+from sipagent.sip.sources import Network
 from sipagent.sip.targets import NextHop, Reachability, is_address
+from sipagent.sip.trunks import Trunks, Watchers
 
 logger = logging.getLogger("sipagent.sip")
 
@@ -51,31 +50,27 @@ class SipAgent:
     ) -> None:
         self.max_calls = pjsua.max_calls()
         self.addresses = PublicAddresses(config)
-        self._config = config
         self._on_invite = on_invite
-        self._on_trunk = on_trunk
         self._on_rejected = on_rejected
-        self._on_target = on_target
         self._names = DnsNames(config.sip.nameservers)
-        self._peers = Peers(config, self._names)
-        self._sources = Sources(config.trunks, self._peers.addresses)
-        self._stack: Stack | None = None
-        self._strangers: Account | None = None
-        self._accounts: dict[str, Account] = {}
         self._calls = Calls()
+        self._trunks = Trunks(
+            config, self._names, self.addresses, self._calls, Watchers(self._incoming, on_trunk, on_target)
+        )
+        self._stack: Stack | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._locating: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen, and begin to register. Raises `ConfigError` for a listener or secret that can't be used."""
-        await asyncio.gather(self._peers.refresh(), self.addresses.refresh())
+        await asyncio.gather(self._trunks.peers.refresh(), self.addresses.refresh())
         self._stack = Stack(self)
         if not pjsua.IS_TUNED:
             logger.warning("this pjsua2 carries %d calls and answers every source", self.max_calls)
             _refuse_srtp(self._config)
         try:
             self._stack.start(self._config.sip, self._names.nameservers)
-            self._open_accounts()
+            self._trunks.open()
         except BaseException:  # nothing is swallowed: pjsua2 must not stay half started
             await self.stop()
             raise
@@ -83,7 +78,6 @@ class SipAgent:
             asyncio.create_task(_poll(self._stack, self._calls)),
             asyncio.create_task(self._follow_peers()),
             asyncio.create_task(self._follow_addresses()),
-            *self._qualifications(),
         ]
 
     async def stop(self) -> None:
@@ -92,21 +86,32 @@ class SipAgent:
             return
         for call in self._calls:
             call.hang_up(sip_status=503)
-        registrations = [account.registration for account in self._accounts.values() if account.registration]
-        await asyncio.gather(
-            *(registration.stop() for registration in registrations),
-            self._calls.wait_until_none(HANG_UP_WAIT_S),
-        )
+        await asyncio.gather(self._trunks.unregister(), self._calls.wait_until_none(HANG_UP_WAIT_S))
         tasks = [*self._tasks, *self._locating]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
         self._calls.release_all()
-        self._accounts.clear()
-        self._strangers = None
+        self._trunks.clear()
         stack, self._stack = self._stack, None
         stack.stop()
+
+    async def reconfigure(self, config: Config) -> None:
+        """Open, change and close trunks as another configuration says; its listeners must be the same.
+
+        Calls keep the trunk that they began with, also if it is no more. Raises `ConfigError`, with nothing
+        changed, for a trunk that can't be opened.
+        """
+        if not pjsua.IS_TUNED:
+            _refuse_srtp(config)
+        self.addresses.reconfigure(config)
+        try:
+            await self._refresh_addresses()
+            await self._trunks.reconfigure(config)
+        except ConfigError:
+            self.addresses.reconfigure(self._config)
+            raise
 
     def place_call(
         self,
@@ -132,23 +137,27 @@ class SipAgent:
         invite = OutgoingInvite(uri, local, shown, (*identity, *headers))
         place = self._own_place(trunk, uri)
         if place is None:
-            call.place(invite, self._way(trunk, self._peers.next_hop(trunk)))
+            call.place(invite, self._way(trunk, self._trunks.peers.next_hop(trunk)))
         else:
             self._spawn(self._locate_and_place(trunk, place, call, invite))
         return call
 
     def sources(self, trunk: str) -> frozenset[Network]:
         """The networks that a trunk's requests may come from, as known now."""
-        return self._sources.of(trunk)
+        return self._trunks.sources.of(trunk)
 
     def registrar_addresses(self, trunk: str) -> frozenset[str]:
         """The addresses that a trunk's registrar resolved to."""
-        return self._peers.addresses(trunk)
+        return self._trunks.peers.addresses(trunk)
 
     def servers(self, trunk: str) -> tuple[Reachability, ...]:
         """The servers of a trunk's proxy or registrar, best first, and whether they are known to be up."""
-        hop = self._peers.next_hop(trunk)
+        hop = self._trunks.peers.next_hop(trunk)
         return hop.reachability(time.monotonic()) if hop is not None else ()
+
+    @property
+    def _config(self) -> Config:
+        return self._trunks.config
 
     @property
     def dropped_requests(self) -> int:
@@ -163,8 +172,8 @@ class SipAgent:
     # --- what pjsua2 reports (see `handlers.StackHandler`) ------------------------------------------
 
     def select_account(self, source: str) -> int | None:
-        trunk = self._sources.trunk_at(split_address(source)[0])
-        return None if trunk is None else self._accounts[trunk].pj.index
+        trunk = self._trunks.sources.trunk_at(split_address(source)[0])
+        return None if trunk is None else self._trunks.accounts[trunk].pj.index
 
     def on_rejected(self, sip_status: int, source: str, message: str) -> None:
         rejected = rejected_invite(parse_invite(message, *split_address(source)), sip_status)
@@ -172,7 +181,7 @@ class SipAgent:
         asyncio.get_running_loop().call_soon(self._on_rejected, rejected)
 
     def on_connection_lost(self, transport: str) -> None:
-        for name, account in self._accounts.items():
+        for name, account in self._trunks.accounts.items():
             if account.registration and self._config.trunks[name].transport == transport.lower():
                 account.registration.on_connection_lost()
 
@@ -181,52 +190,31 @@ class SipAgent:
 
     # ------------------------------------------------------------------------------------------------
 
-    def _open_accounts(self) -> None:
-        _filter(self._sources)
-        self._strangers = Account(STRANGERS, self._incoming)
-        for name, trunk in self._config.trunks.items():
-            settings = self._settings(trunk)
-            account = self._accounts[name] = Account(settings, self._incoming)
-            hop = self._peers.next_hop(name)
-            if settings.registrar and hop is not None:
-                account.keep_registered(trunk, hop, self._on_trunk)
-
-    def _settings(self, trunk: TrunkConfig) -> AccountSettings:
-        return settings_for(
-            trunk,
-            self._config.sip.listener(trunk.transport),
-            self.addresses.of(trunk),
-            is_discovered=self._config.stun_server_of(trunk) is not None,
-        )
-
     async def _follow_addresses(self) -> None:
         """Where our own address has changed, tell the registrar, peers of calls, and whoever calls next."""
         while True:
             await asyncio.sleep(self._config.stun_refresh_s)
-            for name in sorted(await self.addresses.refresh()):
-                trunk, account = self._config.trunks[name], self._accounts[name]
-                address = self.addresses.of(trunk)
-                logger.warning("trunk %s: our public address is now %s", name, address)
-                account.move(self._settings(trunk))
-                for call in self._calls:
-                    if call.account is not None and account.owns(call.account):
-                        call.move(address)
+            await self._refresh_addresses()
+
+    async def _refresh_addresses(self) -> None:
+        for name in sorted(await self.addresses.refresh() & self._trunks.accounts.keys()):
+            trunk, account = self._config.trunks[name], self._trunks.accounts[name]
+            address = self.addresses.of(trunk)
+            logger.warning("trunk %s: our public address is now %s", name, address)
+            account.move(self._trunks.settings(trunk))
+            for call in self._calls:
+                if call.account is not None and account.owns(call.account):
+                    call.move(address)
 
     async def _follow_peers(self) -> None:
         """Where the servers of a trunk are others, answer those, and register at the best of them."""
         while True:
-            await asyncio.sleep(self._peers.next_refresh_s())
-            for name in sorted(await self._peers.refresh()):
-                _filter(self._sources)
-                if (registration := self._accounts[name].registration) is not None:
-                    registration.on_targets_changed()
-
-    def _qualifications(self) -> Iterator[asyncio.Task[None]]:
-        for name, trunk in self._config.trunks.items():
-            hop, account = self._peers.next_hop(name), self._accounts[name]
-            if trunk.qualify_s and hop is not None:
-                move = account.registration.on_targets_changed if account.registration else _nothing
-                yield asyncio.create_task(Qualification(trunk, account, hop, self._on_target, move).run())
+            await asyncio.sleep(self._trunks.peers.next_refresh_s())
+            for name in sorted(await self._trunks.peers.refresh()):
+                self._trunks.filter()
+                account = self._trunks.accounts.get(name)
+                if account is not None and account.registration is not None:
+                    account.registration.on_targets_changed()
 
     # --- calls of ours ------------------------------------------------------------------------------
 
@@ -244,14 +232,14 @@ class SipAgent:
         self, trunk: str, place: Place, call: SipCall, invite: OutgoingInvite
     ) -> None:
         try:
-            hop = await self._peers.passing(trunk, place)
+            hop = await self._trunks.peers.passing(trunk, place)
         except OSError as error:
             call.fail(CallDisconnected(502, str(error), by_remote=False))
         else:
             call.place(invite, self._way(trunk, hop))
 
     def _way(self, trunk: str, hop: NextHop | None) -> Way:
-        return Way(self._accounts[trunk], hop, self._config.trunks[trunk].failover_timeout_s)
+        return Way(self._trunks.accounts[trunk], hop, self._config.trunks[trunk].failover_timeout_s)
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(coroutine)
@@ -275,18 +263,8 @@ async def _poll(stack: Stack, calls: Calls) -> None:
         await asyncio.sleep(POLL_INTERVAL_S)
 
 
-def _nothing() -> None:
-    """A trunk that doesn't register has nothing to move."""
-
-
 def _refuse_srtp(config: Config) -> None:
     """Rather than serve a trunk without the SRTP that it asks for."""
     trunks = [name for name, trunk in config.trunks.items() if trunk.srtp != "off"]
     if trunks:
         raise ConfigError([f"trunk {name}: srtp needs the tuned pjsua2 (make pjsua2)" for name in trunks])
-
-
-def _filter(sources: Sources) -> None:
-    """Answer the trunks alone. Where pjsua2 can't, the call layer refuses whoever is of no trunk."""
-    if pjsua.IS_TUNED:
-        pjsua.set_source_filter(map(str, sources.all()))

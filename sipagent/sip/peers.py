@@ -32,6 +32,11 @@ class Peer:
         self._seed = random.random()
         self.stale_at = 0.0
 
+    @property
+    def key(self) -> tuple[Place, IpVersion]:
+        """Whom it stands for."""
+        return self.place, self._version
+
     async def refresh(self, names: Names) -> bool:
         """Look it up again; a peer that can't be found keeps the servers it had. Were they others?"""
         chance = random.Random(self._seed)
@@ -63,6 +68,15 @@ class Peers:
             name: [Peer(place, self._versions[name]) for place in found] for name, found in places.items()
         }
         self._passing: dict[tuple[str, Place], Peer] = {}
+
+    def reconfigured(self, config: Config) -> Peers:
+        """The peers of another configuration: a trunk's that stay are the same, and what is known of them."""
+        after = Peers(config, self._names)
+        for name, peers in after._of.items():
+            known = {peer.key: peer for peer in self._of.get(name, ())}
+            peers[:] = [known.get(peer.key, peer) for peer in peers]
+        after._passing = {key: peer for key, peer in self._passing.items() if key[0] in after._of}
+        return after
 
     def next_hop(self, trunk: str) -> NextHop | None:
         """Where requests over the trunk go: its proxy, or its registrar. None: where their URIs say."""

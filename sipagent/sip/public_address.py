@@ -30,6 +30,10 @@ class PublicAddresses:
         self._resolved: dict[ServerAddress, Address] = {}
         self._mapped: dict[ServerAddress, str] = {}
 
+    def reconfigure(self, config: Config) -> None:
+        """Go by another configuration; `refresh` asks STUN servers that are new in it."""
+        self._config = config
+
     def of(self, trunk: TrunkConfig) -> str:
         """An IP address, or `auto`: also while a STUN server has not answered yet."""
         server = self._config.stun_server_of(trunk)
