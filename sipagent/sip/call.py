@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -237,6 +238,7 @@ class SipCall:
         ):  # a name is still looked up: `place` will see that nobody wants the call any more
             return
         cause = [] if reason_code is None else [("Reason", f'SIP;cause={sip_status};text="{reason_code}"')]
+        self.messages.note_end(sip_status, [*cause, *headers], time.monotonic())
         try:
             self._pj.end(sip_status, [*cause, *headers], phrase)
         except PjError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,9 +12,11 @@ MAX_MESSAGES = 200
 MAX_CHARS = 4096
 
 REDACTED = "[redacted]"
+#: How the line begins that stands for our BYE, CANCEL or final answer.
+ENDED_BY_US = "(ended by us)"
 
 _FOLDED = r"[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*"
-#: Digest credentials and challenges' answers, STIR/SHAKEN tokens (compact form y), keys in SDP, digits in INFO.
+#: Digest credentials, STIR/SHAKEN tokens (compact form y), keys in SDP, digits in INFO.
 _SECRETS: Sequence[re.Pattern[str]] = (
     re.compile(r"(?im)^((?:proxy-)?authorization\s*:)" + _FOLDED),
     re.compile(r"(?im)^((?:identity|y)\s*:)" + _FOLDED),
@@ -38,15 +40,26 @@ class MessageLog:
 
     def __init__(self) -> None:
         self._untaken: list[MessageSeen] = []
-        self._seen = 0
+        self._known: set[tuple[str, str]] = set()
 
     def note(self, direction: Literal["in", "out"], message: str, now: float) -> None:
-        """A message passed. Those above `MAX_MESSAGES` are not kept, except that the last kept one says so."""
-        self._seen += 1
-        if self._seen < MAX_MESSAGES:
-            self._untaken.append(MessageSeen(direction, now, redacted(message)[:MAX_CHARS]))
-        elif self._seen == MAX_MESSAGES:
-            self._untaken.append(MessageSeen(direction, now, "(what came after this was not kept)"))
+        """A message passed; one that is told of twice is kept once.
+
+        Those above `MAX_MESSAGES` are not kept, except that the last kept one says so.
+        """
+        text = redacted(message)[:MAX_CHARS]
+        if (direction, text) in self._known or len(self._known) >= MAX_MESSAGES:
+            return
+        self._known.add((direction, text))
+        if len(self._known) == MAX_MESSAGES:
+            text = "(what came after this was not kept)"
+        self._untaken.append(MessageSeen(direction, now, text))
+
+    def note_end(self, sip_status: int, headers: Iterable[tuple[str, str]], now: float) -> None:
+        """We end the call: by BYE, CANCEL or a final answer, as its state asks for. From then on pjsua2 reports
+        no message of it, so this stands for what goes out."""
+        lines = [f"{ENDED_BY_US} {sip_status}", *(f"{name}: {value}" for name, value in headers)]
+        self.note("out", "\r\n".join(lines), now)
 
     def take(self) -> list[MessageSeen]:
         """Those that came since the last time."""

@@ -56,10 +56,29 @@ def test_messages_are_taken_once_and_in_order() -> None:
     assert log.take() == []
 
 
+def test_a_message_that_is_told_of_twice_is_kept_once() -> None:
+    log = MessageLog()
+    for message in ("BYE", "OK", "BYE"):
+        log.note("in", message, 1.0)
+    assert [each.text for each in log.take()] == ["BYE", "OK"]
+
+
+def test_our_own_end_is_told_by_what_we_asked_for() -> None:
+    log = MessageLog()
+    log.note_end(503, [("Reason", 'SIP;cause=503;text="draining"'), ("Retry-After", "60")], 2.0)
+    (end,) = log.take()
+    assert end.direction == "out"
+    assert end.text.split("\r\n") == [
+        "(ended by us) 503",
+        'Reason: SIP;cause=503;text="draining"',
+        "Retry-After: 60",
+    ]
+
+
 def test_a_peer_that_never_stops_fills_no_memory() -> None:
     log = MessageLog()
-    for _ in range(3 * MAX_MESSAGES):
-        log.note("in", "x" * 100_000, 1.0)
+    for number in range(3 * MAX_MESSAGES):
+        log.note("in", f"{number}" + "x" * 100_000, 1.0)
     kept = log.take()
     assert len(kept) == MAX_MESSAGES
     assert {len(each.text) for each in kept[:-1]} == {MAX_CHARS}

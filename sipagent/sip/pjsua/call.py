@@ -74,6 +74,7 @@ class PjCall(pj.Call):  # type: ignore[misc] # pjsua2 is untyped
     @contained
     def onCallState(self, prm: Any) -> None:
         info = self.getInfo()
+        self._tell_message(prm.e)
         self.handler.on_state(info.stateText, info.lastStatusCode, text(info.lastReason), _is_by_peer(prm.e))
 
     @contained
@@ -122,6 +123,19 @@ class PjCall(pj.Call):  # type: ignore[misc] # pjsua2 is untyped
     def onDtmfEvent(self, prm: Any) -> None:
         if prm.method == pj.PJSUA_DTMF_METHOD_SIP_INFO:
             self.handler.on_info_digit(prm.digit, prm.duration)
+
+    def _tell_message(self, event: Any) -> None:
+        """The message that changed the state: of an ACK nothing else tells."""
+        if event.type == pj.PJSIP_EVENT_RX_MSG:
+            self.handler.on_received(text(event.body.rxMsg.rdata.wholeMsg))
+        elif event.type == pj.PJSIP_EVENT_TX_MSG:
+            self.handler.on_sent(event.body.txMsg.tdata.wholeMsg)
+        elif event.type == pj.PJSIP_EVENT_TSX_STATE:
+            change = event.body.tsxState
+            if change.type == pj.PJSIP_EVENT_RX_MSG:
+                self.handler.on_received(text(change.src.rdata.wholeMsg))
+            elif change.type == pj.PJSIP_EVENT_TX_MSG:
+                self.handler.on_sent(change.src.tdata.wholeMsg)
 
     def _stream(self) -> NegotiatedMedia | None:
         info = self.getInfo()  # its parts live no longer than it does
