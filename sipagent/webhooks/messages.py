@@ -21,7 +21,12 @@ TRANSCRIPT, RECORDING = "transcript.finished", "recording.finished"
 TRUNK_STATE = "trunk.state_changed"
 TEST = "webhook.test"
 #: Names that don't follow from an event's own.
-IRREGULAR: Mapping[type[Any], str] = {events.Transcript: "transcript.added"}
+IRREGULAR: Mapping[str, str] = {
+    "Transcript": "transcript.added",
+    "SafeModeEntered": "tool.safe_mode_entered",
+    "SafeModeLeft": "tool.safe_mode_left",
+    "HumanLegEnded": "transfer.leg_ended",
+}
 
 SUMMARY = (
     *("call_id", "direction", "from", "to", "trunk", "agent", "route", "call_status", "sip_call_id"),
@@ -43,7 +48,7 @@ class Message:
 
 def name_of(kind: type[Any]) -> str:
     """`CallAnswered` -> `call.answered`, `AgentSpeechEnded` -> `agent.speech_ended`"""
-    return IRREGULAR.get(kind) or _WORD.sub("_", kind.__name__).lower().replace("_", ".", 1)
+    return IRREGULAR.get(kind.__name__) or _WORD.sub("_", kind.__name__).lower().replace("_", ".", 1)
 
 
 def wants(endpoint: WebhookConfig, name: str) -> bool:

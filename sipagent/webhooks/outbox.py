@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import (
     URL,
     Column,
+    ColumnElement,
     Connection,
     Float,
     Index,
@@ -137,7 +138,7 @@ class Outbox:
     def read_to(self) -> dict[str, int]:
         """How far each spool file has been read."""
         with self._transaction() as connection:
-            return dict(connection.execute(select(positions)).tuples().all())
+            return {row.file: row.position for row in connection.execute(select(positions))}
 
     def add(
         self,
@@ -167,7 +168,7 @@ class Outbox:
         with self._transaction() as connection:
             connection.execute(delete(positions).where(positions.c.file.not_in(kept)))
 
-    def trim(self, endpoint: str, most: int) -> int:
+    def trim(self, endpoint: str, most: int, now: float) -> int:
         """Drop the oldest messages above `most`; how many those were."""
         with self._transaction() as connection:
             surplus = max(0, _count(connection, endpoint) - most)
@@ -175,7 +176,7 @@ class Outbox:
                 oldest = select(messages.c.id).where(messages.c.endpoint == endpoint)
                 doomed = oldest.order_by(messages.c.id).limit(surplus).scalar_subquery()
                 connection.execute(delete(messages).where(messages.c.id.in_(doomed)))
-                _promote_all(connection, endpoint, time.time())
+                _promote(connection, endpoint, now, messages.c.due_at.is_(None))
             return surplus
 
     # --- what goes out ------------------------------------------------------------------------------
@@ -222,13 +223,13 @@ class Outbox:
         """The oldest message of every lane is due now: after a start, or because somebody asked for it."""
         with self._transaction() as connection:
             for (endpoint,) in connection.execute(select(messages.c.endpoint).distinct()).all():
-                _promote_all(connection, endpoint, now)
+                _promote(connection, endpoint, now)
 
     def retry(self, endpoint: str, now: float) -> int:
         """What waits for an endpoint is due now, and one that was gone is back. How many messages wait."""
         with self._transaction() as connection:
             connection.execute(delete(gone).where(gone.c.endpoint == endpoint))
-            _promote_all(connection, endpoint, now)
+            _promote(connection, endpoint, now)
             return _count(connection, endpoint)
 
     # --- how endpoints are --------------------------------------------------------------------------
@@ -244,7 +245,7 @@ class Outbox:
     def gone_urls(self) -> dict[str, str]:
         """By endpoint, the URL that said 410."""
         with self._transaction() as connection:
-            return dict(connection.execute(select(gone)).tuples().all())
+            return {row.endpoint: row.url for row in connection.execute(select(gone))}
 
     def backlog(self, endpoint: str) -> Backlog:
         first = select(messages).where(messages.c.endpoint == endpoint).order_by(messages.c.id).limit(1)
@@ -286,9 +287,9 @@ def _count(connection: Connection, endpoint: str) -> int:
     return int(connection.execute(wanted).scalar_one())
 
 
-def _promote_all(connection: Connection, endpoint: str, now: float) -> None:
-    """The oldest of every lane is due."""
+def _promote(connection: Connection, endpoint: str, now: float, *which: ColumnElement[bool]) -> None:
+    """The oldest of every lane is due, or of those of them that the conditions name."""
     firsts = (
         select(func.min(messages.c.id)).where(messages.c.endpoint == endpoint).group_by(messages.c.lane)
     ).scalar_subquery()
-    connection.execute(update(messages).where(messages.c.id.in_(firsts)).values(due_at=now))
+    connection.execute(update(messages).where(messages.c.id.in_(firsts), *which).values(due_at=now))

@@ -15,11 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from sipagent import events, logs
 from sipagent.call_log.tail import Batch, new_records, spool_files
 from sipagent.config import Config, WebhookConfig
+from sipagent.errors import ConfigError
 from sipagent.metrics import Metrics
 from sipagent.webhooks.courier import Courier
 from sipagent.webhooks.messages import TRUNK_STATE, Message, Story, of_record, of_trunk, wants
@@ -65,10 +66,15 @@ class Webhooks:
         if not self._endpoints:
             return
         self._thread = ThreadPoolExecutor(1, "webhooks")
-        self._outbox = await self._on_thread(self._open)
-        for endpoint in self._endpoints:
-            courier = Courier(endpoint, self._outbox, self._on_thread, self._metrics)
-            self._couriers[endpoint.name] = courier
+        try:
+            self._outbox = await self._on_thread(self._open)
+            for endpoint in self._endpoints:
+                courier = Courier(endpoint, self._outbox, self._on_thread, self._metrics)
+                self._couriers[endpoint.name] = courier
+        except (OSError, SQLAlchemyError, ConfigError):
+            self._thread.shutdown()
+            self._thread = None
+            raise
 
     def start(self) -> None:
         """Deliver from now on."""
@@ -80,18 +86,11 @@ class Webhooks:
         """Call it when the spool is closed. What is due still goes out, within `GOODBYE_S`."""
         if self._thread is None:
             return
-        self._stopping.set()
-        self._news.set()
-        writer, *others = self._tasks
-        await asyncio.wait([writer])
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GOODBYE_S):
-                await asyncio.gather(*(courier.drained() for courier in self._couriers.values()))
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await self._finish()
         await self._on_thread(self._outbox.close)
         self._thread.shutdown()
+        self._thread = None
 
     def take(self, event: events.Event) -> None:
         """One event of one call, the first of which is `CallReceived`."""
@@ -122,6 +121,18 @@ class Webhooks:
         for endpoint, _ in self._pending[: max(surplus, 0)]:
             self._metrics.count_webhook(endpoint, "dropped")
         del self._pending[: max(surplus, 0)]
+
+    async def _finish(self) -> None:
+        self._stopping.set()
+        self._news.set()
+        writer, *others = self._tasks
+        await asyncio.wait([writer])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await asyncio.gather(*(courier.drained() for courier in self._couriers.values()))
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # --- the writer ---------------------------------------------------------------------------------
 
@@ -186,7 +197,10 @@ class Webhooks:
 
     def _backlogs(self) -> Mapping[str, tuple[Backlog, int]]:
         return {
-            each.name: (self._outbox.backlog(each.name), self._outbox.trim(each.name, each.max_backlog))
+            each.name: (
+                self._outbox.backlog(each.name),
+                self._outbox.trim(each.name, each.max_backlog, time.time()),
+            )
             for each in self._endpoints
         }
 
