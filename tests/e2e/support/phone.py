@@ -26,6 +26,7 @@ from tests.e2e.support.waiting import PATIENCE_S
 FRAME_MS = 20
 PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}
 TELEPHONE_EVENT = 101
+COMFORT_NOISE = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Heard:
 
 class Options(TypedDict, total=False):
     """`speech` is sent from the very first packet, from `host` (by default the server's); the INVITE goes to
-    `proxy` (by default the server). `clock_ppm` is by how much the phone's clock is fast."""
+    `proxy` (by default the server). `clock_ppm` is by how much the phone's clock is fast. With `noise_dbov`
+    it sends a comfort noise packet of that level when it has nothing to say, and then nothing (RFC 3389)."""
 
     codecs: Sequence[str]
     number: str
@@ -48,6 +50,7 @@ class Options(TypedDict, total=False):
     proxy: Address
     inside: Namespace | None
     clock_ppm: float
+    noise_dbov: int | None
 
 
 class Phone:
@@ -68,6 +71,7 @@ class Phone:
         proxy: Address | None = None,
         inside: Namespace | None = None,
         clock_ppm: float = 0.0,
+        noise_dbov: int | None = None,
     ) -> None:
         self.answer: Message | None = None
         self.bye: Message | None = None
@@ -83,6 +87,8 @@ class Phone:
         self._host = host or setup.host
         self._ptime_ms = ptime_ms
         self._interval_ms = ptime_ms / (1 + clock_ppm / 1e6)
+        self._noise_dbov = noise_dbov
+        self._is_silent = False
         self.talking_since = 0.0
         self.sent_at: list[float] = []
         self.sip_call_id = secrets.token_hex(8)
@@ -286,7 +292,13 @@ class Phone:
                     pressed_at = timestamp if marker else pressed_at
                     kind, stamp = TELEPHONE_EVENT, pressed_at + offset
                 elif self._speech:
-                    payload = self._speech.popleft()
+                    payload, marker = self._speech.popleft(), self._is_silent
+                    self._is_silent = False
+                elif self._noise_dbov is not None:
+                    if self._is_silent:
+                        timestamp += self._frame
+                        continue
+                    kind, payload, self._is_silent = COMFORT_NOISE, bytes([-self._noise_dbov]), True
                 data = packet.RtpPacket(kind, self.sequence & 0xFFFF, stamp, self.ssrc, payload, marker)
                 serialized = packet.serialize(data)
                 self.sent_at.append(time.monotonic())
