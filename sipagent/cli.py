@@ -61,14 +61,14 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     settings = read_or_exit(config, checked)
     logs.configure(settings.logging)
     try:
-        uvloop.run(_serve(settings))
+        uvloop.run(_serve(settings, config))
     except (OSError, SipAgentError) as error:
         err.print(f"[red]sipagent can't start:[/] {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None
 
 
-async def _serve(config: Config) -> None:
-    await Server(config).run()
+async def _serve(config: Config, path: Path) -> None:
+    await Server(config, path).run()
 
 
 @app.command()

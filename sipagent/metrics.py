@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -53,6 +53,7 @@ class ServerFigures:
     rtp_port_pairs_in_use: int
     source_filter_dropped: int
     targets: tuple[TargetFigures, ...] = ()
+    backends_up: Mapping[str, bool] = field(default_factory=dict)
 
 
 Workers = Callable[[], Mapping[int, WorkerFigures]]
@@ -70,6 +71,12 @@ class Metrics:
         )
         self._refused = Counter(
             "sipagent_calls_refused_total", "Calls refused, by rule", ["trunk", "reason"], registry=to
+        )
+        self._routed = Counter(
+            "sipagent_calls_routed_total", "Calls judged, by route", ["route", "outcome"], registry=to
+        )
+        self._reloads = Counter(
+            "sipagent_config_reloads_total", "Reloads of the configuration", ["outcome"], registry=to
         )
         self._ended = Counter(
             "sipagent_calls_ended_total", "Admitted calls ended, by reason", ["trunk", "reason"], registry=to
@@ -147,6 +154,8 @@ class Metrics:
                 self._received.labels(trunk, event.direction).inc()
             case events.CallAdmitted():
                 self._active.labels(trunk).inc()
+            case events.CallRouted():
+                self._routed.labels(event.route or "", event.outcome).inc()
             case events.CallRefused():
                 self._refused.labels(trunk, event.reason_code).inc()
             case events.CallAnswered():
@@ -192,6 +201,9 @@ class Metrics:
         self._log_up.set(is_up)
         self._log_lag.set(lag_records)
 
+    def count_reload(self, is_applied: bool) -> None:
+        self._reloads.labels("applied" if is_applied else "refused").inc()
+
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
@@ -236,6 +248,7 @@ class FiguresCollector(Collector):
             figures.rtp_port_pairs_in_use,
         )
         yield from _target_metrics(figures.targets)
+        yield _backend_metric(figures.backends_up)
         yield CounterMetricFamily(
             "sipagent_sip_requests_dropped",
             "Requests from unlisted sources, dropped unanswered",
@@ -279,6 +292,15 @@ def _target_metrics(targets: Iterable[TargetFigures]) -> Iterable[Metric]:
         if target.rtt_ms is not None:
             rtt.add_metric([target.trunk, target.target], target.rtt_ms / 1000)
     return [up, rtt]
+
+
+def _backend_metric(backends_up: Mapping[str, bool]) -> Metric:
+    up = GaugeMetricFamily(
+        "sipagent_backend_up", "1 until an agent's backend has failed too often in a row", labels=["agent"]
+    )
+    for agent, is_up in backends_up.items():
+        up.add_metric([agent], is_up)
+    return up
 
 
 def cumulative(figures: WorkerFigures) -> list[tuple[str, float]]:

@@ -10,6 +10,7 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 from rtp.ports import PortPool
 from sipagent import events, logs
@@ -21,6 +22,7 @@ from sipagent.call.inbound import InboundCall
 from sipagent.call.load import CallLoad
 from sipagent.call.log import CallLog
 from sipagent.call.narration import log_event
+from sipagent.call.reloading import Reloader, ReloadOutcome
 from sipagent.call.session import CallSession
 from sipagent.call.telling import tell_rejected
 from sipagent.config import Config
@@ -42,7 +44,8 @@ GOODBYE_S = 5.0
 class Server:
     """Start, serve until told to stop, stop admitting, drain, end."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, path: Path) -> None:
+        """`path` is the file that `config` was read from, and is read from again."""
         now = time.monotonic()
         rtp, storage = config.rtp, config.storage
         workers = config.media.workers
@@ -52,6 +55,8 @@ class Server:
         self._idle = asyncio.Event()
         self._idle.set()
         self._stop = asyncio.Event()
+        self._reload_wanted = asyncio.Event()
+        self._reloading: asyncio.Task[None] | None = None
         count = workers if workers != "auto" else len(os.sched_getaffinity(0))
         self._workers = Supervisor(count, config.logging)
         self._log = CallLog(
@@ -85,21 +90,34 @@ class Server:
             watch=self._watch,
         )
 
+        self._reloader = Reloader(path, self._current, self._sip, self._house.load, self._metrics)
+
     @property
     def _config(self) -> Config:
         return self._current.config
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, then drain; returns when all is closed."""
+        """Serve until SIGTERM or SIGINT, then drain; returns when all is closed. SIGHUP reloads."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
         try:
             await self._start()
             await self._stop.wait()
             await self._drain()
         finally:
             await self._close()
+
+    async def reload(self) -> ReloadOutcome:
+        """Go by the configuration as it is on disk now, if nothing is wrong with it."""
+        return await self._reloader.reload()
+
+    async def _reload_on_request(self) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            await self.reload()
 
     async def _start(self) -> None:
         raise_file_limit()
@@ -110,6 +128,7 @@ class Server:
         await self._workers.start()
         await self._sip.start()
         await self._http.start()
+        self._reloading = asyncio.create_task(self._reload_on_request(), name="reload")
         log.info(
             "server_started",
             trunks=sorted(self._config.trunks),
@@ -133,6 +152,8 @@ class Server:
                     await self._idle.wait()
 
     async def _close(self) -> None:
+        if self._reloading is not None:
+            self._reloading.cancel()
         await self._http.stop()
         await self._sip.stop()
         await self._workers.stop()
@@ -214,6 +235,7 @@ class Server:
             rtp_port_pairs_in_use=self._house.ports.in_use,
             source_filter_dropped=self._sip.dropped_requests,
             targets=tuple(self._target_figures()),
+            backends_up=self._house.load.backends_up(),
         )
 
     def _target_figures(self) -> Iterator[TargetFigures]:

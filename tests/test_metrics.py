@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +86,16 @@ def test_calls_are_counted_from_invite_to_end(house: House) -> None:
     assert house.value("sipagent_calls_ended_total", trunk="pbx", reason="caller_hung_up") == 1
 
 
+def test_backends_and_reloads(house: House) -> None:
+    house.server = replace(house.server, backends_up={"bot": False, "echo": True})
+    house.metrics.count_reload(True)
+    house.metrics.count_reload(False)
+    assert house.value("sipagent_backend_up", agent="bot") == 0
+    assert house.value("sipagent_backend_up", agent="echo") == 1
+    assert house.value("sipagent_config_reloads_total", outcome="applied") == 1
+    assert house.value("sipagent_config_reloads_total", outcome="refused") == 1
+
+
 def test_the_servers_of_a_trunk() -> None:
     house = House()
     up, down = ({"trunk": "pbx", "target": f"udp:192.0.2.{number}:5060"} for number in (1, 2))
@@ -102,6 +112,12 @@ def test_the_servers_of_a_trunk() -> None:
             events.CallRefused(**CALL, sip_status=503, reason_code="trunk_call_limit", detail=""),
             "sipagent_calls_refused_total",
             {"trunk": "pbx", "reason": "trunk_call_limit"},
+            1,
+        ),
+        (
+            events.CallRouted(**CALL, outcome="redirected", route="pbx/overflow", trail=[]),
+            "sipagent_calls_routed_total",
+            {"route": "pbx/overflow", "outcome": "redirected"},
             1,
         ),
         (

@@ -19,7 +19,7 @@ from sipagent.config.agent import (
 from sipagent.config.api import ApiConfig, TokenConfig
 from sipagent.config.call_log import CallLogConfig, RedactionConfig, RetentionConfig
 from sipagent.config.callers import CallersConfig
-from sipagent.config.loading import check, load
+from sipagent.config.loading import check, check_again, load
 from sipagent.config.prices import BudgetConfig, CallPrices, ModelPrices, PricesConfig, TrunkPrices
 from sipagent.config.routes import RoutesConfig
 from sipagent.config.server import (
@@ -91,6 +91,7 @@ __all__ = [
     "VoicemailConfig",
     "WebhookConfig",
     "check",
+    "check_again",
     "host_and_port",
     "load",
     "plain_ip",

@@ -14,6 +14,7 @@ from sipagent.config.document import Document, Problem
 from sipagent.config.files import Files
 from sipagent.config.patterns import Patterns
 from sipagent.config.prices import PricesConfig
+from sipagent.config.reloading import needs_restart, taken_up
 from sipagent.config.routes import RoutesConfig
 from sipagent.config.server import Config, ServerConfig
 from sipagent.config.trunk import TrunkConfig
@@ -36,16 +37,37 @@ def check(path: Path) -> Config:
     return _load(path, with_references=True)
 
 
+def check_again(path: Path, running: Config) -> tuple[Config, tuple[str, ...]]:
+    """`check`, for a server that runs already: what it can take up, and the keys that need a restart.
+
+    What it can't take up is as it is `running`, and must go together with the rest.
+    """
+    files = _read(path)
+    read = files.server.section
+    kept: tuple[str, ...] = ()
+    if read is not None:
+        kept = needs_restart(running, read)
+        files = replace(files, server=replace(files.server, section=taken_up(running, read)))
+    return _checked(files, path.parent, with_references=True), kept
+
+
 def _load(path: Path, *, with_references: bool) -> Config:
-    files = Files(
+    return _checked(_read(path), path.parent, with_references=with_references)
+
+
+def _read(path: Path) -> Files:
+    return Files(
         _with_caller_lists(read_section(ServerConfig, path)),
         tuple(_with_caller_lists(trunk) for trunk in _read_folder(TrunkConfig, path.parent / "trunks")),
         tuple(_with_instructions(agent) for agent in _read_folder(AgentConfig, path.parent / "agents")),
         _read_prices(path.parent / "prices.yaml"),
         _read_routes(path.parent / "routes.yaml"),
     )
+
+
+def _checked(files: Files, directory: Path, *, with_references: bool) -> Config:
     problems = {problem for each in files for problem in each.problems}
-    problems.update(_misnamed(path.parent), rules.problems(files))
+    problems.update(_misnamed(directory), rules.problems(files))
     if with_references:
         problems.update(rules.unusable_references(files))
     if problems:

@@ -23,7 +23,7 @@ def main() -> None:
     logs.configure(loaded.logging)
 
     async def serve() -> None:
-        server = Server(loaded)
+        server = Server(loaded, path)
         watch = server._house.watch
 
         def dial(event: events.Event) -> None:
