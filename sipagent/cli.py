@@ -20,6 +20,7 @@ from yaml import YAMLError
 from sipagent import doctor, logs
 from sipagent.call import rehearsal
 from sipagent.call.decision import Refuse
+from sipagent.call_log.cli import app as calls
 from sipagent.config import Config, HostPort, LoggingConfig, load
 from sipagent.config import check as checked
 from sipagent.errors import ConfigError, SipAgentError
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 simulate = typer.Typer(no_args_is_help=True, help="Stand-ins for the two ends: a voice model and a caller.")
 app.add_typer(simulate, name="simulate")
+app.add_typer(calls, name="calls")
 app.add_typer(webhooks, name="webhooks")
 
 

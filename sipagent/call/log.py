@@ -153,7 +153,11 @@ class CallStory:
         text = message.text
         if self._redact.caller_numbers == "mask":
             text = redaction.masked(text, redaction.own_numbers(self.record))
-        line = {"at_s": round(message.at - self._began, 3), "direction": message.direction, "text": text}
+        line = {
+            "at_s": max(round(message.at - self._began, 3), 0.0),
+            "direction": message.direction,
+            "text": text,
+        }
         self._ladders.note(self._file, line)
 
     async def close(self) -> None:

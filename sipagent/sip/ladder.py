@@ -56,8 +56,8 @@ class MessageLog:
         self._untaken.append(MessageSeen(direction, now, text))
 
     def note_end(self, sip_status: int, headers: Iterable[tuple[str, str]], now: float) -> None:
-        """We end the call: by BYE, CANCEL or a final answer, as its state asks for. From then on pjsua2 reports
-        no message of it, so this stands for what goes out."""
+        """We end the call: by BYE, CANCEL or a final answer, as its state asks for. From then on pjsua2
+        reports no message of it, so this stands for what goes out."""
         lines = [f"{ENDED_BY_US} {sip_status}", *(f"{name}: {value}" for name, value in headers)]
         self.note("out", "\r\n".join(lines), now)
 
