@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 
 from sipagent import events
+from sipagent.call.outward import fields_of, name_of, summary
 from sipagent.call.record import RecordBuilder, iso
 from sipagent.call.redaction import masked, own_numbers
 from sipagent.config import RedactionConfig, WebhookConfig
@@ -20,19 +20,6 @@ ENDED = "call.ended"
 TRANSCRIPT, RECORDING = "transcript.finished", "recording.finished"
 TRUNK_STATE = "trunk.state_changed"
 TEST = "webhook.test"
-#: Names that don't follow from an event's own.
-IRREGULAR: Mapping[str, str] = {
-    "Transcript": "transcript.added",
-    "SafeModeEntered": "tool.safe_mode_entered",
-    "SafeModeLeft": "tool.safe_mode_left",
-    "HumanLegEnded": "transfer.leg_ended",
-}
-
-SUMMARY = (
-    *("call_id", "direction", "from", "to", "trunk", "agent", "route", "call_status", "sip_call_id"),
-    *("received_at", "answered_at", "ended_at", "duration_s", "sip_status", "reason_code", "end_reason"),
-)
-_WORD = re.compile(r"(?<!^)(?=[A-Z])")
 _IDENTIFIERS = frozenset({"call_id", "sip_call_id", "item_id", "tool_call_id", "prompt_id"})
 
 
@@ -44,11 +31,6 @@ class Message:
     lane: str
     type: str
     body: bytes
-
-
-def name_of(kind: type[Any]) -> str:
-    """`CallAnswered` -> `call.answered`, `AgentSpeechEnded` -> `agent.speech_ended`"""
-    return IRREGULAR.get(kind.__name__) or _WORD.sub("_", kind.__name__).lower().replace("_", ".", 1)
 
 
 def wants(endpoint: WebhookConfig, name: str) -> bool:
@@ -71,31 +53,23 @@ class Story:
         self._builder.apply(event)
         self._sequence += 1
         name = name_of(type(event))
-        if isinstance(event, events.CallEnded) or self._is_dropped(event):
+        fields = fields_of(event, self._policy)
+        if isinstance(event, events.CallEnded) or fields is None:
             return
         for endpoint in endpoints:
             if wants(endpoint, name):
-                yield endpoint.name, self._message(event, name, endpoint)
+                yield endpoint.name, self._message(event, name, fields, endpoint)
 
-    def _is_dropped(self, event: events.Event) -> bool:
-        return isinstance(event, events.Transcript) and self._policy.transcripts == "drop"
-
-    def _message(self, event: events.Event, name: str, endpoint: WebhookConfig) -> Message:
+    def _message(
+        self, event: events.Event, name: str, told: Mapping[str, Any], endpoint: WebhookConfig
+    ) -> Message:
         record = self._builder.record
         call = summary(msgspec.to_builtins(record))
-        fields = {"call": call, "sequence": self._sequence, **self._fields(event)}
+        fields = {"call": call, "sequence": self._sequence, **told}
         if "mask" in (endpoint.numbers, self._policy.caller_numbers):
             fields = without_numbers(fields, own_numbers(record))
         message_id = f"msg_{event.call_id}_{self._sequence}"
         return _message(message_id, event.call_id, name, self._wall_minus_monotonic + event.at, fields)
-
-    def _fields(self, event: events.Event) -> dict[str, Any]:
-        fields: dict[str, Any] = msgspec.to_builtins(event)
-        for key in ("call_id", "at", "type"):
-            del fields[key]
-        if self._policy.digits == "mask":
-            fields |= {key: events.MASKED for key in ("digit", "digits") if key in fields}
-        return fields
 
 
 def of_record(entry: Mapping[str, Any], endpoint: WebhookConfig) -> Iterator[Message]:
@@ -124,11 +98,6 @@ def of_trunk(event: events.TrunkStateChanged, wall: float) -> Message:
 
 def of_test(message_id: str, wall: float) -> Message:
     return _message(message_id, "test", TEST, wall, {"text": "If you can read this, webhooks reach you."})
-
-
-def summary(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What every message says of its call."""
-    return {key: entry.get(key) for key in SUMMARY}
 
 
 def without_numbers(value: Any, spared: Any, key: str = "") -> Any:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from sipagent import events
+from sipagent.call.outward import name_of
 from sipagent.call.record import RecordBuilder
 from sipagent.config import RedactionConfig, WebhookConfig
 from sipagent.webhooks.messages import (
@@ -19,7 +20,6 @@ from sipagent.webhooks.messages import (
     TRANSCRIPT,
     TRUNK_STATE,
     Story,
-    name_of,
     of_record,
     of_trunk,
 )
