@@ -12,6 +12,7 @@ import msgspec
 
 Role = Literal["caller", "agent"]
 DigitMethod = Literal["rfc4733", "info", "inband"]
+TransferMethod = Literal["refer", "attended", "bridge"]
 #: `rejected` is the tool's own no (a 4xx), `unavailable` one that is taken for down, `interrupted` a hang-up
 #: into which the caller spoke.
 ToolOutcome = Literal[
@@ -100,9 +101,10 @@ class MediaUpdated(CallEvent, frozen=True, kw_only=True):
 
 
 class CallHeld(CallEvent, frozen=True, kw_only=True):
-    """The peer put the call on hold. `direction` is ours: with `sendonly` the peer still listens."""
+    """The call is on hold, `by` the peer or us. `direction` is ours: with `sendonly` the peer listens."""
 
     direction: str
+    by: Literal["peer", "us"] = "peer"
 
 
 class CallResumed(CallEvent, frozen=True, kw_only=True):
@@ -114,6 +116,57 @@ class DigitsSent(CallEvent, frozen=True, kw_only=True):
 
     digits: str
     method: DigitMethod
+
+
+class TransferStarted(CallEvent, frozen=True, kw_only=True):
+    """The caller is being handed on. `target` is the agent's word for it, or the number.
+
+    `said` is what both sides have said so far, as `role` and `text`.
+    """
+
+    target: str
+    to_number: str
+    how: TransferMethod
+    summary: str = ""
+    said: list[dict[str, str]] = []
+
+
+class TransferJoined(CallEvent, frozen=True, kw_only=True):
+    """Caller and human talk to each other, through us."""
+
+    target: str
+
+
+class TransferEnded(CallEvent, frozen=True, kw_only=True):
+    """What became of a transfer, by whichever way it went in the end; `sip_status` 0 if none tells.
+
+    `returned`: they have talked, and the human left the caller to the agent.
+    """
+
+    target: str
+    to_number: str
+    how: TransferMethod
+    outcome: Literal["transferred", "failed", "returned", "human_left", "caller_left"]
+    sip_status: int
+    detail: str = ""
+
+
+class HumanLegEnded(CallEvent, frozen=True, kw_only=True):
+    """Our own call to a human is over, or never came about. Times are monotonic seconds.
+
+    `rtp` is as in `LegEnded`; `codec` is None if nobody answered.
+    """
+
+    to_number: str
+    trunk: str
+    sip_call_id: str
+    began: float
+    answered: float | None
+    sip_status: int
+    end_reason: str
+    detail: str = ""
+    codec: str | None = None
+    rtp: dict[str, Any] = {}
 
 
 class TransferFailed(CallEvent, frozen=True, kw_only=True):
@@ -412,3 +465,7 @@ Event = (
     | CallEnded
     | LegEvent
 )
+    | TransferStarted
+    | TransferJoined
+    | TransferEnded
+    | HumanLegEnded

@@ -95,6 +95,12 @@ class Metrics:
         )
         self._digits = Counter("sipagent_dtmf_digits_total", "DTMF digits received", ["method"], registry=to)
         self._holds = Counter("sipagent_calls_held_total", "Holds by peers", ["trunk"], registry=to)
+        self._transfers = Counter(
+            "sipagent_transfers_total",
+            "Transfers, by way and outcome",
+            ["trunk", "how", "outcome"],
+            registry=to,
+        )
         self._truncated = Counter(
             "sipagent_recordings_truncated_total", "Recordings that lack audio, as it happens", registry=to
         )
@@ -169,6 +175,10 @@ class Metrics:
                 self._digits.labels(event.method).inc()
             case events.CallHeld():
                 self._holds.labels(trunk).inc()
+            case events.TransferEnded():
+                self._transfers.labels(trunk, event.how, event.outcome).inc()
+            case events.HumanLegEnded():
+                self._count_rtp(event.rtp)
             case events.RecordingTruncated():
                 self._truncated.inc()
             case events.BackendProblem():

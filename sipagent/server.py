@@ -88,6 +88,7 @@ class Server:
             addresses=self._sip.addresses,
             registered_sources=self._registered_sources,
             watch=self._watch,
+            place_call=self._sip.place_call,
         )
 
         self._reloader = Reloader(path, self._current, self._sip, self._house.load, self._metrics)

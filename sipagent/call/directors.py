@@ -15,6 +15,7 @@ import msgspec
 
 from sipagent import events
 from sipagent.config import AgentConfig
+from sipagent.config.transfer import How
 from sipagent.errors import EndReason
 from sipagent.worker.ipc import ToLeg
 
@@ -33,16 +34,29 @@ class PressKeys(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):
-    """Hand the caller on to `target`: a SIP or tel URI, or a number as the trunk writes it.
+    """Hand the caller on to `target`: one of the agent's `transfers` by its name, a number, or a URI.
 
-    The goodbye has been played. `TransferFailed` follows if the caller is still ours.
+    What the agent is saying is played to its end before. `TransferStarted` follows, and `TransferEnded`;
+    `TransferFailed` if the caller is still ours: then the agent is told so too. Numbers and URIs must be
+    `allowed` by the trunk, unless the operator wrote them (`is_configured`). `summary` goes to the human.
     """
 
     target: str
+    how: How | None = None
+    summary: str = ""
+    is_configured: bool = False
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """Put the peer on hold: it hears what the trunk's `hold` says, and the agent hears nothing."""
+
+
+class Resume(msgspec.Struct, frozen=True, kw_only=True):
+    """Take the peer up again."""
 
 
 #: What may be asked of a call: by its directors, and from outside by the API.
-Command = ToLeg | HangUp | PressKeys | Transfer
+Command = ToLeg | HangUp | PressKeys | Transfer | Hold | Resume
 
 
 class Director(Protocol):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from rtp.ports import PortPool
 from sipagent import events
@@ -13,8 +14,24 @@ from sipagent.call.load import CallLoad
 from sipagent.call.log import CallLog
 from sipagent.config import Config
 from sipagent.metrics import Metrics
+from sipagent.sip.call import SipCall
+from sipagent.sip.messages import LocalMedia
 from sipagent.sip.public_address import PublicAddresses
 from sipagent.worker.supervisor import Supervisor
+
+
+class PlaceCall(Protocol):
+    """See `SipAgent.place_call`."""
+
+    def __call__(
+        self,
+        trunk: str,
+        to_uri: str,
+        local: LocalMedia,
+        *,
+        from_uri: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> SipCall: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +48,7 @@ class House:
     addresses: PublicAddresses
     registered_sources: Callable[[], Mapping[str, frozenset[str]]]
     watch: Callable[[events.Event], None]
+    place_call: PlaceCall
 
     @property
     def config(self) -> Config:

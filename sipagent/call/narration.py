@@ -27,6 +27,11 @@ MILESTONES = (
     events.MediaStarted,
     events.BackendProblem,
     events.CallCharged,
+    events.TransferStarted,
+    events.TransferJoined,
+    events.TransferEnded,
+    events.TransferFailed,
+    events.HumanLegEnded,
     events.CallEnded,
 )
 

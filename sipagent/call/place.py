@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_network
+from socket import AF_INET, AF_INET6
 
 from rtp.ports import PortPair
 from sipagent.call.house import House
-from sipagent.config import Config, TrunkConfig
+from sipagent.config import Config, TrunkConfig, host_and_port
 from sipagent.sip import negotiation, sdp
 from sipagent.sip.addresses import Network, Surroundings
 from sipagent.sip.messages import IncomingInvite, LocalMedia
@@ -18,7 +20,25 @@ async def local_media(house: House, trunk: TrunkConfig, invite: IncomingInvite, 
 
     Raises `SdpError` for an offer that can't be taken, OSError without a route to the peer.
     """
-    address = house.addresses.towards(trunk, invite.source_ip)
+    local = await _media_towards(house, trunk, invite.source_ip, pair)
+    if invite.offer is not None:
+        negotiation.check_offer(sdp.parse(invite.offer), local)
+    return local
+
+
+async def outgoing_media(house: House, trunk: TrunkConfig, to_uri: str, pair: PortPair) -> LocalMedia:
+    """What we are to a peer that we call over this trunk. Raises OSError without a route to it."""
+    registrars = house.registered_sources().get(trunk.name)
+    if registrars:
+        return await _media_towards(house, trunk, min(registrars), pair)
+    host, _ = host_and_port(trunk.proxy or f"sip:{to_uri.rpartition('@')[2]}")
+    family = AF_INET6 if ":" in house.config.rtp.bind_address else AF_INET
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, family=family)
+    return await _media_towards(house, trunk, str(found[0][4][0]), pair)
+
+
+async def _media_towards(house: House, trunk: TrunkConfig, peer_ip: str, pair: PortPair) -> LocalMedia:
+    address = house.addresses.towards(trunk, peer_ip)
     rtp_port, rtcp_port = await house.addresses.ports(trunk, pair)
     around = Surroundings.of(
         interfaces(),
@@ -26,12 +46,9 @@ async def local_media(house: House, trunk: TrunkConfig, invite: IncomingInvite, 
         listening_ports(house.config),
         peers(trunk, house.registered_sources().get(trunk.name, frozenset())),
     )
-    local = LocalMedia(
+    return LocalMedia(
         address, rtp_port, rtcp_port, trunk.codecs, trunk.ptime_ms, srtp=trunk.srtp, around=around
     )
-    if invite.offer is not None:
-        negotiation.check_offer(sdp.parse(invite.offer), local)
-    return local
 
 
 def listening_ports(config: Config) -> tuple[range, ...]:

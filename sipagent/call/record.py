@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from sipagent import events
+from sipagent.call import record_transfers
+from sipagent.call.record_transfers import HumanLeg, Transfer
 
 
 class Turn(msgspec.Struct, kw_only=True):
@@ -33,6 +35,7 @@ class Hold(msgspec.Struct, kw_only=True):
 
     started_s: float
     direction: str
+    by: str = "peer"
     ended_s: float | None = None
 
 
@@ -82,6 +85,8 @@ class CallRecord(msgspec.Struct, kw_only=True):
     digits: list[dict[str, Any]] = []
     digits_sent: list[dict[str, Any]] = []
     holds: list[Hold] = []
+    transfers: list[Transfer] = []
+    legs: list[HumanLeg] = []
     problems: list[dict[str, Any]] = []
     usage: dict[str, Any] = {}
     tokens: dict[str, dict[str, int]] = {}
@@ -151,9 +156,17 @@ class RecordBuilder:
                 sent = {"digits": event.digits, "method": event.method}
                 record.digits_sent.append({"at_s": self._s(event.at), **sent})
             case events.CallHeld():
-                record.holds.append(Hold(started_s=self._s(event.at), direction=event.direction))
+                hold = Hold(started_s=self._s(event.at), direction=event.direction, by=event.by)
+                record.holds.append(hold)
             case events.CallResumed():
                 record.holds[-1].ended_s = self._s(event.at)
+            case (
+                events.TransferStarted()
+                | events.TransferJoined()
+                | events.TransferEnded()
+                | events.HumanLegEnded()
+            ):
+                record_transfers.apply(event, record.transfers, record.legs, self._s)
             case events.RecordingTruncated():
                 record.recording_truncated, record.recording_detail = True, event.detail
             case events.BackendProblem():

@@ -14,18 +14,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from rtp.ports import PortPair, PortsExhausted
 from sipagent import events, logs
 from sipagent.call.casting import directors_of
 from sipagent.call.dialling import Dialling
-from sipagent.call.directors import Command, Director, HangUp, PressKeys, Scene, Transfer
+from sipagent.call.directors import Command, Director, HangUp, Hold, PressKeys, Resume, Scene, Transfer
 from sipagent.call.house import House
 from sipagent.call.order import keeps_digits, rtp_params
 from sipagent.call.state import State, next_state
 from sipagent.call.telling import Telling
+from sipagent.call.transfer import Happening
+from sipagent.call.transferring import Line, Transfers
 from sipagent.config import AgentConfig, TrunkConfig
-from sipagent.errors import EndReason, NoRtpPort, NoWorker, ReasonCode, SdpError
+from sipagent.errors import EndReason, NoRtpPort, NoWorker, ReasonCode, ReinviteFailed, SdpError
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import (
     CallDisconnected,
@@ -34,7 +37,7 @@ from sipagent.sip.messages import (
     NegotiatedMedia,
     SipEvent,
 )
-from sipagent.worker.ipc import OpenLeg
+from sipagent.worker.ipc import GiveBack, OpenLeg, SetAside
 from sipagent.worker.supervisor import LegHandle
 
 log = logs.get_logger(__name__)
@@ -50,7 +53,7 @@ class CallSession(ABC):
         self._began = received.at
         self._state = State.RECEIVED
         # Not bounded by itself: its writers are our own worker and directors, and SipCall's bounded queue.
-        self._inbox: asyncio.Queue[events.Event | SipEvent] = asyncio.Queue()
+        self._inbox: asyncio.Queue[events.Event | SipEvent | Happening] = asyncio.Queue()
         self._sip: SipCall | None = None
         self._leg: LegHandle | None = None
         self._dialling: Dialling | None = None
@@ -60,6 +63,7 @@ class CallSession(ABC):
         self._keeps_digits = True
         self._strict_source = False
         self._directors: tuple[Director, ...] = ()
+        self._transfers: Transfers | None = None
         self._telling = Telling(received, house)
 
     # --- the story ----------------------------------------------------------------------------------
@@ -67,6 +71,8 @@ class CallSession(ABC):
     async def run(self) -> None:
         """From the decision to the record on disk."""
         await self._handle()
+        if self._transfers is not None:
+            await self._transfers.finish(self._telling.publish)
         await self._telling.end()
 
     def end(self, reason: EndReason, detail: str = "") -> None:
@@ -88,14 +94,10 @@ class CallSession(ABC):
             case PressKeys():
                 self.send_digits(command.digits)
             case Transfer():
-                self._tell(
-                    events.TransferFailed(
-                        call_id=self.call_id,
-                        at=time.monotonic(),
-                        target=command.target,
-                        detail="this server can't transfer calls",
-                    )
-                )
+                assert self._transfers is not None
+                self._do_all(self._transfers.begin(command, time.monotonic()))
+            case Hold() | Resume():
+                self._hold(isinstance(command, Hold))
             case _:
                 self._leg.tell(command)
 
@@ -108,6 +110,16 @@ class CallSession(ABC):
         sent = events.DigitsSent(call_id=self.call_id, at=time.monotonic(), digits=shown, method=method)
         self._telling.publish(sent)
 
+    def _hold(self, held: bool) -> None:
+        """Put the peer on hold, or take it up again. Raises ValueError where that can't be done now."""
+        if self._sip is None or self._leg is None or self._media is None:
+            raise ValueError("nobody has answered yet")
+        try:
+            self._sip.hold(held)
+        except ReinviteFailed as error:
+            raise ValueError(str(error)) from None
+        self._leg.tell(SetAside(call_id=self.call_id) if held else GiveBack(call_id=self.call_id))
+
     async def abandon(self) -> None:
         """What is left to do for a call whose task failed: end both sides, and keep the record."""
         self._telling.note_end(EndReason.INTERNAL_ERROR, 500, "")
@@ -115,6 +127,8 @@ class CallSession(ABC):
             self._sip.hang_up(sip_status=500, reason_code=ReasonCode.INTERNAL_ERROR)
         if self._leg is not None:
             self._leg.close(EndReason.INTERNAL_ERROR)
+        if self._transfers is not None:
+            await self._transfers.finish(self._telling.publish)
         await self._telling.end()
 
     # --- how it begins and fails, which its direction decides ---------------------------------------
@@ -165,7 +179,7 @@ class CallSession(ABC):
         while True:
             self._inbox.put_nowait(await sip.next_event())
 
-    def _take(self, event: events.Event | SipEvent) -> None:
+    def _take(self, event: events.Event | SipEvent | Happening) -> None:
         before = self._state
         self._move(event)
         if isinstance(event, events.CallEvent):
@@ -173,8 +187,10 @@ class CallSession(ABC):
         self._act(event, before)
         if isinstance(event, events.CallEvent):
             self._direct(event)
+        elif self._transfers is not None and not isinstance(event, events.CallEvent):
+            self._do_all(self._transfers.on_signal(event, time.monotonic()))
 
-    def _act(self, event: events.Event | SipEvent, before: State) -> None:
+    def _act(self, event: events.Event | SipEvent | Happening, before: State) -> None:
         """What an event leads to, beyond the state it moves to."""
         match event:
             case events.LegReady() if before is State.PREPARING:
@@ -260,7 +276,17 @@ class CallSession(ABC):
         self._keeps_digits = keeps_digits(trunk, agent)
         self._strict_source = not trunk.symmetric_rtp
         scene = Scene(self.call_id, self._direction, trunk.name, agent, self._inbox.put_nowait)
-        self._directors = directors_of(scene, self._house)
+        line = Line(
+            call_id=self.call_id,
+            trunk=trunk,
+            agent=agent,
+            caller=self._telling.record.from_,
+            tell=self._inbox.put_nowait,
+            sip=lambda: self._sip,
+            codec=lambda: self._media.codec if self._media is not None else trunk.codecs[0],
+        )
+        self._transfers = Transfers(line, self._house)
+        self._directors = (*directors_of(scene, self._house), self._transfers)
         sockets = (pair.rtp_sock, pair.rtcp_sock)
         self._leg = self._house.workers.open_leg(order, sockets, self._inbox.put_nowait)
         await self._telling.open(recording)
@@ -290,7 +316,8 @@ class CallSession(ABC):
         was_held = before is not None and before.direction != "sendrecv"
         now = time.monotonic()
         if media.direction != "sendrecv" and not was_held:
-            self._tell(events.CallHeld(call_id=self.call_id, at=now, direction=media.direction))
+            by: Literal["peer", "us"] = "us" if self._sip is not None and self._sip.holds else "peer"
+            self._tell(events.CallHeld(call_id=self.call_id, at=now, direction=media.direction, by=by))
         elif media.direction == "sendrecv" and was_held:
             self._tell(events.CallResumed(call_id=self.call_id, at=now))
 
@@ -301,6 +328,8 @@ class CallSession(ABC):
         """What a disconnection says about the end of a call that was in `state`."""
         if not event.by_remote:
             return EndReason.SIGNALLING_FAILED
+        if self._transfers is not None and self._transfers.ends_with_caller is not None:
+            return self._transfers.ends_with_caller
         return EndReason.CALLER_CANCELLED if state is State.PREPARING else EndReason.CALLER_HUNG_UP
 
 

@@ -36,10 +36,10 @@ class TransferPolicyConfig(Section):
     """What a trunk makes of transfers.
 
     `uri_template` makes a URI of a number: `{number}` as it is written, `{digits}` without its plus.
-    `refer_to_template` differs from it where the peer wants another form in a Refer-To, such as `tel:{number}`.
+    `refer_to_template` differs where the peer wants another form in a Refer-To, such as `tel:{number}`.
     `allowed` are the numbers that may be asked for by whoever directs a call, beside the targets that agents
-    name. `refer`: the peer takes a REFER. `unconfirmed` is what a REFER counts as that the peer took and never
-    told the end of.
+    name. `refer`: the peer takes a REFER. `unconfirmed` is what a REFER counts as that the peer took and
+    never told the end of.
     """
 
     uri_template: Template | None = None
@@ -54,8 +54,8 @@ class TransferTargetConfig(Section):
     """Somebody to whom an agent may hand its callers: a number, or a URI.
 
     `how`: REFER to the peer, `attended` after we have spoken to the human, or `bridge` through our own media;
-    `auto` is REFER where the trunk takes it, else bridge. `trunk` carries the call to the human, null: that of
-    the caller. `whisper` is said to the human first by the agent's voice ({summary} and {caller} are filled
+    `auto` is REFER where the trunk takes it, else bridge. `trunk` carries the call to the human, null: the
+    caller's. `whisper` is said to the human first by the agent's voice ({summary} and {caller} are filled
     in), or `whisper_file` is played. `wait_file` is what the caller hears meanwhile, null: a ringing tone.
     In a bridge `model` goes on listening, for the transcript, or is `muted`. `human_hangs_up`: what becomes
     of the caller then.

@@ -174,8 +174,9 @@ class InfoDigit:
 
 @dataclass(frozen=True, slots=True)
 class ReferReported:
-    """How our REFER (RFC 3515) gets on. 1xx: the peer has taken it and tries. A final status is the last report:
-    the outcome, or, where no 1xx came before, the peer's refusal of the REFER itself."""
+    """How our REFER (RFC 3515) gets on. 1xx: the peer has taken it and tries. A final status comes last:
+    the outcome, or, where no 1xx came before, the peer's refusal of the REFER itself.
+    """
 
     sip_status: int
     reason: str

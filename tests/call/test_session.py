@@ -90,6 +90,7 @@ class FakeSip:
         self.local: LocalMedia | None = None
         self.unanswerable: SdpError | None = None
         self.dtmf_payload_type: int | None = 101
+        self.holds = False
         self.messages = MessageLog()
         self._events: asyncio.Queue[SipEvent] = asyncio.Queue()
         self._acted = asyncio.Event()
@@ -123,6 +124,14 @@ class FakeSip:
 
     def send_digit(self, digit: str, duration_ms: int) -> None:
         self._did(f"info {digit} {duration_ms}")
+
+    def hold(self, held: bool) -> None:
+        self.holds = held
+        self._did("hold" if held else "resume")
+        self.send(negotiated(direction="sendonly" if held else "sendrecv"))
+
+    def refer(self, refer_to: str, replacing: object = None) -> None:
+        self._did(f"refer {refer_to}")
 
     # --- the peer ---
 
@@ -268,6 +277,7 @@ class Exchange:
             addresses=PublicAddresses(self.config),
             registered_sources=dict,
             watch=self.seen.append,
+            place_call=nobody_is_called,
         )
 
     def call(self, sip: FakeSip) -> CallSession:
@@ -287,6 +297,10 @@ class Exchange:
         active = 'sipagent_calls_active{trunk="pbx"} 0.0'
         assert "CallAdmitted" not in map(kind, self.seen) or active in self.metrics.exposition().decode()
         return record
+
+
+def nobody_is_called(*arguments: Any, **named: Any) -> Any:
+    raise AssertionError("no call is to be placed")
 
 
 def kind(event: events.Event) -> str:

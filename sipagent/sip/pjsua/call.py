@@ -52,7 +52,7 @@ class PjCall(pj.Call):  # type: ignore[misc] # pjsua2 is untyped
         self.xfer(refer_to, operation(0))
 
     def refer_to_peer_of(self, other: PjCall) -> None:
-        """Send a REFER to whom `other` talks with, to take its place (Replaces, RFC 3891). Raises `PjError`."""
+        """Send a REFER to whom `other` talks with, to take its place (RFC 3891). Raises `PjError`."""
         self.xferReplaces(other, operation(0))
 
     def end(self, sip_status: int, headers: Iterable[tuple[str, str]], phrase: str = "") -> None:
