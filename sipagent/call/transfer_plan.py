@@ -52,6 +52,8 @@ class Route:
 def plan_of(wishes: Wishes) -> tuple[Plan, Route]:
     """Raises `Forbidden`."""
     named = wishes.agent.transfers.get(wishes.target)
+    if not wishes.target:
+        raise Forbidden("nobody is named")
     target = named or TransferTargetConfig(to=wishes.target)
     number = target.to if is_uri(target.to) else plain_number(target.to)
     if named is None and not wishes.is_configured and not wishes.trunk.transfer.allowed.match(number):
