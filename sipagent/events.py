@@ -353,11 +353,20 @@ class ToolCalled(CallEvent, frozen=True, kw_only=True):
 
 
 class BackendDown(CallEvent, frozen=True, kw_only=True):
-    """The backend is gone, or the one that was to replace it did not come up. The call stands, without one.
+    """The backend is gone. The call stands, without one: what had come of the agent's words is still played.
 
     `fatal`: it will not serve us, so trying again is no use.
     """
 
+    code: str
+    message: str
+    fatal: bool
+
+
+class BackendNotReplaced(CallEvent, frozen=True, kw_only=True):
+    """The backend that was to speak for `agent` did not come up, or not stay. If there is one, it goes on."""
+
+    agent: str
     code: str
     message: str
     fatal: bool
@@ -438,6 +447,7 @@ LegEvent = (
     | ToolCalled
     | BackendDown
     | BackendReplaced
+    | BackendNotReplaced
     | BackendFinished
     | RecordingStarted
     | RecordingTruncated
@@ -461,11 +471,11 @@ Event = (
     | MessageTaken
     | SafeModeEntered
     | SafeModeLeft
-    | CallCharged
-    | CallEnded
-    | LegEvent
-)
     | TransferStarted
     | TransferJoined
     | TransferEnded
     | HumanLegEnded
+    | CallCharged
+    | CallEnded
+    | LegEvent
+)
