@@ -24,6 +24,8 @@ class ReasonCode(StrEnum):
     SRTP_REQUIRED = "srtp_required"
     NO_COMMON_CRYPTO = "no_common_crypto"
     BAD_OFFER = "bad_offer"
+    EXTENSION_REQUIRED = "extension_required"
+    SESSION_INTERVAL = "session_interval"
     BAD_MEDIA_ADDRESS = "bad_media_address"
     NO_RTP_PORT = "no_rtp_port"
     NO_WORKER = "no_worker"

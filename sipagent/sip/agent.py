@@ -54,6 +54,7 @@ class SipAgent:
         self._on_rejected = on_rejected
         self._names = DnsNames(config.sip.nameservers)
         self._calls = Calls()
+        self._taken: dict[tuple[tuple[str, str], ...], SipCall] = {}
         self._trunks = Trunks(
             config, self._names, self.addresses, self._calls, Watchers(self._incoming, on_trunk, on_target)
         )
@@ -176,7 +177,9 @@ class SipAgent:
         return None if trunk is None else self._trunks.accounts[trunk].pj.index
 
     def on_rejected(self, sip_status: int, source: str, message: str) -> None:
-        rejected = rejected_invite(parse_invite(message, *split_address(source)), sip_status)
+        invite = parse_invite(message, *split_address(source))
+        self._taken.pop(invite.headers, None)  # it looked like a call before pjsip changed its mind
+        rejected = rejected_invite(invite, sip_status)
         logger.warning("INVITE refused: %d %s src=%s", sip_status, rejected.reason_code, source)
         asyncio.get_running_loop().call_soon(self._on_rejected, rejected)
 
@@ -249,8 +252,15 @@ class SipAgent:
     def _incoming(self, account: Account, call_id: int, source: str, message: str) -> None:
         call = self._calls.new(parse_invite(message, *split_address(source)))
         call.messages.note("in", message, time.monotonic())
+        assert call.invite is not None
         call.take(account.pj, call_id)
-        asyncio.get_running_loop().call_soon(self._on_invite, call)
+        self._taken[call.invite.headers] = call
+        asyncio.get_running_loop().call_soon(self._hand_over, call.invite.headers)
+
+    def _hand_over(self, headers: tuple[tuple[str, str], ...]) -> None:
+        call = self._taken.pop(headers, None)
+        if call is not None:
+            self._on_invite(call)
 
 
 async def _poll(stack: Stack, calls: Calls) -> None:

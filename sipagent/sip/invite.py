@@ -15,6 +15,12 @@ _COMPACT = {
     "k": "Supported", "l": "Content-Length", "m": "Contact", "o": "Event", "r": "Refer-To", "s": "Subject",
     "t": "To", "u": "Allow-Events", "v": "Via", "x": "Session-Expires", "y": "Identity",
 }  # fmt: skip
+_BY_STATUS = {
+    420: ReasonCode.EXTENSION_REQUIRED,
+    421: ReasonCode.EXTENSION_REQUIRED,
+    422: ReasonCode.SESSION_INTERVAL,
+    486: ReasonCode.SERVER_CALL_LIMIT,
+}
 _BLANK_LINE = re.compile(r"\r?\n\r?\n")
 _LINE_END = re.compile(r"\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
@@ -59,8 +65,8 @@ def rejected_invite(invite: IncomingInvite, sip_status: int) -> RejectedInvite:
 
 
 def _rejection(invite: IncomingInvite, sip_status: int) -> ReasonCode:
-    if sip_status == 486:
-        return ReasonCode.SERVER_CALL_LIMIT
+    if sip_status in _BY_STATUS:
+        return _BY_STATUS[sip_status]
     if sip_status >= 500:
         return ReasonCode.INTERNAL_ERROR
     try:

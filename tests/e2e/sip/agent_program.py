@@ -68,6 +68,7 @@ class Program:
             self.options["call"],
             self.local,
             from_uri=self.options.get("from"),
+            hide_caller=self.options.get("hide_caller", False),
             headers=[("X-Test", "here")],
         )
         if self.options.get("give_up"):
