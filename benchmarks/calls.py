@@ -35,12 +35,12 @@ class Bench:
     model: RealtimeServer
     seconds: int
 
-    async def talk(self, conditions: Conditions, calls: int) -> list[Conversation]:
-        """That many calls at once."""
-        await self.network.impair(conditions.to_us, conditions.to_them)
+    async def talk(self, *calls: Conditions) -> list[Conversation]:
+        """A call for each of these, all at once. The network is as the first says, for all of them."""
+        await self.network.impair(calls[0].to_us, calls[0].to_them)
         async with contextlib.AsyncExitStack() as stack:
             begun = []
-            for _ in range(calls):
+            for conditions in calls:
                 phone = await stack.enter_async_context(self._dial(conditions))
                 begun.append((phone, self.model.sessions[-1]))
             ends_at = begun[-1][0].talking_since + self.seconds + TRAILER_S
@@ -49,10 +49,10 @@ class Bench:
             tallies = await self.network.impair(Impairment(), Impairment())
             for phone, _ in begun:
                 await phone.hang_up()
-        records = {record["sip_call_id"]: record for record in await self.server.next_records(calls)}
+        records = {record["sip_call_id"]: record for record in await self.server.next_records(len(calls))}
         return [
             Conversation.of(phone, session, records[phone.sip_call_id], conditions, self.seconds, tallies)
-            for phone, session in begun
+            for (phone, session), conditions in zip(begun, calls, strict=True)
         ]
 
     def _dial(self, conditions: Conditions) -> contextlib.AbstractAsyncContextManager[Phone]:

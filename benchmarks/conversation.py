@@ -21,8 +21,9 @@ SPEECH_S = 12
 
 
 def words(voice: str, seconds: int = SPEECH_S) -> Pcm:
-    """The end of what a voice reads: G.711 alone costs it the least there."""
-    return speech(voice)[-seconds * RATE :]
+    """The end of what a voice reads, where G.711 alone costs it the least; for long, all again and again."""
+    whole = speech(voice)
+    return whole[-seconds * RATE :] if seconds * RATE <= len(whole) else np.resize(whole, seconds * RATE)
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from benchmarks.conversation import Conditions
+from benchmarks.conversation import SPEECH_S, Conditions
 from tests.e2e.support.joiner import Impairment
 
 CALL_KBIT = 80
@@ -39,6 +39,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     impairment: Impairment = Impairment()
     holds: tuple[Hold, ...] = ()
     clock_ppm: float = 0.0
+    seconds: int = SPEECH_S
     share_of_rate: float = 0.0
     """Of what the calls need; 0: no limit."""
 
@@ -92,8 +93,10 @@ CLEAN = Row(
     what="nothing",
     holds=(*pesq(4.0), Hold("altered_bytes", "at most", 0), Hold("starved", "at most", 0), *RECORDING),
 )
+CLEAN_MINUTE = msgspec.structs.replace(CLEAN, name="clean, 60 s", what="nothing, for 60 s", seconds=60)
 LOSS_3 = _loss(3, 2.7)
 JITTER_20 = _jitter(20, 50, Hold("late_percent", "at most", 1), *pesq(3.5))
+DRIFTS = (_drift(500), _drift(-500))
 OUTAGE = Row(
     name="outage 2 s",
     what="nothing passes for 2 s",
@@ -126,8 +129,7 @@ ROWS = (
         impairment=Impairment(duplicated=0.1),
         holds=(*pesq(4.0), Hold("altered_bytes", "at most", 0), *RECORDING),
     ),
-    _drift(500),
-    _drift(-500),
+    *DRIFTS,
     OUTAGE,
     Row(
         name="bandwidth 95 %",
@@ -135,5 +137,6 @@ ROWS = (
         share_of_rate=0.95,
         holds=RECORDING,
     ),
+    CLEAN_MINUTE,
 )
 QUICK = (CLEAN, LOSS_3, JITTER_20, OUTAGE)

@@ -45,8 +45,8 @@ PAGE = """\
 
 Written by `make impair ARGS=--keep`: the whole server in a network namespace, callers in another, and a
 joiner between them that impairs RTP and RTCP both ways. SIP passes, so that the calls get set up. In each row
-{calls} calls at once, with {seconds} s of espeak-ng speech both ways at the same time. Figures are means over
-the calls; of the recording and of the change in delay, the worst call counts.
+{calls} calls at once, with {seconds} s of espeak-ng speech, or what the row says, both ways at the same time.
+Figures are means over the calls; of the recording and of the change in delay, the worst call counts.
 
 {at}, {machine}, shared with others (load {load:.1f} at the start); `{command}` took {took:.0f} s. {held}
 

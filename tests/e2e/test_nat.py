@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -13,12 +14,14 @@ import pytest
 
 from rtp import stun
 from rtp.latch import QUIET_S, RESUMED
+from rtp.sender import KEEPALIVE_S
 from sipagent.formats import CODECS
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
+from tests.e2e.support.desk_phone import desk_call
 from tests.e2e.support.namespaces import IS_ROOT, Internet, Namespace, Router, masquerade, one_to_one
 from tests.e2e.support.phone import Phone, call
-from tests.e2e.support.server import Setup, running
+from tests.e2e.support.server import SIPAGENT, Setup, running
 from tests.e2e.support.sip import Address, Message, Socket, parsed_host_port, request
 from tests.e2e.support.waiting import PATIENCE_S
 
@@ -31,6 +34,8 @@ HOME, OFFICE = "10.98.1.0/24", "10.97.1.0/24"
 SERVER, STUN_SERVER, CALLER, ROUTER, PUBLIC, NEXT_PUBLIC = 10, 3, 20, 2, 5, 6
 PRIVATE = 7
 JITTER_BUFFER_S = 0.2
+#: After so long without a packet NAT forgets: longer than between two keep-alives.
+FORGOTTEN_S = round(KEEPALIVE_S) + 2
 
 
 @pytest.fixture
@@ -99,10 +104,12 @@ async def test_a_nat_that_forgets_its_ports_costs_half_a_second(setup: SetupFact
 
 @contextlib.asynccontextmanager
 async def coturn(net: Internet) -> AsyncIterator[str]:
-    """A STUN server on the switch; its address and port."""
+    """A STUN server on the switch, with two addresses (RFC 5780); the first of them, and its port."""
     place = net.host("stun", STUN_SERVER)
+    second = net.address(STUN_SERVER + 1)
+    place.run("ip", "address", "add", f"{second}/24", "dev", "eth0")
     process = await asyncio.create_subprocess_exec(
-        *(*place.command, "turnserver", "-n", "-S", "-L", place.address, "-p", "3478"),
+        *(*place.command, "turnserver", "-n", "-S", "-L", place.address, "-L", second, "-p", "3478"),
         *("--no-tls", "--no-dtls", "--no-cli", "--log-file", "stdout", "--pidfile", ""),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
@@ -167,6 +174,84 @@ async def test_a_server_behind_1_to_1_nat_asks_a_stun_server(setup: SetupFactory
             moved = f"trunk carrier: our public address is now {net.address(NEXT_PUBLIC)}"
             await server.wait_log(moved)
             await assert_reached_at(net.address(NEXT_PUBLIC), prepared, caller)
+
+
+def ports_kept(inside: str) -> str:
+    """Rules of a router that gives every flow its own port where that is free, whoever it goes to."""
+    return masquerade(inside).replace(" random,fully-random", "")
+
+
+@pytest.mark.parametrize(
+    ("rules", "status", "detail"),
+    [
+        (masquerade, "fail", "symmetric NAT: one socket is seen as"),
+        (ports_kept, "ok", "ports are kept"),
+    ],
+)
+async def test_the_doctor_tells_one_nat_from_another(
+    setup: SetupFactory, net: Internet, rules: Callable[[str], str], status: str, detail: str
+) -> None:
+    host = net.router("office", ROUTER, OFFICE, rules(OFFICE)).join(PRIVATE)
+    async with coturn(net) as stun_server:
+        settings = trunk(net, host, public_address="stun", stun_server=stun_server)
+        prepared = setup(None, host=host, trunk=settings)
+        doctor = await asyncio.create_subprocess_exec(
+            *(SIPAGENT, "doctor", "--config", str(prepared.config)),
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | {"COLUMNS": "300"},
+        )
+        said, _ = await doctor.communicate()
+    lines = said.decode().splitlines()
+    (at,) = (index for index, line in enumerate(lines) if f"NAT as {stun_server} sees it" in line)
+    found = " ".join(" ".join(lines[at : at + 4]).split())
+    assert (status in found, detail in found) == (True, True), said.decode()
+
+
+async def test_a_nat_in_front_of_us_stays_open_while_a_call_is_on_hold(
+    setup: SetupFactory, net: Internet
+) -> None:
+    """Only SIP is forwarded, and the router forgets what is idle for FORGOTTEN_S. The hold lasts longer: the
+    caller sends nothing, we keep-alives only. Then its music on hold comes through to us."""
+    router = net.router("office", ROUTER, OFFICE, ports_kept(OFFICE))
+    for kind in ("udp_timeout", "udp_timeout_stream"):
+        router.run("sysctl", "-qw", f"net.netfilter.nf_conntrack_{kind}={FORGOTTEN_S}")
+    host, place = router.join(PRIVATE), net.host("phone", CALLER)
+    prepared = setup(None, host=host, trunk=trunk(net, host, public_address=router.address))
+    router.translate(ports_kept(OFFICE) + forwarded(prepared.sip_port, host))
+    outside = replace(prepared, host=router.address)
+    async with (
+        running(prepared) as server,
+        desk_call(outside, host=place.address, inside=place, noise_dbov=-60) as caller,
+    ):
+        await caller.say(pcmu(400))
+        await caller.hear_speech(400)
+        await caller.hold("sendonly")
+        await asyncio.sleep(FORGOTTEN_S + 3)
+        before = len(caller.sent_at), len(caller.heard)
+        await caller.say(pcmu(400))
+        await caller.resume()
+        await caller.hear(lambda: len(caller.heard) > before[1] + 20)
+        await caller.hang_up()
+        record = await server.next_record()
+    inbound = record["rtp"]["inbound"]
+    assert inbound["packets"] >= len(caller.sent_at) - 3  # the first may have come before the NAT was open
+    assert inbound["packets"] > before[0] + 400 / 20 - 3
+    assert inbound["lost"] == 0
+
+
+def forwarded(port: int, private: str) -> str:
+    """Rules by which one UDP port is passed on to a host, and what comes to others unasked is dropped."""
+    return f"""table ip forwarding {{
+chain in {{
+type nat hook prerouting priority dstnat
+iifname "wan" udp dport {port} dnat to {private}
+}}
+chain closed {{
+type filter hook input priority filter
+iifname "wan" meta l4proto udp drop
+}}
+}}
+"""
 
 
 class MovablePhone(Phone):
