@@ -13,7 +13,6 @@ log = logs.get_logger("sipagent.call")
 MILESTONES = (
     events.CallReceived,
     events.CallAdmitted,
-    events.CallRouted,
     events.CallRefused,
     events.CallRedirected,
     events.LegReady,
