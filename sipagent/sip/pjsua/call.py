@@ -111,6 +111,9 @@ class PjCall(pj.Call):  # type: ignore[misc] # pjsua2 is untyped
     def onCallTransferStatus(self, prm: Any) -> None:
         self.handler.on_refer_status(prm.statusCode, text(prm.reason))
 
+    def onCallRedirected(self, prm: Any) -> Any:
+        return pj.PJSIP_REDIRECT_REJECT  # followed by nobody, and its status is that of the call
+
     @contained
     def onCallTransferRequest(self, prm: Any) -> None:
         prm.statusCode = pj.PJSIP_SC_DECLINE  # pjsua2 would place a call wherever a REFER says

@@ -4,7 +4,8 @@
 
 Each thing that happens is a line of JSON. With `answer` false it rings for ever; with `refuse` it answers
 503; with `hang_up` it ends a call as soon as it stands; with `call` it places a call over the first trunk,
-and gives up at once with `give_up`; with `restart` it has stopped and started before. SIGTERM stops it.
+and gives up at once with `give_up`, or after an event with `give_up_when`; `hold` puts a call on hold as soon
+as it stands; with `restart` it has stopped and started before. SIGTERM stops it.
 """
 
 from __future__ import annotations
@@ -117,6 +118,10 @@ class Program:
             say(type(event).__name__, call=call.sip_call_id, **msgspec.to_builtins(event))
             if isinstance(event, CallConfirmed) and self.options.get("hang_up"):
                 call.hang_up(reason_code="agent_hung_up")
+            if type(event).__name__ == self.options.get("give_up_when"):
+                call.hang_up()
+            if isinstance(event, CallConfirmed) and self.options.get("hold"):
+                call.hold(True)
             if isinstance(event, CallDisconnected):
                 call.ring()
                 call.hang_up()

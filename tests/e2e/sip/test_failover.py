@@ -38,17 +38,20 @@ async def test_a_registration_goes_to_the_second_server_and_comes_back(
 ) -> None:
     first, second = servers
     settings = trunk(f"sip:{DOMAIN}", tmp_path, qualify_s=1, **QUICK)
-    async with name_server(zone(first, second)) as names, provider(second, tmp_path) as backup:
-        async with agent(trunk=settings, sip={"nameservers": [names]}) as server:
-            state = await server.next("trunk")
-            assert (state["registered"], state["target"]) == (True, backup.target)
-            await backup.logged("registered: alice")
-            async with provider(first, tmp_path) as main:
-                while (state := await server.next("trunk"))["target"] != main.target:
-                    pass
-                assert state["registered"]
-                await main.logged("registered: alice")
-                await server.stop()
+    async with (
+        name_server(zone(first, second)) as names,
+        provider(second, tmp_path) as backup,
+        agent(trunk=settings, sip={"nameservers": [names]}) as server,
+    ):
+        state = await server.next("trunk")
+        assert (state["registered"], state["target"]) == (True, backup.target)
+        await backup.logged("registered: alice")
+        async with provider(first, tmp_path) as main:
+            while (state := await server.next("trunk"))["target"] != main.target:
+                pass
+            assert state["registered"]
+            await main.logged("registered: alice")
+            await server.stop()
 
 
 async def test_a_call_goes_to_the_second_server_with_digest(
@@ -127,16 +130,19 @@ async def test_the_servers_of_a_trunk_are_asked_whether_they_are_there(
 ) -> None:
     first, second = servers
     settings = {"outbound_proxy": f"sip:{DOMAIN}", "qualify_s": 1, **QUICK}
-    async with name_server(zone(first, second)) as names, provider(second, tmp_path) as other:
-        async with agent(trunk=settings, sip={"nameservers": [names]}) as server:
-            states = {state["target"]: state for state in await server.events(2, "target")}
-            up, down = states[other.target], states[f"udp:127.0.0.1:{first}"]
-            assert (up["is_up"], up["sip_status"]) == (True, 200)
-            assert 0 < up["rtt_ms"] < 600
-            assert (down["is_up"], down["sip_status"], down["rtt_ms"]) == (False, 408, None)
-            async with provider(first, tmp_path) as main:
-                while not (state := await server.next("target"))["is_up"] or state["target"] != main.target:
-                    pass
+    async with (
+        name_server(zone(first, second)) as names,
+        provider(second, tmp_path) as other,
+        agent(trunk=settings, sip={"nameservers": [names]}) as server,
+    ):
+        states = {state["target"]: state for state in await server.events(2, "target")}
+        up, down = states[other.target], states[f"udp:127.0.0.1:{first}"]
+        assert (up["is_up"], up["sip_status"]) == (True, 200)
+        assert 0 < up["rtt_ms"] < 600
+        assert (down["is_up"], down["sip_status"], down["rtt_ms"]) == (False, 408, None)
+        async with provider(first, tmp_path) as main:
+            while not (state := await server.next("target"))["is_up"] or state["target"] != main.target:
+                pass
 
 
 async def test_a_call_by_an_outbound_proxy(agent: Any, sipp: Any, port: int, tmp_path: Path) -> None:
