@@ -102,16 +102,20 @@ class Database:
         with self._transaction() as connection:
             return {row.file: row.position for row in connection.execute(wanted)}
 
-    def store(self, spool: str, batch: Batch) -> None:
+    def store(self, spool: str, batch: Batch, on_refused: Callable[[dict[str, Any]], None]) -> None:
         """Write records, each over what is there of the same call, and the position after them: all or none.
 
-        A record that the database refuses for what is in it is logged and left out.
+        A record that the database refuses for what is in it is logged, given to `on_refused`, and left out.
         """
         rows = [row for record in batch.records if (row := row_of(record)) is not None]
         try:
             self._store(spool, batch, rows)
         except DataError:
-            self._store(spool, batch, list(filter(self._is_taken, rows)))
+            taken = [row for row in rows if self._is_taken(row)]
+            for row in rows:
+                if row not in taken:
+                    on_refused(row["record"])
+            self._store(spool, batch, taken)
 
     def forget_file(self, spool: str, file: str) -> None:
         """A spool file is gone."""

@@ -6,11 +6,15 @@ then goes in when it is back.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
 
 from sipagent import logs
 from sipagent.call_log.database import Database, DatabaseDown
@@ -105,7 +109,7 @@ class CallLogKeeper:
     def _feed(self) -> None:
         self._reach()
         for batch in new_records(self._directory, self._positions):
-            self._database.store(self._spool, batch)
+            self._database.store(self._spool, batch, self._keep_refused)
             self._positions[batch.file] = batch.position
             self._heard_at = time.monotonic()
 
@@ -122,6 +126,13 @@ class CallLogKeeper:
         if not self._was_reached:
             self._on_reached(self._database)
             self._was_reached = True
+
+    def _keep_refused(self, record: dict[str, Any]) -> None:
+        """Beside the spool, whose files go once they are fed."""
+        with open(self._directory / "refused.jsonl", "ab") as file:
+            file.write(msgspec.json.encode(record) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def _failed(self, error: Exception) -> float:
         self._is_reached = False

@@ -41,3 +41,8 @@ def add(spool: Path, *records: dict[str, Any], day: str = DAY) -> Path:
     with open(path, "ab") as file:
         file.writelines(msgspec.json.encode(each) + b"\n" for each in records)
     return path
+
+
+def refuse_none(record: dict[str, Any]) -> None:
+    """For databases that are to take everything."""
+    raise AssertionError(f"refused: {record}")

@@ -16,7 +16,7 @@ from sipagent.call_log.database import Database, database_url
 from sipagent.call_log.search import moment
 from sipagent.call_log.tail import Batch
 from sipagent.config import load
-from tests.call_log.spools import record
+from tests.call_log.spools import record, refuse_none
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 Sipagent = Callable[..., Result]
@@ -70,7 +70,7 @@ def storage(config: Path) -> Path:
             cost={"total": 0.05, "currency": "USD"},
         ),
     ]
-    database.store("s", Batch("calls-2026-03-01.jsonl", 1, records))
+    database.store("s", Batch("calls-2026-03-01.jsonl", 1, records), refuse_none)
     return state
 
 

@@ -18,7 +18,7 @@ from sipagent.call_log.schema import calls, metadata
 from sipagent.call_log.tail import Batch
 from sipagent.config import Config
 from sipagent.errors import ConfigError
-from tests.call_log.spools import record
+from tests.call_log.spools import record, refuse_none
 
 MARCH = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
 
@@ -59,7 +59,7 @@ def test_migrations_from_the_revision_before_keep_what_is_there(url: URL) -> Non
         )
     database = Database(url)
     database.migrate()
-    database.store("s", batch(record("new")))
+    database.store("s", batch(record("new")), refuse_none)
     assert set(stored(database)) == {"old", "new"}
 
 
@@ -82,8 +82,8 @@ def test_processes_that_start_together_migrate_once(url: URL) -> None:
 
 
 def test_a_record_that_comes_again_is_there_once_and_as_it_came_last(database: Database) -> None:
-    database.store("s", batch(record("a"), record("b", end_reason="refused")))
-    database.store("s", batch(record("b"), record("c"), position=20))
+    database.store("s", batch(record("a"), record("b", end_reason="refused")), refuse_none)
+    database.store("s", batch(record("b"), record("c"), position=20), refuse_none)
     assert [each["end_reason"] for each in stored(database).values()] == ["caller_hung_up"] * 3
     assert database.positions("s") == {"calls-2026-03-01.jsonl": 20}
     assert database.positions("another") == {}
@@ -94,17 +94,15 @@ def test_what_was_spent_is_summed_by_agent_and_trunk(database: Database) -> None
         return {"cost": {"total": total, "currency": currency}}
 
     other_month = {"ended_at": "2026-02-28T23:59:59.000Z"}
-    database.store(
-        "s",
-        batch(
-            record("a", **cost(0.1)),
-            record("b", **cost(0.2)),
-            record("c", agent="other", **cost(1)),
-            record("d", **cost(5, "EUR")),
-            record("e", **cost(7), **other_month),
-            record("f"),
-        ),
+    costing = batch(
+        record("a", **cost(0.1)),
+        record("b", **cost(0.2)),
+        record("c", agent="other", **cost(1)),
+        record("d", **cost(5, "EUR")),
+        record("e", **cost(7), **other_month),
+        record("f"),
     )
+    database.store("s", costing, refuse_none)
     assert sorted(database.spent(*MARCH, "USD")) == [
         ("echo", "pbx", Decimal("0.3")),
         ("other", "pbx", Decimal(1)),
@@ -112,7 +110,7 @@ def test_what_was_spent_is_summed_by_agent_and_trunk(database: Database) -> None
 
 
 def test_old_calls_are_counted_then_deleted(database: Database) -> None:
-    database.store("s", batch(record("a", received_at="2026-02-01T00:00:00.000Z"), record("b")))
+    database.store("s", batch(record("a", received_at="2026-02-01T00:00:00.000Z"), record("b")), refuse_none)
     assert database.count_before(MARCH[0]) == 1
     assert database.delete_before(MARCH[0]) == 1
     assert set(stored(database)) == {"b"}

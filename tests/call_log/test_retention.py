@@ -15,7 +15,7 @@ from sipagent.call_log.retention import expired_files, expired_spool, records_cu
 from sipagent.call_log.schema import calls
 from sipagent.call_log.tail import new_records
 from sipagent.config import Config
-from tests.call_log.spools import add, record
+from tests.call_log.spools import add, record, refuse_none
 
 TODAY = date(2026, 3, 10)
 
@@ -85,7 +85,7 @@ def test_records_that_are_too_old_go_from_database_and_spool(tmp_path: Path) -> 
     database = Database(database_url(config))
     database.migrate()
     for batch in new_records(config.storage.spool, {}):
-        database.store("s", batch)
+        database.store("s", batch, refuse_none)
 
     assert purge_records(config, database, "s", TODAY, dry_run=True).records == 1
     assert path.exists()
