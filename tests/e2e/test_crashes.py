@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
+import sqlite3
 from collections import Counter
 
 import pytest
@@ -15,7 +17,7 @@ from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio, processes
 from tests.e2e.support.phone import Phone, call, phone
 from tests.e2e.support.server import NUMBER, Server, Setup, records, running
-from tests.e2e.support.waiting import eventually
+from tests.e2e.support.waiting import eventually, eventually_equal
 
 pytestmark = pytest.mark.e2e
 
@@ -59,6 +61,8 @@ async def test_kills_at_random_instants_leave_one_record_per_answered_call(setup
             answered += await calls_cut_off(server, chance, workers_too=kill % 2 == 0)
     async with running(prepared):
         counts = Counter(record["sip_call_id"] for record in records(prepared))
+        known = sorted(record["call_id"] for record in records(prepared))
+        await eventually_equal(lambda: in_database(prepared), known, "each call once in the database")
     assert len(answered) > KILLS * CALLS_PER_KILL // 3
     assert set(answered) <= counts.keys()
     assert set(counts.values()) == {1}
@@ -67,6 +71,11 @@ async def test_kills_at_random_instants_leave_one_record_per_answered_call(setup
     assert told_of == {str(path) for path in prepared.storage.rglob("*.wav")}
     for recording in told_of:
         audio.recorded(recording)
+
+
+def in_database(setup: Setup) -> list[str]:
+    with contextlib.closing(sqlite3.connect(setup.storage / "calls.db")) as connection:
+        return sorted(call_id for (call_id,) in connection.execute("SELECT call_id FROM calls"))
 
 
 async def calls_cut_off(server: Server, chance: random.Random, workers_too: bool) -> list[str]:
