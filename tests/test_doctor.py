@@ -15,7 +15,8 @@ import pytest
 from rtp.stun import Binding
 from sipagent import doctor
 from sipagent.config import Config
-from sipagent.doctor import Finding, addresses, backends, examination, host, nat, pjsip, ports, srtp
+from sipagent.doctor import Finding, addresses, backends, examination, host, nat, pjsip, ports, servers, srtp
+from sipagent.sip.targets import Target
 from sipagent.worker.priority import Standing
 
 TUNED = "max_calls=2048 ioqueue=epoll handles=8192 tls=OpenSSL/3.0.15 srtp=off version=2.17 build=tuned"
@@ -168,22 +169,45 @@ async def test_a_trunks_own_public_address_is_the_one_looked_at() -> None:
     assert "SDP will say 2001:db8::1" in finding.detail
 
 
-async def test_a_registrar_that_cant_be_resolved_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_such_name(*_args: object, **_kwargs: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
-    registered = config(trunks=trunk(registration={"registrar": "sip:sip.example.com", "username": "x"}))
-    (registrar,) = await addresses.check_registrars(registered)
+async def test_a_registrar_that_cant_be_found_is_told() -> None:
+    registered = config(
+        trunks=trunk(registration={"registrar": "sip:sip.example.com", "username": "x"}),
+        sip={"nameservers": ["127.0.0.1:9"]},
+    )
+    (found,) = await servers.check(registered)
     (public,) = await addresses.check_public_addresses(registered)
-    assert registrar.detail == "sip.example.com can't be resolved: Name or service not known"
-    assert (registrar.status, public.status) == ("fail", "fail")
+    assert found.detail.startswith("sip.example.com can't be located")
+    assert (found.status, public.status) == ("fail", "fail")
 
 
-async def test_a_registrar_by_address_needs_no_name_server() -> None:
-    registered = config(trunks=trunk(registration={"registrar": "sip:127.0.0.1", "username": "x"}))
-    (finding,) = await addresses.check_registrars(registered)
-    assert finding == Finding("registrar of t", "ok", "127.0.0.1")
+async def test_servers_that_answer_and_that_do_not() -> None:
+    answering, silent = Target("192.0.2.1", 5060, "udp"), Target("192.0.2.2", 5060, "udp")
+    refusing = Target("192.0.2.3", 5061, "tls")
+    assert servers.judge("s", {answering: 12.3}) == Finding("s", "ok", "udp:192.0.2.1:5060 answers in 12 ms")
+    assert servers.judge("s", {answering: 12.3, refusing: None}).status == "warn"
+    assert servers.judge("s", {silent: None}).status == "warn"  # it may ignore strangers
+    assert servers.judge("s", {refusing: None}).status == "fail"
+
+
+async def test_a_server_is_asked_by_options() -> None:
+    loop = asyncio.get_running_loop()
+    asked: asyncio.Future[bytes] = loop.create_future()
+
+    class Registrar(asyncio.DatagramProtocol):
+        def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            asked.set_result(data)
+            self.transport.sendto(b"SIP/2.0 404 Not Found\r\n\r\n", addr)
+
+    transport, _ = await loop.create_datagram_endpoint(Registrar, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    registered = config(trunks=trunk(registration={"registrar": f"sip:127.0.0.1:{port}", "username": "x"}))
+    (finding,) = await servers.check(registered)
+    transport.close()
+    assert (finding.name, finding.status) == ("servers of t", "ok")
+    assert (await asked).startswith(f"OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\n".encode())
 
 
 # --- ports ------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from ipaddress import ip_address
 
@@ -10,30 +9,13 @@ from rtp.stun import StunError
 from sipagent.config import Config, TrunkConfig, plain_ip
 from sipagent.doctor import nat
 from sipagent.doctor.finding import Finding, fail, ok, warn
+from sipagent.doctor.servers import locate_peer
+from sipagent.sip.peers import places
 
 #: Stands for the public network where any address may call (a root name server): shows the default route.
 ANYWHERE = "198.41.0.4"
 
 SET_IT = "Set public_address to the address under which peers reach this machine."
-
-
-async def check_registrars(config: Config) -> list[Finding]:
-    """Can the registrars' names be resolved?"""
-    findings = []
-    for trunk in config.trunks.values():
-        if trunk.registration is not None:
-            findings.append(await _registrar(trunk.name, trunk.registration.host))
-    return findings
-
-
-async def _registrar(trunk: str, host: str) -> Finding:
-    name = f"registrar of {trunk}"
-    try:
-        found = await _resolve(host)
-    except OSError as error:
-        fix = f"Check the name in trunk {trunk}, and /etc/resolv.conf: getent hosts {host}."
-        return fail(name, f"{host} can't be resolved: {error.strerror}", fix)
-    return ok(name, host if found == [host] else f"{host} is {', '.join(found)}")
 
 
 async def check_public_addresses(config: Config) -> list[Finding]:
@@ -51,13 +33,13 @@ async def _public_address(config: Config, trunk: TrunkConfig) -> Finding:
             fix = "Check stun_server, or write the address itself into public_address."
             return fail(name, f"{server}: {error}", fix)
     try:
-        peer = await _address_of_peer(trunk)
+        peer = await _address_of_peer(config, trunk)
         local = _route_address(peer)
     except OSError as error:
         if said != "auto":
-            return ok(name, f"SDP will say {said}; the peer can't be looked at: {error.strerror}")
+            return ok(name, f"SDP will say {said}; the peer can't be looked at: {error.strerror or error}")
         fix = f"Mend the name or the route, or write public_address in trunk {trunk.name}."
-        return fail(name, f"no route to the peer: {error.strerror}", fix)
+        return fail(name, f"no route to the peer: {error.strerror or error}", fix)
     return judge(name, local if said == "auto" else said, local, peer)
 
 
@@ -78,9 +60,9 @@ def judge(name: str, said: str, local: str, peer: str) -> Finding:
     return warn(name, f"{detail}: not the address that packets leave from", f"{SET_IT} auto may do.")
 
 
-async def _address_of_peer(trunk: TrunkConfig) -> str:
-    if trunk.registration is not None:
-        return (await _resolve(trunk.registration.host))[0]
+async def _address_of_peer(config: Config, trunk: TrunkConfig) -> str:
+    if found := places(trunk):
+        return (await locate_peer(config, trunk, found[0]))[0].address
     address = trunk.allowed_addresses[0].network_address
     return ANYWHERE if address.is_unspecified else str(address)
 
@@ -91,8 +73,3 @@ def _route_address(peer: str) -> str:
     with socket.socket(family, socket.SOCK_DGRAM) as route:
         route.connect((peer, 5060))
         return str(plain_ip(route.getsockname()[0]))
-
-
-async def _resolve(host: str) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    return list(dict.fromkeys(str(address[4][0]) for address in found))

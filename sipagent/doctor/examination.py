@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from sipagent.config import Config
-from sipagent.doctor import addresses, backends, host, nat, pjsip, ports, srtp
+from sipagent.doctor import addresses, backends, host, nat, pjsip, ports, servers, srtp
 from sipagent.doctor.finding import Finding, fail, warn
 
 #: How long a check may take. All of them run at the same time.
@@ -19,7 +19,7 @@ CHECKS: dict[str, Check] = {
     "public address": addresses.check_public_addresses,
     "NAT": nat.check,
     "SRTP": srtp.check,
-    "registrar": addresses.check_registrars,
+    "servers": servers.check,
     "RTP ports": ports.check_rtp_range,
     "listeners": ports.check_listeners,
     "open files": host.check_open_files,

@@ -28,8 +28,14 @@ _NOTHING = (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer)
 class DnsNames:
     """Asks `nameservers`, or those of this system if there are none; see `locating.Names`."""
 
-    def __init__(self, nameservers: Sequence[ServerAddress] = (), hosts_file: Path = HOSTS_FILE) -> None:
+    def __init__(
+        self,
+        nameservers: Sequence[ServerAddress] = (),
+        hosts_file: Path = HOSTS_FILE,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
         self._hosts_file = hosts_file
+        self._deadline_s = deadline_s
         self._resolver = _resolver(nameservers)
 
     @property
@@ -71,7 +77,9 @@ class DnsNames:
 
     async def _ask(self, name: str, kind: str) -> tuple[list[Any], float]:
         try:
-            answer = await self._resolver.resolve(name, kind, search="." not in name, lifetime=DEADLINE_S)
+            answer = await self._resolver.resolve(
+                name, kind, search="." not in name, lifetime=self._deadline_s
+            )
         except _NOTHING:
             return [], ABSENT_TTL_S
         except dns.exception.DNSException as error:

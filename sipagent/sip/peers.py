@@ -62,8 +62,8 @@ class Peers:
 
     def __init__(self, config: Config, names: Names) -> None:
         self._names = names
-        self._versions = {trunk.name: _version(config, trunk) for trunk in config.trunks.values()}
-        places = {name: _places(trunk) for name, trunk in config.trunks.items()}
+        self._versions = {trunk.name: ip_version(config, trunk) for trunk in config.trunks.values()}
+        places = {name: places(trunk) for name, trunk in config.trunks.items()}
         self._of: Mapping[str, list[Peer]] = {
             name: [Peer(place, self._versions[name]) for place in found] for name, found in places.items()
         }
@@ -113,13 +113,14 @@ class Peers:
         return peer.hop
 
 
-def _places(trunk: TrunkConfig) -> list[Place]:
-    """The next hop, and where else requests may come from."""
+def places(trunk: TrunkConfig) -> list[Place]:
+    """Whom a trunk deals with: the next hop first, then where else requests may come from."""
     registrar = trunk.registration.registrar if trunk.registration else None
     uris: Iterable[str] = dict.fromkeys(uri for uri in (trunk.proxy, registrar) if uri is not None)
     return [Place(*host_and_port(uri), trunk.transport) for uri in uris]
 
 
-def _version(config: Config, trunk: TrunkConfig) -> IpVersion:
+def ip_version(config: Config, trunk: TrunkConfig) -> IpVersion:
+    """The IP version that the trunk's listener speaks."""
     listener = config.sip.listener(trunk.transport)
     return 6 if listener is not None and ":" in listener.host else 4
