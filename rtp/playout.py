@@ -5,6 +5,7 @@ order of their first push and never interleave: the first push of an item ends t
 """
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,11 +72,34 @@ class Playout:
         self._heard: dict[ItemKey, int] = {}
         self._discarded: dict[str, None] = {}
         self._events: deque[PlayoutEvent] = deque()
+        self._is_paused = False
+
+    @property
+    def keys(self) -> tuple[ItemKey, ...]:
+        """The items that wait or are being played, in their order."""
+        return tuple(item.key for item in self._items)
+
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        """The same without their content indexes."""
+        return tuple(item.key[0] for item in self._items)
 
     @property
     def queued_ms(self) -> float:
         """Audio waiting."""
         return self._queued / self._bytes_per_ms
+
+    def waiting_ms(self, item_id: str) -> float:
+        """Audio of this item that waits."""
+        return sum(item.waiting for item in self._items if item.key[0] == item_id) / self._bytes_per_ms
+
+    def pause(self) -> None:
+        """Until `resume` nothing is taken: pop() gives silence, and nobody is to blame for it."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Go on where it was paused."""
+        self._is_paused = False
 
     def push(self, audio: bytes, item_id: str, content_index: int) -> int:
         """Queue audio of an item. Returns the bytes accepted; the rest is over the bound, or all of it of an
@@ -111,7 +135,7 @@ class Playout:
         size = ms * self._bytes_per_ms
         audio = bytearray()
         spans: list[Span] = []
-        while self._items and len(audio) < size:
+        while self._items and len(audio) < size and not self._is_paused:
             item = self._items[0]
             wanted = size - len(audio)
             if item.waiting < wanted and not item.ended:
@@ -131,21 +155,26 @@ class Playout:
                 return item.taken // self._bytes_per_ms
         return self._heard.get(key, 0) // self._bytes_per_ms
 
-    def flush(self) -> Flushed:
-        """Drop everything that waits. What the backend still sends of these items is for discard()."""
-        dropped_ms = self._queued // self._bytes_per_ms
+    def flush(self, chosen: Callable[[str], bool] | None = None) -> Flushed:
+        """Drop everything that waits, or of it the items that are chosen by their ids. What the backend still
+        sends of these is for discard()."""
+        before, kept = self._queued, deque[SpeechItem]()
         heard: HeardItem | None = None
         unheard: list[ItemKey] = []
         while self._items:
             item = self._items.popleft()
+            if chosen is not None and not chosen(item.key[0]):
+                kept.append(item)
+                continue
+            self._queued -= item.waiting
             if item.taken:
                 heard = HeardItem(*item.key, item.taken // self._bytes_per_ms)
                 self._report_over(item)
             else:
                 unheard.append(item.key)
             self._events += item.marks_until(item.pushed)
-        self._queued = 0
-        return Flushed(heard, dropped_ms, tuple(unheard))
+        self._items = kept
+        return Flushed(heard, (before - self._queued) // self._bytes_per_ms, tuple(unheard))
 
     def discard(self, item_id: str) -> None:
         """Drop audio of this item that is pushed from now on."""
@@ -180,7 +209,7 @@ class Playout:
         return audio
 
     def _count_starvation(self, cause: StarvationCause) -> StarvationCause | None:
-        if not self._items or not self._items[0].taken:
+        if not self._items or not self._items[0].taken or self._is_paused:
             return None
         self._items[0].starvations[cause] += 1
         self.starvations[cause] += 1

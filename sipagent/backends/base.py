@@ -9,12 +9,13 @@ ones (no VAD events, no truncate), which simply never emit some events and ignor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import msgspec
 
+from sipagent.conversation import HistoryItem
 from sipagent.formats import AudioFormat
 
 
@@ -129,6 +130,10 @@ class Backend(Protocol):
         Raises `BackendUnreachable`, `BackendRefused` or `BackendNotReady`.
         """
 
+    @property
+    def is_busy(self) -> bool:
+        """Is something being said, or about to be? What has been received already doesn't count."""
+
     def greet(self) -> None:
         """Let the agent speak first, if its configuration says so."""
 
@@ -151,6 +156,15 @@ class Backend(Protocol):
 
     def say(self, text: str) -> None:
         """Have the agent say exactly this, once it has finished what it is saying."""
+
+    def recall(self, history: Sequence[HistoryItem]) -> None:
+        """Let the model know what was said in the call before, after what it knows of it already."""
+
+    def end_turn(self, item_id: str, was_speech: bool) -> None:
+        """The caller has stopped speaking and is to be answered; or it was no speech, and is to be forgotten.
+
+        Only for a session that was told to leave that to us.
+        """
 
     def inject(self, text: str, respond: bool) -> None:
         """Let the model know something that nobody said; `respond`: it is to say something about it now."""
@@ -198,6 +212,9 @@ class WireProtocol(Protocol):
     def messages_to_send(self) -> list[bytes]:
         """Control messages due, as JSON text. Returns each once."""
 
+    @property
+    def is_busy(self) -> bool: ...
+
     def audio_message(self, audio: bytes) -> bytes:
         """The JSON text that carries `audio` in `input_format`."""
 
@@ -208,6 +225,10 @@ class WireProtocol(Protocol):
     def send_digit(self, digit: str) -> None: ...
 
     def say(self, text: str) -> None: ...
+
+    def recall(self, history: Sequence[HistoryItem]) -> None: ...
+
+    def end_turn(self, item_id: str, was_speech: bool) -> None: ...
 
     def inject(self, text: str, respond: bool) -> None: ...
 

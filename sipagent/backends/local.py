@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from sipagent.backends.base import AudioFinished, AudioReceived, BackendEvent, EventHandler, SessionReady
+from sipagent.conversation import HistoryItem
 from sipagent.errors import BackendRefused
 from sipagent.formats import AudioFormat
 from sipagent.sounds import files
@@ -28,6 +30,10 @@ class LocalBackend:
     async def _prepare(self) -> None:
         """Get what is needed before the call is answered. Raises `BackendError`."""
 
+    @property
+    def is_busy(self) -> bool:
+        return False
+
     def greet(self) -> None:
         pass
 
@@ -44,6 +50,12 @@ class LocalBackend:
         pass
 
     def say(self, text: str) -> None:
+        pass
+
+    def recall(self, history: Sequence[HistoryItem]) -> None:
+        pass
+
+    def end_turn(self, item_id: str, was_speech: bool) -> None:
         pass
 
     def inject(self, text: str, respond: bool) -> None:

@@ -5,17 +5,8 @@ Time is the caller's audio itself: it flows by the clock, also on hold and throu
 
 from __future__ import annotations
 
-import numpy as np
+from rtp.activity import FRAME_MS, SpeechDetector
 
-RATE = 8000
-FRAME_MS = 20
-_FRAME_BYTES = 2 * RATE * FRAME_MS // 1000
-#: Speech is this much above the noise of the line, in RMS of s16, and never quieter than that.
-ABOVE_NOISE = 3.0
-LEAST_RMS = 150.0
-#: How fast the estimate of the noise follows what is louder, per frame; it falls at once.
-NOISE_RISE = 1.01
-FIRST_NOISE_RMS = 50.0
 #: So much speech makes a message; less may be a click.
 LEAST_SPEECH_MS = 200
 
@@ -26,8 +17,7 @@ class Message:
     def __init__(self, max_ms: int, silence_ms: int) -> None:
         self._max_ms = max_ms
         self._silence_ms = silence_ms
-        self._pending = b""
-        self._noise = FIRST_NOISE_RMS
+        self._detector = SpeechDetector()
         self._length_ms = 0
         self._speech_ms = 0
         self._spoken_until_ms = 0
@@ -43,20 +33,10 @@ class Message:
         return self._length_ms - self._spoken_until_ms >= self._silence_ms or self._length_ms >= self._max_ms
 
     def hear(self, audio: bytes) -> None:
-        self._pending += audio
-        while len(self._pending) >= _FRAME_BYTES and not self.is_over:
-            frame, self._pending = self._pending[:_FRAME_BYTES], self._pending[_FRAME_BYTES:]
-            self._hear_frame(rms(frame))
-
-    def _hear_frame(self, level: float) -> None:
-        self._length_ms += FRAME_MS
-        self._noise = min(level, self._noise * NOISE_RISE) or 1.0
-        if level >= max(LEAST_RMS, ABOVE_NOISE * self._noise):
-            self._speech_ms += FRAME_MS
-            self._spoken_until_ms = self._length_ms
-
-
-def rms(pcm: bytes) -> float:
-    """Root mean square of s16le."""
-    samples = np.frombuffer(pcm, "<i2").astype(np.float64)
-    return float(np.sqrt(np.mean(samples * samples)))
+        for is_speech in self._detector.feed(audio):
+            if self.is_over:
+                return
+            self._length_ms += FRAME_MS
+            if is_speech:
+                self._speech_ms += FRAME_MS
+                self._spoken_until_ms = self._length_ms

@@ -58,7 +58,8 @@ class OpenAIRealtime:
         self._models = {"response": config.model, "transcription": _transcriber(agent)}
         self._history = history
         self._greeting = agent.greeting
-        self._server_interrupts = agent.turn_detection.interrupt_response
+        self._server_answers = not agent.decides_turns
+        self._server_interrupts = self._server_answers and agent.turn_detection.interrupt_response
         self._speech = AgentSpeech(self.output_format.bytes_per_ms)
         self._outbox = Outbox()
         self._requests = ResponseRequests(self._outbox)
@@ -120,6 +121,22 @@ class OpenAIRealtime:
     def say(self, text: str) -> None:
         self._requests.request(**say_exactly(text))
 
+    @property
+    def is_busy(self) -> bool:
+        return self._requests.is_busy
+
+    def recall(self, history: Sequence[HistoryItem]) -> None:
+        for item in items(history):
+            self._add(item)
+
+    def end_turn(self, item_id: str, was_speech: bool) -> None:
+        if self._server_answers:
+            return
+        if was_speech:
+            self._requests.request()
+        elif item_id:
+            self._outbox.send("conversation.item.delete", item_id=item_id)
+
     def inject(self, text: str, respond: bool) -> None:
         self._add(message("system", "input_text", text))
         if respond:
@@ -170,8 +187,7 @@ class OpenAIRealtime:
             self._lose(Fault(code="audio_format_refused", message=mismatch), fatal=True)
             return
         self._ready = True
-        for item in items(self._history):
-            self._add(item)
+        self.recall(self._history)
         session_id = granted.get("id")
         self._events.append(
             SessionReady(

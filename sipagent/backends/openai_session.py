@@ -65,7 +65,7 @@ def session(agent: AgentConfig, config: OpenAIRealtimeConfig, audio: AudioFormat
                 "format": _WIRE_FORMATS[audio],
                 "noise_reduction": {"type": agent.noise_reduction} if agent.noise_reduction else None,
                 "transcription": _transcription(agent),
-                "turn_detection": _turn_detection(agent.turn_detection),
+                "turn_detection": _turn_detection(agent.turn_detection, agent.decides_turns),
             },
             "output": {"format": _WIRE_FORMATS[audio], "voice": agent.voice},
         },
@@ -105,8 +105,12 @@ def _transcription(agent: AgentConfig) -> dict[str, Any] | None:
     return agent.transcription.model_dump(exclude_none=True)
 
 
-def _turn_detection(turns: TurnDetectionConfig) -> dict[str, Any]:
-    common = {"type": turns.kind, "create_response": True, "interrupt_response": turns.interrupt_response}
+def _turn_detection(turns: TurnDetectionConfig, decide_ourselves: bool) -> dict[str, Any]:
+    common = {
+        "type": turns.kind,
+        "create_response": not decide_ourselves,
+        "interrupt_response": turns.interrupt_response and not decide_ourselves,
+    }
     if not isinstance(turns, ServerVadConfig):
         return {**common, "eagerness": turns.eagerness}
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -18,6 +19,7 @@ from sipagent.backends.base import (
     WireProtocol,
 )
 from sipagent.backends.send_queue import SendQueue
+from sipagent.conversation import HistoryItem
 from sipagent.errors import BackendError, BackendNotReady, BackendRefused, BackendUnreachable
 
 #: A peer that stops answering is noticed within the sum of these two, 2.8 s: a call hears no more than 3 s of
@@ -81,6 +83,10 @@ class WebSocketBackend:
             self._tasks.append(task)
         self._post()
 
+    @property
+    def is_busy(self) -> bool:
+        return self._protocol.is_busy
+
     def greet(self) -> None:
         self._protocol.greet()
         self._post()
@@ -103,6 +109,14 @@ class WebSocketBackend:
 
     def say(self, text: str) -> None:
         self._protocol.say(text)
+        self._post()
+
+    def recall(self, history: Sequence[HistoryItem]) -> None:
+        self._protocol.recall(history)
+        self._post()
+
+    def end_turn(self, item_id: str, was_speech: bool) -> None:
+        self._protocol.end_turn(item_id, was_speech)
         self._post()
 
     def inject(self, text: str, respond: bool) -> None:

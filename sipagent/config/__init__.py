@@ -7,6 +7,7 @@ the secrets and files it refers to are there. Both raise one `ConfigError` that 
 from sipagent.config.agent import (
     AgentConfig,
     BackendConfig,
+    BargeInConfig,
     EchoConfig,
     OpenAIRealtimeConfig,
     PromptConfig,
@@ -52,6 +53,7 @@ __all__ = [
     "ApiConfig",
     "BackendConfig",
     "BackendHealthConfig",
+    "BargeInConfig",
     "BudgetConfig",
     "CallLogConfig",
     "CallPrices",

@@ -93,6 +93,18 @@ class SemanticVadConfig(Section):
 TurnDetectionConfig = Annotated[ServerVadConfig | SemanticVadConfig, Field(discriminator="kind")]
 
 
+class BargeInConfig(Section):
+    """What it takes to interrupt the agent. With the defaults the model's server decides.
+
+    `min_speech_ms`: the agent is paused meanwhile, and goes on if that was all. `echo_guard` passes over its
+    own voice, as phones without echo cancellation return it. Not `enabled`: it always says what it has to say.
+    """
+
+    enabled: bool = True
+    min_speech_ms: Annotated[int, Field(ge=0, le=2000)] = 0
+    echo_guard: bool = False
+
+
 class TranscriptionConfig(Section):
     """Transcribes the caller. `language` is an ISO 639-1 code; null lets the model find out."""
 
@@ -116,6 +128,7 @@ class AgentConfig(Section):
     greeting: str | None = None
     voice: str = "marin"
     turn_detection: TurnDetectionConfig = ServerVadConfig()
+    barge_in: BargeInConfig = BargeInConfig()
     transcription: TranscriptionConfig | None = TranscriptionConfig()
     noise_reduction: Literal["near_field", "far_field"] | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] = "inf"
@@ -127,6 +140,12 @@ class AgentConfig(Section):
     safe_mode_instructions: str | None = None
     transfers: Mapping[Annotated[str, Field(pattern=r"^[\w.-]+$")], TransferTargetConfig] = {}
     budget: BudgetConfig = BudgetConfig()
+
+    @property
+    def decides_turns(self) -> bool:
+        """Is it ours to say what interrupts the agent, and what it answers? Else it is the model's server's."""
+        guarded = self.barge_in != BargeInConfig() or not self.story.greeting_interruptible
+        return guarded and isinstance(self.backend, OpenAIRealtimeConfig)
 
     @model_validator(mode="after")
     def _one_instruction(self) -> Self:

@@ -6,13 +6,14 @@
 
 When phone and backend speak the same law there is no conversion at all. Playout, where agent audio waits for
 its time, parts the agent's way in two: what the recording gets is what went out. Digits are listened for only
-where they may be in the audio, or must not be in the recording.
+where they may be in the audio, or must not be in the recording; ears judge speech that may interrupt.
 """
 
 from __future__ import annotations
 
 from sipagent.formats import AudioFormat
 from sipagent.media.digits import DigitDetector
+from sipagent.media.ears import Ears
 from sipagent.media.nodes import Node, Sink, Tee, Write, convert_into
 from sipagent.media.recorder import Recorder
 
@@ -30,20 +31,31 @@ def caller(
     to_backend: Write,
     recorder: Recorder | None,
     detector: DigitDetector | None = None,
+    ears: Ears | None = None,
 ) -> Node:
     """From RTP to the backend."""
     path = convert_into(phone, backend_input, Sink("backend", to_backend))
+    if ears is not None:
+        path = Tee("ears", ears.caller_lane(phone), path)
     if detector is not None:
         path = Tee("digits", detector.lane(phone), path)
     return path if recorder is None else Tee("rec.caller", recorder.lane("caller", phone), path)
 
 
-def agent(backend_output: AudioFormat, to_playout: Write) -> Node:
-    """From the backend to playout."""
-    return convert_into(backend_output, playout_format(backend_output), Sink("playout", to_playout))
+def agent(backend_output: AudioFormat, to_playout: Write, queued: AudioFormat | None = None) -> Node:
+    """From a backend to playout, whose format is that of the call's first backend if it isn't `queued`."""
+    return convert_into(backend_output, queued or playout_format(backend_output), Sink("playout", to_playout))
 
 
-def wire(queued: AudioFormat, phone: AudioFormat, to_rtp: Write, recorder: Recorder | None) -> Node:
+def wire(
+    queued: AudioFormat,
+    phone: AudioFormat,
+    to_rtp: Write,
+    recorder: Recorder | None,
+    ears: Ears | None = None,
+) -> Node:
     """From playout to RTP."""
     path = convert_into(queued, phone, Sink("rtp", to_rtp))
+    if ears is not None:
+        path = Tee("ears", ears.agent_lane(queued), path)
     return path if recorder is None else Tee("rec.agent", recorder.lane("agent", queued), path)

@@ -91,8 +91,9 @@ class Say(Message, frozen=True, kw_only=True):
 
 
 class PlayPrompt(Message, frozen=True, kw_only=True):
-    """Play a WAV file after what the agent is saying. `PromptEnded` follows, always.
+    """Play a WAV file, or one of `media.tones.BUILT_IN` by its name, after what the agent is saying.
 
+    `PromptEnded` follows, always.
     `repeat` plays it until `StopPrompt`. `over` lets the agent's own audio end it, as a filler is ended.
     """
 
@@ -134,15 +135,25 @@ class Instruct(Message, frozen=True, kw_only=True):
 
 class UseBackend(Message, frozen=True, kw_only=True):
     """Let another session speak for the call: opened beside the one there is, if that still lives, and taken
-    over from at the next moment when nobody speaks, or `at_once`. `BackendReplaced` or `BackendDown` follows.
+    over from at the next moment when nobody speaks, or `at_once`. `BackendReplaced` or `BackendNotReplaced`
+    follows, unless another `UseBackend` takes its place before.
 
-    `agent` is as in `OpenLeg`.
+    `agent` and `history` are as in `OpenLeg`. `greet` lets it speak first, as one that begins a call does; it
+    takes that to play a prompt or to take a message.
     """
 
     call_id: str
     agent: dict[str, Any]
     history: list[HistoryItem] = []
     at_once: bool = False
+    greet: bool = False
+
+
+class Recall(Message, frozen=True, kw_only=True):
+    """Let the model know what was said after the `history` that it was opened with."""
+
+    call_id: str
+    history: list[HistoryItem]
 
 
 class StartRecording(Message, frozen=True, kw_only=True):
@@ -213,6 +224,7 @@ ToLeg = (
     | AnswerTool
     | Instruct
     | UseBackend
+    | Recall
     | StartRecording
     | SetAside
     | JoinLegs

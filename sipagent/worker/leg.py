@@ -9,40 +9,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
 from functools import partial
 from socket import socket
 from typing import Any
 
-from rtp.events import ItemPlayed, MarkReached, PlayoutEvent
-from rtp.playout import Playout
+import msgspec
+
 from rtp.session import RtpParams
 from rtp.udp import UdpPair
-from sipagent.backends.base import (
-    AudioFinished,
-    AudioReceived,
-    BackendEvent,
-    BackendFinished,
-    BackendLost,
-    CallerSpeechStarted,
-)
+from sipagent.backends.base import Backend
 from sipagent.backends.factory import create_backend
 from sipagent.backends.local import LocalBackend
 from sipagent.config import AgentConfig
-from sipagent.errors import BackendError, EndReason, ReasonCode
+from sipagent.conversation import HistoryItem
+from sipagent.errors import BackendError, ConfigError, EndReason, ReasonCode
 from sipagent.events import DigitMethod
 from sipagent.formats import CODECS
-from sipagent.media import pipeline
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker.bridge import Bridge, Ringing, Source
-from sipagent.worker.ipc import OpenLeg
+from sipagent.worker.ipc import OpenLeg, PlayPrompt, UseBackend
+from sipagent.worker.jukebox import Jukebox
 from sipagent.worker.presses import Presses
 from sipagent.worker.reporter import Emit, Reporter
+from sipagent.worker.speaker import Speaker
 from sipagent.worker.stream import Stream, Upwards
 from sipagent.worker.ticker import Ticker
 
-PLAYOUT_MAX_MS = 180_000
-#: The mark in playout after the last word of a backend that has finished.
-FINISHED = "finished"
+#: A call that has lost its backend stands for so long, whatever is done about it.
+ABANDONED_S = 120.0
 
 
 class Leg:
@@ -66,16 +61,11 @@ class Leg:
         self._reporter = Reporter(order.call_id, emit, keeps_digits=order.record_digits)
         self._presses = Presses()
         law = CODECS[order.codec]
-        self._backend = create_backend(agent, law, order.history) if order.has_agent else LocalBackend(law)
-        queued = pipeline.playout_format(self._backend.output_format)
-        self._playout = Playout(queued.bytes_per_ms, queued.silence, PLAYOUT_MAX_MS)
-        self._agent = pipeline.agent(self._backend.output_format, self._to_playout)
-        self._item = ("", 0)
-        self._finished: BackendFinished | None = None
+        backend = create_backend(agent, law, order.history) if order.has_agent else LocalBackend(law)
+        self._speaker = Speaker(agent, backend, self._reporter)
+        self._jukebox = Jukebox(self._speaker.prompts, self._speaker.queued, self._reporter.prompt_ended)
         self._stream: Stream | None = None
-        self._is_aside = False
         self._bridge: Bridge | None = None
-        self._dismissing: asyncio.Task[None] | None = None
         self._end: asyncio.Future[tuple[str, str]] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
@@ -86,7 +76,8 @@ class Leg:
         finally:
             for sock in self._sockets:
                 sock.close()
-            await self._backend.close()
+            self._jukebox.close()
+            await self._speaker.seat.close()
 
     def start(self, params: RtpParams) -> None:
         """Audio flows from now on; once it does, a re-INVITE's changes are taken up. Too late for a leg that
@@ -99,24 +90,25 @@ class Leg:
         self._stream = Stream(
             self._order,
             params,
-            playout=self._playout,
+            playout=self._speaker.playout,
             backend=self._backend,
-            agent=self._agent,
+            agent=self._speaker.path,
+            queued=self._speaker.queued,
+            ears=self._speaker.ears,
             reporter=self._reporter,
             open_udp=partial(UdpPair, *self._sockets),
             ticker=self._ticker,
-            leg=Upwards(played=self.played, press=self.press, end=self.close),
+            leg=Upwards(played=self._speaker.played, tick=self._tick, press=self.press, end=self.close),
             recordings=self._recordings,
         )
+        self._speaker.line = self._stream
 
-    def played(self, event: PlayoutEvent, now: float) -> None:
-        """Playout noticed something."""
-        self._reporter.playout(event, now)
-        match event:
-            case ItemPlayed(item_id=item_id, interrupted=False):
-                self._backend.played(item_id)
-            case MarkReached(name=name) if name == FINISHED and self._finished is not None:
-                self._reporter.backend(self._finished, now)
+    def start_recording(self) -> None:
+        """Record, if the call is to be recorded, from now on or from the start."""
+        if self._stream is not None:
+            self._stream.start_recording()
+        else:
+            self._order = msgspec.structs.replace(self._order, record_at_once=True)
 
     def press(self, digit: str, duration_ms: int, method: DigitMethod) -> None:
         """The caller pressed a key. One press may be told of by each method, and counts once."""
@@ -126,7 +118,7 @@ class Leg:
         if self._presses.is_new(digit, duration_ms, method, now):
             if self._bridge is not None and method != "inband":  # tones get there by themselves
                 self._bridge.pass_digit(self, digit)
-            elif not self._is_aside:
+            elif not self._speaker.is_aside:
                 self._backend.send_digit(digit)
             self._reporter.digit(digit, duration_ms, method, now)
 
@@ -142,6 +134,27 @@ class Leg:
     def instruct(self, instructions: str) -> None:
         self._backend.instruct(instructions)
 
+    def recall(self, history: Sequence[HistoryItem]) -> None:
+        self._backend.recall(history)
+
+    def play(self, order: PlayPrompt) -> None:
+        self._jukebox.play(order)
+
+    def stop_prompt(self, prompt_id: str) -> None:
+        self._jukebox.stop(prompt_id, time.monotonic())
+
+    def use_backend(self, order: UseBackend) -> None:
+        """Have another backend speak for the call, as soon as it is ready and has its moment."""
+        now = time.monotonic()
+        agent = AgentConfig.model_validate(order.agent)
+        law = CODECS[self._order.codec] if self._stream is None else self._stream.format
+        try:
+            backend = create_backend(agent, law, order.history)
+        except ConfigError as error:
+            self._reporter.not_replaced(agent.name, "config_error", str(error), True, now)
+        else:
+            self._speaker.seat.send_for(order, agent.name, backend, now)
+
     def send_digits(self, digits: str, inband: bool) -> None:
         """Press keys towards the peer; nobody is there to hear them before `start`."""
         if self._stream is not None:
@@ -152,9 +165,9 @@ class Leg:
 
         What it was saying is cut off, what it says from now on is dropped.
         """
-        if not self._is_aside:
-            self._barge_in(time.monotonic())
-        self._is_aside = True
+        if not self._speaker.is_aside:
+            self._speaker.interrupt(time.monotonic())
+        self._speaker.is_aside = True
         if self._stream is not None:
             self._stream.let_agent_listen(agent_listens)
             self._stream.hear(Ringing() if ringing else None)
@@ -168,7 +181,7 @@ class Leg:
     def dismiss_agent(self) -> None:
         """The agent has done what it was there for: its session ends, the leg goes on."""
         self.set_aside()
-        self._dismissing = asyncio.create_task(self._backend.close())
+        self._speaker.dismiss(time.monotonic())
 
     @property
     def voice(self) -> Stream | None:
@@ -184,7 +197,7 @@ class Leg:
         """The agent has its caller back."""
         if self._bridge is not None:
             self._bridge.end()
-        self._is_aside = False
+        self._speaker.is_aside = False
         if self._stream is not None:
             self._stream.hear(None)
             self._stream.let_agent_listen(True)
@@ -196,7 +209,7 @@ class Leg:
 
     async def _open(self) -> bool:
         began = time.monotonic()
-        opening: asyncio.Future[Any] = asyncio.ensure_future(self._backend.open(self._on_backend_event))
+        opening: asyncio.Future[Any] = asyncio.ensure_future(self._speaker.seat.open_first())
         either: set[asyncio.Future[Any]] = {opening, self._end}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not opening.done():
@@ -211,8 +224,8 @@ class Leg:
             self._reporter.failed(error.sip_status, error.reason_code, str(error), time.monotonic())
             return False
         now = time.monotonic()
-        self._reporter.ready((now - began) * 1000, now)
-        self._backend.greet()
+        self._reporter.ready((now - began) * 1000, self._speaker.seat.expires_at, now)
+        self._speaker.greet()
         return True
 
     async def _finish(self, reason: str, detail: str) -> None:
@@ -220,47 +233,17 @@ class Leg:
             self._bridge.end()
         self._backend.finish()
         report, recording = await self._stream.finish() if self._stream else ({}, None)
-        audio = self._backend.counters() | {"playout_dropped_ms": round(self._playout.overflowed_ms)}
+        overflowed_ms = round(self._speaker.playout.overflowed_ms)
+        audio = self._speaker.seat.counters() | {"playout_dropped_ms": overflowed_ms}
         self._reporter.ended(reason, detail, report, audio, recording, time.monotonic())
 
-    def _on_backend_event(self, event: BackendEvent) -> None:
-        now = time.monotonic()
-        match event:
-            case AudioReceived(item_id=item_id, content_index=index) if self._is_aside:
-                self._backend.interrupt(item_id, index, heard_ms=0)
-            case AudioReceived(item_id=item_id, content_index=index, audio=audio):
-                self._item = (item_id, index)
-                self._agent.write(audio, now)
-            case AudioFinished(item_id=item_id, content_index=index):
-                self._playout.end_item(item_id, index)
-            case CallerSpeechStarted() if not self._is_aside:
-                self._barge_in(now)
-            case BackendFinished():
-                self._finished = event
-                self._playout.mark(FINISHED)
-                return
-            case BackendLost():
-                self.close(EndReason.BACKEND_LOST, f"{event.code}: {event.message}")
-        self._reporter.backend(event, now)
+    @property
+    def _backend(self) -> Backend:
+        """Whoever speaks for the agent now, if only nobody."""
+        return self._speaker.backend
 
-    def _barge_in(self, now: float) -> None:
-        """The caller speaks: nothing more of the agent goes out, and the model learns what was heard."""
-        flushed = self._playout.flush()
-        if flushed.heard is not None:
-            item_id, index, heard_ms = (
-                flushed.heard.item_id,
-                flushed.heard.content_index,
-                flushed.heard.heard_ms,
-            )
-            self._backend.interrupt(item_id, index, heard_ms)
-        elif flushed.unheard:
-            self._backend.interrupt(*flushed.unheard[0], heard_ms=0)
-        else:
-            self._backend.interrupt(None, 0, 0)
-        if self._stream is not None:
-            self._stream.report_playout(now)
-
-    def _to_playout(self, audio: bytes, now: float) -> None:
-        self._playout.push(audio, *self._item)
-        if self._stream is not None:
-            self._stream.begin_speech(now)
+    def _tick(self, now: float) -> None:
+        self._speaker.tick(now)
+        vacant_since = self._speaker.seat.vacant_since
+        if vacant_since is not None and now - vacant_since >= ABANDONED_S and not self._speaker.is_aside:
+            self.close(EndReason.BACKEND_LOST, f"nobody spoke for the agent for {ABANDONED_S:g} s")

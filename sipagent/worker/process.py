@@ -33,13 +33,18 @@ from sipagent.worker.ipc import (
     Instruct,
     JoinLegs,
     OpenLeg,
+    PlayPrompt,
     PressDigit,
+    Recall,
     Say,
     SendDigits,
     SetAside,
     StartMedia,
+    StartRecording,
+    StopPrompt,
     ToLeg,
     ToWorker,
+    UseBackend,
     WorkerReady,
     WorkerReport,
 )
@@ -165,6 +170,16 @@ def tell(leg: Leg, message: ToLeg) -> None:
             leg.inject(message.text, message.respond)
         case AnswerTool():
             leg.answer_tool(message.tool_call_id, message.output)
+        case PlayPrompt():
+            leg.play(message)
+        case StopPrompt():
+            leg.stop_prompt(message.prompt_id)
+        case UseBackend():
+            leg.use_backend(message)
+        case Recall():
+            leg.recall(message.history)
+        case StartRecording():
+            leg.start_recording()
         case Instruct():
             leg.instruct(message.instructions)
         case SetAside():

@@ -10,6 +10,7 @@ from sipagent import events
 from sipagent.backends.base import (
     BackendEvent,
     BackendFinished,
+    BackendLost,
     CallerSpeechStarted,
     CallerSpeechStopped,
     ProblemReported,
@@ -30,8 +31,41 @@ class Reporter:
         self._emit = emit
         self._keeps_digits = keeps_digits
 
-    def ready(self, ready_ms: float, now: float) -> None:
-        self._emit(events.LegReady(call_id=self._call_id, at=now, ready_ms=round(ready_ms, 1)))
+    def ready(self, ready_ms: float, expires_at: float | None, now: float) -> None:
+        self._emit(
+            events.LegReady(call_id=self._call_id, at=now, ready_ms=round(ready_ms, 1), expires_at=expires_at)
+        )
+
+    def fell_silent(self, now: float) -> None:
+        self._emit(events.AgentFellSilent(call_id=self._call_id, at=now))
+
+    def prompt_ended(self, prompt_id: str, completed: bool, detail: str, now: float) -> None:
+        self._emit(
+            events.PromptEnded(
+                call_id=self._call_id, at=now, prompt_id=prompt_id, completed=completed, detail=detail
+            )
+        )
+
+    def recording_started(self, now: float) -> None:
+        self._emit(events.RecordingStarted(call_id=self._call_id, at=now))
+
+    def replaced(self, agent: str, ready_ms: float, expires_at: float | None, now: float) -> None:
+        self._emit(
+            events.BackendReplaced(
+                call_id=self._call_id,
+                at=now,
+                agent=agent,
+                ready_ms=round(ready_ms, 1),
+                expires_at=expires_at,
+            )
+        )
+
+    def not_replaced(self, agent: str, code: str, message: str, fatal: bool, now: float) -> None:
+        self._emit(
+            events.BackendNotReplaced(
+                call_id=self._call_id, at=now, agent=agent, code=code, message=message, fatal=fatal
+            )
+        )
 
     def path_built(self, path: str, now: float) -> None:
         self._emit(events.PathBuilt(call_id=self._call_id, at=now, path=path))
@@ -122,5 +156,8 @@ class Reporter:
                     call_id=call_id, at=now, outcome=outcome, message_ms=message_ms, detail=detail
                 )
                 self._emit(finished)
+            case BackendLost(code=code, message=message, fatal=fatal):
+                down = events.BackendDown(call_id=call_id, at=now, code=code, message=message, fatal=fatal)
+                self._emit(down)
             case ProblemReported(code=code, message=message):
                 self._emit(events.BackendProblem(call_id=call_id, at=now, code=code, message=message))

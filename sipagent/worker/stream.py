@@ -28,6 +28,7 @@ from sipagent.events import DigitMethod
 from sipagent.formats import CODECS, AudioFormat
 from sipagent.media import pipeline
 from sipagent.media.digits import DigitDetector
+from sipagent.media.ears import Ears
 from sipagent.media.nodes import Node
 from sipagent.media.recorder import RecordingOutcome, RecordingWriter
 from sipagent.worker.bridge import Source
@@ -49,6 +50,7 @@ class Upwards:
     """What a stream tells its leg. A leg that is told to `end` calls `finish`, soon."""
 
     played: Callable[[PlayoutEvent, float], None]
+    tick: Callable[[float], None]
     press: Callable[[str, int, DigitMethod], None]
     end: Callable[[str, str], None]
 
@@ -74,6 +76,8 @@ class Stream:
         ticker: Ticker,
         leg: Upwards,
         recordings: RecordingWriter,
+        queued: AudioFormat,
+        ears: Ears | None,
     ) -> None:
         now = time.monotonic()
         self._detect_inband = order.detect_inband
@@ -83,11 +87,14 @@ class Stream:
         self._reporter = reporter
         self._ticker = ticker
         self._leg = leg
-        phone, self._queued = CODECS[params.codec], pipeline.playout_format(backend.output_format)
+        self._queued, self._ears = queued, ears
+        phone = CODECS[params.codec]
         jitter = JitterConfig(order.jitter_min_ms, order.jitter_max_ms)
         self._session = session = RtpSession(params, jitter, now, unix_offset_s=time.time() - now)
         self._watch = MediaWatch(order.timeouts, now)
-        self._tape = Tape(order, recordings, reporter, caller=phone, agent=self._queued, now=now)
+        self._tape = Tape(order, recordings, reporter, agent=self._queued)
+        if order.record_at_once:
+            self._tape.start(phone, now)
         self._detector = DigitDetector(lambda digit, ms, now: leg.press(digit, ms, "inband"))
         self._outgoing = Outgoing(
             playout, self._queued, hold_tone=order.hold_tone, hush=self._tape.mute_agent
@@ -146,6 +153,20 @@ class Stream:
     def hear(self, source: Source | None) -> None:
         """From now on the phone hears `source` instead of its agent; None is the agent again."""
         self._far, self._far_wire = source, None
+
+    def use(self, backend: Backend, agent: Node) -> None:
+        """Another backend speaks and hears from now on."""
+        self._backend, self._agent = backend, agent
+        assert self._shape is not None
+        self._build_path(*self._shape, time.monotonic())
+
+    def start_recording(self) -> None:
+        """Record from now on, if the call is to be recorded and isn't yet."""
+        now = time.monotonic()
+        if self._tape.start(self.format, now):
+            self._shape = self.format, self._detector.counts or self._tape.hides_digits
+            self._build_path(*self._shape, now)
+            self._reporter.recording_started(now)
 
     def let_agent_listen(self, listens: bool) -> None:
         """An agent that doesn't hears silence, so that its own times go on."""
@@ -217,8 +238,9 @@ class Stream:
             self._to_backend,
             recorder,
             self._detector if detects_digits else None,
+            self._ears,
         )
-        self._wire = pipeline.wire(self._queued, phone, self._session.send_frame, recorder)
+        self._wire = pipeline.wire(self._queued, phone, self._session.send_frame, recorder, self._ears)
         self._far_wire = None
         path = f"caller: rtp -> {self._caller} | agent: backend -> {self._agent} -> {self._wire}"
         self._reporter.path_built(path, now)
@@ -257,6 +279,7 @@ class Stream:
         if late_s * 1000 > FRAME_MS:
             self._udp.receive_waiting()
         self._drain(now)
+        self._leg.tick(now)
         if self._on_hold and not self._is_drawn_from:
             self._caller.write(self._silence, now)
         if self._is_ahead:

@@ -16,7 +16,7 @@ RECORDING_DEADLINE_S = 5.0
 
 
 class Tape:
-    """`recorder` is for the audio path to tap; None if the call isn't recorded.
+    """`recorder` is for the audio path to tap; None if the call isn't recorded, or not until `start`.
 
     If digits are not to be kept, both sides are silent in the recording for as long as one is being pressed,
     and somewhat before and after: telephones let the tone through until they have recognised it themselves.
@@ -28,26 +28,25 @@ class Tape:
         writer: RecordingWriter,
         reporter: Reporter,
         *,
-        caller: AudioFormat,
         agent: AudioFormat,
-        now: float,
     ) -> None:
         self.recorder: Recorder | None = None
         self._path = order.recording
         self._keeps_digits = order.record_digits
         self._reporter = reporter
         self._is_truncated = False
-        if order.recording is None:
-            return
+        self._writer = writer
+        self._queued = agent
+
+    def start(self, caller: AudioFormat, now: float) -> bool:
+        """Record from now on. False for a call that isn't to be recorded, or is already."""
+        if self._path is None or self.recorder is not None:
+            return False
         self.recorder = Recorder(
-            Path(order.recording),
-            writer,
-            caller,
-            agent,
-            now,
-            on_truncated=self._truncated,
+            Path(self._path), self._writer, caller, self._queued, now, on_truncated=self._truncated
         )
-        self._agent = self.recorder.lane("agent", agent)
+        self._agent = self.recorder.lane("agent", self._queued)
+        return True
 
     @property
     def hides_digits(self) -> bool:

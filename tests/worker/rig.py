@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -17,12 +18,16 @@ from rtp.session import RtpParams, RtpSession
 from sipagent import events
 from sipagent.backends.base import AudioReceived, BackendEvent, EventHandler
 from sipagent.config import AgentConfig
+from sipagent.conversation import HistoryItem
 from sipagent.formats import ULAW, AudioFormat
 from sipagent.media.recorder import RecordingWriter
+from sipagent.worker import jukebox as jukebox_module
 from sipagent.worker import leg as leg_module
+from sipagent.worker import seat as seat_module
+from sipagent.worker import speaker as speaker_module
 from sipagent.worker import stream as stream_module
 from sipagent.worker import tape
-from sipagent.worker.ipc import OpenLeg
+from sipagent.worker.ipc import OpenLeg, UseBackend
 from sipagent.worker.leg import Leg
 from sipagent.worker.ticker import OnFailure, Tick, Ticker
 
@@ -46,6 +51,7 @@ class ScriptedBackend:
         self.heard = b""
         self.told: list[tuple[object, ...]] = []
         self.is_closed = False
+        self.is_busy = False
         self.say: EventHandler = _unheard
 
     async def open(self, on_event: EventHandler) -> None:
@@ -72,6 +78,12 @@ class ScriptedBackend:
 
     def say_exactly(self, text: str) -> None:
         self.told.append(("say", text))
+
+    def recall(self, history: Sequence[HistoryItem]) -> None:
+        self.told.append(("recall", *history))
+
+    def end_turn(self, item_id: str, was_speech: bool) -> None:
+        self.told.append(("end_turn", item_id, was_speech))
 
     def inject(self, text: str, respond: bool) -> None:
         self.told.append(("inject", text, respond))
@@ -133,16 +145,26 @@ class Bench(Ticker):
     """A leg, everything it touches, and its clock: `beat` is one tick of 20 ms."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, audio: AudioFormat, recording: Path | None, **order: Any
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        audio: AudioFormat,
+        recording: Path | None,
+        agent_keys: dict[str, Any] | None = None,
+        **order: Any,
     ) -> None:
+        self.agent = {"name": "a", "backend": {"kind": "openai_realtime"}} | (agent_keys or {})
         self.now = 100.0
         clock = SimpleNamespace(monotonic=lambda: self.now, time=lambda: 1.7e9 + self.now)
         monkeypatch.setattr(leg_module, "time", clock)
         monkeypatch.setattr(stream_module, "time", clock)
         monkeypatch.setattr(tape, "time", clock)
-        monkeypatch.setattr(leg_module, "create_backend", lambda agent, law, history: self.backend)
+        for module in (speaker_module, seat_module, jukebox_module):
+            monkeypatch.setattr(module, "time", clock)
+        monkeypatch.setattr(leg_module, "create_backend", self._next_backend)
         monkeypatch.setattr(leg_module, "UdpPair", self._make_udp)
         self.backend = ScriptedBackend(audio)
+        self.backends = [self.backend]
+        self.histories: list[Sequence[HistoryItem]] = []
         self.ticking: dict[Tick, OnFailure] = {}
         self.recordings = RecordingWriter()
         self.sockets = (FakeSocket(), FakeSocket())
@@ -160,7 +182,7 @@ class Bench(Ticker):
             jitter_max_ms=200,
             **order,
         )
-        agent = AgentConfig.model_validate({"name": "a", "backend": {"kind": "echo"}})
+        agent = AgentConfig.model_validate(self.agent)
         sockets: Any = self.sockets
         self.leg = Leg(ordered, agent, sockets, emit=self._emit, ticker=self, recordings=self.recordings)
         self.running = asyncio.create_task(self.leg.run())
@@ -180,6 +202,17 @@ class Bench(Ticker):
     async def talk(self) -> None:
         await self.get_ready()
         self.start()
+
+    async def replace(self, by: ScriptedBackend, **order: Any) -> None:
+        """Another backend is sent for, and gets ready."""
+        self.backends.append(by)
+        self.leg.use_backend(UseBackend(call_id=CALL_ID, agent=self.agent | {"name": "b"}, **order))
+        by.opening.set_result(None)
+        while self.leg._speaker.seat._successor is not None and by.opening is not None:
+            successor = self.leg._speaker.seat._successor
+            if successor.ready_ms is not None:
+                break
+            await asyncio.sleep(0)
 
     # --- the phone's side ---------------------------------------------------------------------------
 
@@ -261,6 +294,12 @@ class Bench(Ticker):
 
     def remove(self, tick: Tick) -> None:
         del self.ticking[tick]
+
+    def _next_backend(
+        self, agent: AgentConfig, law: AudioFormat, history: Sequence[HistoryItem] = ()
+    ) -> ScriptedBackend:
+        self.histories.append(history)
+        return self.backends[len(self.histories) - 1]
 
     def _make_udp(self, *arguments: Any) -> FakeUdp:
         self.udp = FakeUdp(*arguments)

@@ -21,7 +21,8 @@ from sipagent.backends.base import (
 from sipagent.errors import BackendNotReady, BackendRefused, BackendUnreachable, ReasonCode
 from sipagent.formats import ALAW, ULAW, AudioFormat
 from sipagent.worker import tape
-from sipagent.worker.leg import PLAYOUT_MAX_MS
+from sipagent.worker.leg import ABANDONED_S
+from sipagent.worker.speaker import PLAYOUT_MAX_MS
 from tests.media.test_recorder import sides
 from tests.rtp.streams import tone
 from tests.worker.rig import FRAME, PHONE, Bench, noise
@@ -251,18 +252,21 @@ async def test_a_leg_that_ends_in_mid_utterance_says_what_was_heard_of_it(bench:
     assert (spoken.played_ms, spoken.flushed_ms) == (100, 900)
 
 
-async def test_a_backend_that_is_lost_ends_the_leg(bench: Bench) -> None:
+async def test_a_leg_without_a_backend_ends_when_nobody_does_anything_about_it(bench: Bench) -> None:
     await bench.talk()
     bench.backend.say(BackendLost(code="1006", message="gone", fatal=False))
+    bench.beat(2)
+    assert not bench.is_ending
+    bench.now += ABANDONED_S
+    bench.beat()
     await bench.running
-    (ended,) = bench.all(events.LegEnded)
-    assert (ended.reason, ended.detail) == ("backend_lost", "1006: gone")
+    assert bench.all(events.LegEnded)[0].reason == "backend_lost"
 
 
 async def test_the_first_reason_stands(bench: Bench) -> None:
     await bench.talk()
-    bench.backend.say(BackendLost(code="1006", message="gone", fatal=False))
-    assert (await bench.end("caller_hung_up")).reason == "backend_lost"
+    bench.leg.close("media_timeout")
+    assert (await bench.end("caller_hung_up")).reason == "media_timeout"
 
 
 async def test_a_leg_may_end_before_audio_flows(bench: Bench) -> None:
@@ -273,7 +277,7 @@ async def test_a_leg_may_end_before_audio_flows(bench: Bench) -> None:
 
 async def test_a_start_that_crosses_the_end_is_too_late(bench: Bench) -> None:
     await bench.get_ready()
-    bench.backend.say(BackendLost(code="1006", message="gone", fatal=False))
+    bench.leg.close("backend_lost")
     bench.start()
     await bench.running
     bench.start()

@@ -57,7 +57,10 @@ def told() -> Told:
         (base.AudioFinished(item_id="i", content_index=0), None),
         (base.ResponseStarted(response_id="r"), None),
         (base.ResponseFinished(response_id="r", status="completed"), None),
-        (base.BackendLost(code="1006", message="m", fatal=False), None),
+        (
+            base.BackendLost(code="1006", message="m", fatal=False),
+            events.BackendDown(**CALL, code="1006", message="m", fatal=False),
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -94,7 +97,7 @@ def test_what_playout_says(told: Told) -> None:
 
 
 def test_milestones_of_the_leg_itself(told: Told) -> None:
-    told.reporter.ready(150.04, NOW)
+    told.reporter.ready(150.04, None, NOW)
     told.reporter.path_built("rtp -> backend", NOW)
     told.reporter.failed(503, "backend_refused", "why", NOW)
     assert told.events == [

@@ -1,0 +1,208 @@
+"""The agent's side of a leg: its backend, what waits in playout, and who has the floor."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from rtp.events import ItemPlayed, ItemStarted, MarkReached, PlayoutEvent
+from rtp.playout import Flushed, Playout
+from sipagent.backends.base import (
+    AudioFinished,
+    AudioReceived,
+    Backend,
+    BackendEvent,
+    BackendFinished,
+    BackendLost,
+    CallerSpeechStarted,
+    CallerSpeechStopped,
+)
+from sipagent.config import AgentConfig
+from sipagent.media import pipeline
+from sipagent.media.ears import Ears
+from sipagent.media.nodes import Node
+from sipagent.worker.ipc import UseBackend
+from sipagent.worker.prompts import Prompts, is_prompt
+from sipagent.worker.reporter import Reporter
+from sipagent.worker.seat import Seat
+from sipagent.worker.turns import Turns
+
+PLAYOUT_MAX_MS = 180_000
+#: The mark in playout after the last word of a backend that has finished.
+FINISHED = "finished"
+#: Another session takes over when for so long nobody has spoken, or been about to.
+QUIET_S = 0.5
+
+
+class Line(Protocol):
+    """The phone's side, as far as the agent's has to do with it."""
+
+    def report_playout(self, now: float) -> None: ...
+
+    def begin_speech(self, now: float) -> None: ...
+
+    def use(self, backend: Backend, agent: Node) -> None: ...
+
+
+class Speaker:
+    """Gives playout what is to be heard, takes back what is not. `line` is there once the phone is.
+
+    While the agent is set aside, what it says is dropped, and nobody interrupts it.
+    """
+
+    def __init__(self, agent: AgentConfig, backend: Backend, reporter: Reporter) -> None:
+        queued = pipeline.playout_format(backend.output_format)
+        self.queued = queued
+        self.playout = Playout(queued.bytes_per_ms, queued.silence, PLAYOUT_MAX_MS)
+        self.prompts = Prompts(self.playout, reporter.prompt_ended)
+        self.seat = Seat(agent.name, backend, self._on_backend_event, self._look_for_successor, reporter)
+        self.path = pipeline.agent(backend.output_format, self._to_playout)
+        self.turns = Turns(agent, self)
+        self.ears = Ears(guards_echo=agent.barge_in.echo_guard) if agent.decides_turns else None
+        self.line: Line | None = None
+        self.is_aside = False
+        self.is_greeting = False
+        self._greets = bool(agent.greeting)
+        self._reporter = reporter
+        self._item = ("", 0)
+        self._has_spoken = False
+        self._quiet_since: float | None = None
+        self._finished: BackendFinished | None = None
+
+    @property
+    def backend(self) -> Backend:
+        return self.seat.backend
+
+    def greet(self) -> None:
+        """The agent may speak first."""
+        self.is_greeting = self._greets
+        self.backend.greet()
+
+    def tick(self, now: float) -> None:
+        """To be called every 20 ms, once audio flows."""
+        self.prompts.top_up()
+        if self.ears is not None:
+            self.turns.look(self.ears.burst, self.ears.echo, now)
+        if self.turns.caller_speaks or self.agent_speaks:
+            self._quiet_since = None
+        elif self._quiet_since is None:
+            self._quiet_since = now
+        if self._has_spoken and not self.agent_speaks:
+            self._has_spoken = self.is_greeting = False
+            self._reporter.fell_silent(now)
+        self._look_for_successor(now)
+
+    def played(self, event: PlayoutEvent, now: float) -> None:
+        """Playout noticed something."""
+        match event:
+            case ItemPlayed(item_id=item_id) if is_prompt(item_id):
+                if not event.interrupted:
+                    self.prompts.played(item_id, now)
+            case ItemPlayed(item_id=item_id, interrupted=interrupted):
+                self._reporter.playout(event, now)
+                if not interrupted:
+                    self.backend.played(item_id)
+            case MarkReached(name=name) if name == FINISHED and self._finished is not None:
+                self._reporter.backend(self._finished, now)
+            case ItemStarted(item_id=item_id) if not is_prompt(item_id):
+                self._reporter.playout(event, now)
+
+    # --- the floor ----------------------------------------------------------------------------------
+
+    @property
+    def agent_speaks(self) -> bool:
+        return self.backend.is_busy or not all(map(is_prompt, self.playout.item_ids))
+
+    def pause(self) -> None:
+        if not self.prompts.is_firm_now:
+            self.playout.pause()
+
+    def resume(self) -> None:
+        self.playout.resume()
+
+    def interrupt(self, now: float) -> None:
+        """Nothing more of the agent goes out, and the model learns what was heard."""
+        flushed = self.playout.flush(self.prompts.may_interrupt)
+        self.prompts.flushed(now, "interrupted")
+        self.backend.interrupt(*_heard_of(flushed))
+        self.is_greeting = False
+        if self.line is not None:
+            self.line.report_playout(now)
+
+    def end_turn(self, item_id: str, was_speech: bool) -> None:
+        self.backend.end_turn(item_id, was_speech)
+
+    # --- the backend --------------------------------------------------------------------------------
+
+    def _on_backend_event(self, event: BackendEvent) -> None:
+        now = time.monotonic()
+        match event:
+            case AudioReceived(item_id=item_id, content_index=index) if self.is_aside:
+                self.backend.interrupt(item_id, index, heard_ms=0)
+            case AudioReceived(item_id=item_id, content_index=index, audio=audio):
+                self._item = (item_id, index)
+                self.path.write(audio, now)
+            case AudioFinished(item_id=item_id, content_index=index):
+                self.playout.end_item(item_id, index)
+            case BackendFinished():
+                self._finished = event
+                self.playout.mark(FINISHED)
+                return
+            case BackendLost():
+                self._vacate(now)
+            case CallerSpeechStarted() if not self.is_aside:
+                self.turns.started(now)
+            case CallerSpeechStopped(item_id=item_id) if not self.is_aside:
+                self.turns.stopped(item_id)
+        self._reporter.backend(event, now)
+
+    def _to_playout(self, audio: bytes, now: float) -> None:
+        self.prompts.agent_speaks(now)
+        self._has_spoken = True
+        self.playout.push(audio, *self._item)
+        if self.line is not None:
+            self.line.begin_speech(now)
+
+    def _vacate(self, now: float) -> None:
+        """What has been received of the agent's words is heard; more won't come."""
+        self.turns.reset()
+        for item_id, index in self.playout.keys:
+            if not is_prompt(item_id):
+                self.playout.end_item(item_id, index)
+        self.seat.vacate(now)
+        self._use_seated()
+
+    def dismiss(self, now: float) -> None:
+        """The agent has done what it was there for: its session ends, and nobody takes its place."""
+        self.seat.vacate(now)
+        self.seat.vacant_since = None
+        self._use_seated()
+
+    def _look_for_successor(self, now: float) -> None:
+        is_quiet = self._quiet_since is not None and now - self._quiet_since >= QUIET_S
+        taken = self.seat.seat_successor(is_quiet or self.line is None, now)
+        if taken is not None:
+            self._seated(taken)
+
+    def _seated(self, order: UseBackend) -> None:
+        self.turns.reset()
+        self._finished = None
+        self.path = pipeline.agent(self.backend.output_format, self._to_playout, self.queued)
+        self._use_seated()
+        if order.greet:
+            self.backend.greet()
+
+    def _use_seated(self) -> None:
+        if self.line is not None:
+            self.line.use(self.backend, self.path)
+
+
+def _heard_of(flushed: Flushed) -> tuple[str | None, int, int]:
+    """What a backend is to know of a flush: the item at the head of the agent's, and how much was heard."""
+    heard = flushed.heard
+    if heard is not None and not is_prompt(heard.item_id):
+        return heard.item_id, heard.content_index, heard.heard_ms
+    for item_id, index in flushed.unheard:
+        if not is_prompt(item_id):
+            return item_id, index, 0
+    return None, 0, 0
