@@ -125,7 +125,7 @@ def _sdp_exchanges() -> Seeds:
 
 
 def _invites() -> Seeds:
-    def invite(content_type: str, body: str) -> bytes:
+    def invite(content_type: str, body: str, *headers: str) -> bytes:
         head = [
             "INVITE sip:+15550100@198.51.100.1 SIP/2.0",
             "Via: SIP/2.0/TLS 203.0.113.5:5061;branch=z9hG4bK1",
@@ -135,6 +135,7 @@ def _invites() -> Seeds:
             "Subject: folded",
             "\tonce",
             f"c: {content_type}",
+            *headers,
         ]
         return "\r\n".join([*head, "", body]).encode()
 
@@ -143,9 +144,32 @@ def _invites() -> Seeds:
     return {
         "offer": invite("application/sdp", offers.ASTERISK),
         "late-offer": invite("application/sdp", ""),
+        "identified": invite(
+            "application/sdp",
+            "",
+            'P-Asserted-Identity: "A, B" <sip:+15550009;verstat=No-TN-Validation@x>, <tel:+15550009>',
+            "Remote-Party-ID: <sip:+15550004@x>;party=calling;privacy=full;screen=yes",
+            "Diversion: <sip:+15550005@x>;reason=no-answer;privacy=off",
+            "History-Info: <sip:+15550007@x?Privacy=history>;index=1, <sip:100@y;cause=302>;index=1.1",
+            "Privacy: id;critical",
+            f"Identity: {_passport()};info=<https://certs.example/a.pem>;alg=ES256;ppt=shaken",
+            "Retry-After: 120 (later);duration=60",
+        ),
         "several-parts": invite("multipart/mixed;boundary=b", several),
         "quoted-boundary": invite('multipart/mixed; boundary="b"; charset=utf-8', several),
     }
+
+
+def _passport() -> str:
+    claims = {
+        "attest": "A",
+        "orig": {"tn": "15550009"},
+        "dest": {"tn": ["15550100"]},
+        "origid": "1",
+        "iat": 1,
+    }
+    parts = (json.dumps(part).encode() for part in ({"alg": "ES256", "ppt": "shaken"}, claims))
+    return ".".join([*(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts), "c2ln"])
 
 
 def _realtime_sessions() -> Seeds:

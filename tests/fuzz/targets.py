@@ -10,16 +10,24 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from rtp import packet, rtcp, stun
 from rtp.dtmf import DIGITS, MAX_DURATION, DigitReceiver
+from sipagent.config import CallerIdConfig
 from sipagent.errors import ReasonCode
+from sipagent.sip import identity
 from sipagent.sip import invite as sip
+from sipagent.sip.replies import retry_after_s
 from tests.fuzz.bounds import Target
 from tests.fuzz.realtime import realtime
 from tests.fuzz.rtp_session import rtp_session
 from tests.fuzz.script import Script
 from tests.fuzz.sdp import sdp_exchange, sdp_offer
 
+BELIEVING = CallerIdConfig(
+    take_from="p_asserted_identity", trust=("remote_party_id", "diversion", "history_info")
+)
 LONGEST_HEADER_NAME = 16
 """A compact name of one letter is spelt out as this at most: Content-Encoding."""
 
@@ -71,7 +79,12 @@ def invite(data: bytes) -> None:
     assert parsed.transport in ("udp", "tcp", "tls")
     assert parsed.offer == sip.offer_in(text)
     assert all(sip.rejected_invite(parsed, status).reason_code in ReasonCode for status in (486, 488, 500))
+    caller = identity.caller_of(parsed, BELIEVING)
+    claimed = caller.stir["unverified"] if caller.stir else None
+    assert claimed is None or msgspec.json.encode(claimed)
+    assert (retry_after_s(text) or 0) >= 0
     told = (parsed.sip_call_id, parsed.from_number, parsed.to_number, parsed.offer or "")
+    told += (caller.number, caller.asserted_identity or "", caller.diverted_from or "", caller.privacy or "")
     for value in (*told, *(part for header in parsed.headers for part in header)):
         assert len(value.encode()) <= 3 * len(data) + LONGEST_HEADER_NAME  # records and logs can hold it
 
