@@ -92,7 +92,11 @@ def route_test(
     ] = "PCMU,PCMA",
     srtp: Annotated[bool, typer.Option("--srtp", help="Offered over SRTP alone.")] = False,
     at: Annotated[
-        datetime | None, typer.Option(help="When it comes, by the clock here or with its UTC offset; now.")
+        datetime | None,
+        typer.Option(
+            help="When it comes: 2026-12-24T18:00 by the clock here, or with +01:00; now.",
+            parser=datetime.fromisoformat,
+        ),
     ] = None,
     header: Annotated[list[str] | None, typer.Option(help="'Name: value' in the INVITE; repeatable.")] = None,
     used: Annotated[
@@ -116,9 +120,10 @@ def route_test(
         tuple(rehearsal.header(line) for line in header or ()),
     )
     colours = {"pass": "green", "FAIL": "red", "skip": "dim"}
+    width = max(len(result.rule) for result in decision.trail)
     for verdict, result in rehearsal.verdicts(decision):
         mark = f"[{colours[verdict]}]{verdict}[/]"
-        out.print(f"{mark}  {result.rule:<14} {escape(result.detail)}", highlight=False)
+        out.print(f"{mark}  {result.rule:<{width}}  {escape(result.detail)}", highlight=False, soft_wrap=True)
     for line in rehearsal.outcome(decision):
         out.print(line, highlight=False, markup=False)
     if isinstance(decision, Refuse):

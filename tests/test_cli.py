@@ -90,7 +90,7 @@ def test_run_starts_nothing_with_a_bad_configuration(config: Path, monkeypatch: 
 
 def test_run_says_in_one_line_why_it_cannot_start(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Taken:
-        def __init__(self, settings: object) -> None:
+        def __init__(self, settings: object, path: Path) -> None:
             pass
 
         async def run(self) -> None:
@@ -136,6 +136,34 @@ def test_route_test_names_the_rule_that_refuses(
     assert header == f'Reason: SIP;cause={status};text="{reason_code}"'
     assert rules[-1].split()[:2] == ["FAIL", rule]
     assert all(line.startswith("pass ") for line in rules[:-1])
+
+
+def test_route_test_supposes_an_hour_a_header_a_load_and_backends(config: Path) -> None:
+    rules = """\
+calendars: {office: {time_zone: Europe/London, hours: {mon-fri: "09:00-17:00"}}}
+rules:
+  - {name: closed, when: {hours: not office}, refuse: {status: 480, reason: Closed}}
+  - {name: vip, when: {header: {X-Line: "vip*"}}, agent: echo}
+  - {name: full, when: {load: {above: 0.8}}, redirect: {to: "sip:1@overflow.example"}}
+"""
+    config.with_name("routes.yaml").write_text(rules)
+    monday = ("route-test", "100", "--source", "192.0.2.1", "-c", config, "--at", "2026-06-15T12:00:00+0100")
+    plain = sipagent(*monday)
+    assert plain.stdout.splitlines()[-1] == "admitted: pbx/100 -> echo"
+    assert "skip  route:vip" in plain.stdout
+    assert (
+        sipagent(*monday, "--header", "X-Line: vip-1").stdout.splitlines()[-1] == "admitted: pbx/vip -> echo"
+    )
+    full = sipagent(*monday, "--load", "0.9")
+    assert full.exit_code == 0
+    assert full.stdout.splitlines()[-1] == "redirected: 302 to sip:1@overflow.example (pbx/full)"
+    assert sipagent(*monday, "--backend-down", "echo").stdout.splitlines()[-2] == "refused: 503 backend_down"
+    closed = sipagent(*monday[:-1], "2026-06-15T17:00:00+0100")
+    assert closed.exit_code == 1
+    assert closed.stdout.splitlines()[-2:] == [
+        "refused: 480 Closed",
+        'Reason: SIP;cause=480;text="route_refused closed"',
+    ]
 
 
 def test_route_test_of_a_late_offer_needs_no_codec(config: Path) -> None:

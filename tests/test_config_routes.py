@@ -121,6 +121,14 @@ MISTAKES: Mapping[str, tuple[str, str]] = {
         RULE + "    agent: echo\n    when: {hour: office}\n",
         "rules[0].when.hour: unknown key (did you mean 'hours'?)",
     ),
+    "an agent that is no prompt": (
+        RULE + "    prompt: echo\n",
+        "rules[0].prompt: agent 'echo' has a backend of kind echo: write agent: echo",
+    ),
+    "an unknown key of a prompt": (
+        RULE + "    prompt: {file: a.wav, time: 1}\n",
+        "rules[0].prompt.time: unknown key (did you mean 'times'?)",
+    ),
     "one name twice": (
         "rules:\n  - {name: a, agent: echo}\n  - {name: a, agent: echo}\n",
         "routes.yaml:3: rules[1].name: rule 1 is called 'a' too",
@@ -169,6 +177,14 @@ def test_each_mistake_is_told_with_its_place(write: Write, mistake: str) -> None
     found = problems(write(routes))
     assert any(told in problem for problem in found), found
     assert all(problem.startswith("routes.yaml:") for problem in found)
+
+
+def test_sounds_of_rules_must_be_there_to_start(write: Write) -> None:
+    path = write(RULE + "    prompt: {file: nowhere.wav}\n")
+    assert load(path).routes.rules[0].local_agent is not None
+    with pytest.raises(ConfigError) as raised:
+        check(path)
+    assert "routes.yaml:3: rules[0].prompt.file:" in str(raised.value)
 
 
 # --- callers ----------------------------------------------------------------------------------------

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
+from sipagent.call.backend_health import BackendHealth
 from sipagent.call.decision import Admit
 from sipagent.call.question import Load
 from sipagent.call.rehearsal import route_test
 from sipagent.config import OpenAIRealtimeConfig, check
 from sipagent.config.server import ServerConfig
 
+OFFICE_HOURS = datetime(2026, 6, 15, 11, 0, tzinfo=UTC)
 EXAMPLES = Path(__file__).parents[1] / "config"
 
 
@@ -47,6 +50,22 @@ def test_the_server_example_spells_out_every_default() -> None:
     ],
 )
 def test_calls_over_the_example_trunks_reach_their_agents(source: str, number: str, agent: str) -> None:
-    decision = route_test(check(EXAMPLES / "sipagent.yaml"), source, number)
+    decision = route_test(check(EXAMPLES / "sipagent.yaml"), source, number, load=Load(wall=OFFICE_HOURS))
     assert isinstance(decision, Admit)
     assert decision.agent.name == agent
+
+
+def test_the_example_rules_send_calls_elsewhere() -> None:
+    config = check(EXAMPLES / "sipagent.yaml")
+    office, peer = ("sip.provider.example", "+442071234567"), ("192.0.2.10", "+15550100")
+
+    def route(call: tuple[str, str], load: Load) -> str | None:
+        return route_test(config, *call, load=load).route
+
+    assert route(office, Load(wall=OFFICE_HOURS.replace(hour=20))) == (
+        "example-registered/after-hours -> after-hours"
+    )
+    down = BackendHealth(failures=3, down_since=0.0, try_at=30.0)
+    backends = {"receptionist": down}
+    assert route(office, Load(wall=OFFICE_HOURS, backends=backends)) == "example-registered/model-down"
+    assert route(peer, Load(calls=91)) == "overflow"

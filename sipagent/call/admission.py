@@ -18,6 +18,7 @@ from sipagent.config import Config
 from sipagent.config.routes import RedirectAction, RefuseAction
 from sipagent.cost.budget import payers
 from sipagent.errors import ReasonCode
+from sipagent.sip.identity import identified
 from sipagent.sip.messages import IncomingInvite, OfferedAudio
 
 __all__ = [
@@ -53,6 +54,8 @@ def decide(
         detail = f"no trunk lists {invite.source_ip} over {invite.transport}"
         return _refused(No(403, ReasonCode.TRUNK_UNKNOWN, detail), "trunk", None, ())
 
+    if invite.caller is None:
+        invite = identified(invite, trunk.caller_id)
     question = Question(invite, offered, load, config, trunk, now)
     told = f"{trunk.name} takes {invite.source_ip} over {invite.transport}"
     trail, refusal = _ask(BEFORE_ROUTE, question, (RuleResult("trunk", True, told),))

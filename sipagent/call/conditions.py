@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from sipagent.call.hours import is_open
 from sipagent.call.question import Question
@@ -59,7 +60,7 @@ def _header(when: When, question: Question) -> Answer:
 def _match(what: str, patterns: Patterns, texts: tuple[str, ...]) -> tuple[bool, str]:
     for text in texts:
         if (pattern := patterns.match(text)) is not None:
-            return True, f"{what} {text} matches {pattern}"
+            return True, f"{what} is {text}" if pattern == text else f"{what} {text} matches {pattern}"
     return False, f"{what} {texts[0] or '(none)'} doesn't match {patterns}"
 
 
@@ -108,6 +109,25 @@ def _backend(when: When, question: Question) -> Answer:
     return is_down == (when.backend.down is not None), f"backend of {agent} is {'down' if is_down else 'up'}"
 
 
+def _verstat(when: When, question: Question) -> Answer:
+    if when.verstat is None:
+        return None
+    return _match("verstat", when.verstat, (str(_stir(question).get("verstat") or "none"),))
+
+
+def _attestation(when: When, question: Question) -> Answer:
+    if not when.attestation:
+        return None
+    claims = _stir(question).get("unverified") or {}
+    attestation = claims.get("attestation") or "none"
+    return attestation in when.attestation, f"attestation is {attestation}"
+
+
+def _stir(question: Question) -> Mapping[str, Any]:
+    caller = question.invite.caller
+    return (caller.stir if caller else None) or {}
+
+
 CONDITIONS: tuple[Callable[[When, Question], Answer], ...] = (
     _trunk,
     _called,
@@ -116,4 +136,6 @@ CONDITIONS: tuple[Callable[[When, Question], Answer], ...] = (
     _hours,
     _load,
     _backend,
+    _verstat,
+    _attestation,
 )

@@ -42,7 +42,9 @@ def route(question: Question) -> tuple[Trail, Route | No]:
 def _action(rule: RouteRule, question: Question) -> Action | No:
     if rule.transfer is not None:
         return _transfer(rule.transfer, question)
-    if (agent := rule.agent or rule.prompt or rule.voicemail) is not None:
+    if (local := rule.local_agent) is not None:
+        return ToAgent(local)
+    if isinstance(agent := rule.agent or rule.prompt or rule.voicemail, str):
         return ToAgent(question.config.agents[agent])
     answer = rule.refuse or rule.redirect
     assert answer is not None

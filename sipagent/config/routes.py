@@ -6,8 +6,17 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
 
+from sipagent.config.agent import AgentConfig, PromptConfig, VoicemailConfig
 from sipagent.config.calendars import CalendarConfig
 from sipagent.config.patterns import SomePatterns, one_or_more
 from sipagent.config.values import Section
@@ -65,7 +74,11 @@ class BackendCondition(Section):
 
 
 class When(Section):
-    """All of these must hold; what isn't written doesn't matter. `hours` names a calendar, or `not` one."""
+    """All of these must hold; what isn't written doesn't matter. `hours` names a calendar, or `not` one.
+
+    `verstat` and `attestation` are STIR/SHAKEN as the peer tells it, `none` if it doesn't: nobody here
+    verifies a signature.
+    """
 
     trunk: Names = ()
     called: SomePatterns | None = None
@@ -74,6 +87,8 @@ class When(Section):
     hours: Annotated[str, Field(pattern=r"^(not )?[\w.-]+$")] | None = None
     load: LoadCondition | None = None
     backend: BackendCondition | None = None
+    verstat: SomePatterns | None = None
+    attestation: Annotated[tuple[Literal["A", "B", "C", "none"], ...], BeforeValidator(one_or_more)] = ()
 
 
 class RefuseAction(Section):
@@ -100,20 +115,32 @@ class TransferAction(Section):
     agent: str | None = None
 
 
+def _name_or_inline(value: object) -> str:
+    return "inline" if isinstance(value, (Mapping, Section)) else "name"
+
+
+NameOrPrompt = Annotated[
+    Annotated[str, Tag("name")] | Annotated[PromptConfig, Tag("inline")], Discriminator(_name_or_inline)
+]
+NameOrVoicemail = Annotated[
+    Annotated[str, Tag("name")] | Annotated[VoicemailConfig, Tag("inline")], Discriminator(_name_or_inline)
+]
+
+
 def _long_transfer(value: Any) -> Any:
     return {"to": value} if isinstance(value, str) else value
 
 
 class RouteRule(Section):
-    """What is done with a call that fits. `prompt` and `voicemail` name agents of that kind."""
+    """What is done with a call that fits. `prompt` and `voicemail` name such an agent, or are its backend."""
 
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     when: When = When()
     agent: str | None = None
     refuse: RefuseAction | None = None
     redirect: RedirectAction | None = None
-    prompt: str | None = None
-    voicemail: str | None = None
+    prompt: NameOrPrompt | None = None
+    voicemail: NameOrVoicemail | None = None
     transfer: Annotated[TransferAction, BeforeValidator(_long_transfer)] | None = None
 
     @model_validator(mode="after")
@@ -121,6 +148,14 @@ class RouteRule(Section):
         if sum(getattr(self, action) is not None for action in ACTIONS) != 1:
             raise ValueError(f"needs exactly one of {', '.join(ACTIONS)}")
         return self
+
+    @property
+    def local_agent(self) -> AgentConfig | None:
+        """The agent that an inline prompt or voicemail comes to. A message is taken in its recording."""
+        backend = self.prompt or self.voicemail
+        if not isinstance(backend, (PromptConfig, VoicemailConfig)):
+            return None
+        return AgentConfig(name=self.name, backend=backend, record=isinstance(backend, VoicemailConfig))
 
 
 class RoutesConfig(Section):

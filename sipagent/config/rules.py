@@ -211,6 +211,7 @@ def unusable_references(files: Files) -> Iterator[Problem]:
     yield from transfer_rules.unreadable(files)
     yield from agent_rules.unusable_references(files)
     yield from api_rules.unusable(files)
+    yield from route_rules.unusable_references(files)
 
 
 def _sounds(agent: AgentConfig | None) -> Iterator[tuple[tuple[str, ...], Path]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from sipagent.call.admission import decide
 from sipagent.call.backend_health import BackendHealth
 from sipagent.call.decision import Admit, Decision, Redirect, Refuse, ToAgent, ToTransfer
 from sipagent.call.question import Load
-from sipagent.config import Config
+from sipagent.config import CallerIdConfig, Config
 from sipagent.errors import ReasonCode
 from sipagent.sip.messages import IncomingInvite, OfferedAudio
 
@@ -79,6 +80,8 @@ def refused(decision: Decision) -> Refuse:
 # --- conditions -------------------------------------------------------------------------------------
 
 X_VIP = ("X-Priority", "vip; since=2020")
+CLAIMS = base64.urlsafe_b64encode(b'{"attest": "B"}').decode().rstrip("=")
+PASSPORT = f"e30.{CLAIMS}.sig;info=<https://cert.example>"
 FITTING: list[tuple[dict[str, Any], dict[str, Any], Load | None]] = [
     ({}, {}, None),
     ({"trunk": "pbx"}, {}, None),
@@ -101,6 +104,9 @@ FITTING: list[tuple[dict[str, Any], dict[str, Any], Load | None]] = [
     ({"backend": {"down": "night"}}, {}, Load(backends={"night": DOWN})),
     ({"backend": {"up": "sales"}}, {}, Load(backends={"echo": DOWN})),
     ({"trunk": "pbx", "called": "+44*", "caller": "+1*", "hours": "office"}, {}, None),
+    ({"verstat": "TN-Validation-Passed*"}, {"caller": "+1;verstat=TN-Validation-Passed-A"}, None),
+    ({"verstat": "none", "attestation": "none"}, {}, None),
+    ({"attestation": ["A", "B"]}, {"headers": [("Identity", PASSPORT)]}, None),
 ]
 NOT_FITTING: list[tuple[dict[str, Any], dict[str, Any], Load | None, str]] = [
     ({"trunk": "carrier"}, {}, None, "trunk is pbx"),
@@ -119,6 +125,8 @@ NOT_FITTING: list[tuple[dict[str, Any], dict[str, Any], Load | None, str]] = [
     ({"load": {"above": 0.8}}, {}, Load(calls=8), "8 of 10 calls, not above 80%"),
     ({"load": {"above": 0, "of": "workers"}}, {}, None, "media workers have not reported"),
     ({"backend": {"down": "night"}}, {}, None, "backend of night is up"),
+    ({"verstat": "TN-*"}, {}, None, "verstat none doesn't match TN-*"),
+    ({"attestation": "A"}, {"headers": [("Identity", PASSPORT)]}, None, "attestation is B"),
     ({"trunk": "pbx", "called": "1"}, {}, None, "called +442071234567 doesn't match 1"),
 ]
 
@@ -189,6 +197,29 @@ def test_a_rule_redirects_even_when_the_server_is_full() -> None:
 def test_a_rule_plays_a_prompt_or_takes_a_message(action: str) -> None:
     config = configured({action: "night"})
     assert admitted(ask(config)).action == ToAgent(config.agents["night"])
+
+
+def test_a_rule_may_say_itself_what_is_played_or_how_a_message_is_taken() -> None:
+    config = configured(
+        {"name": "sorry", "when": {"called": "1*"}, "prompt": {"file": "/sorry.wav", "times": 2}},
+        {"name": "after-hours", "voicemail": {"max_s": 60}},
+    )
+    prompt = admitted(ask(config, invite("100"))).agent
+    assert (prompt.name, prompt.backend.kind, prompt.record) == ("sorry", "prompt", False)
+    message = admitted(ask(config))
+    assert (message.agent.backend.kind, message.agent.record) == ("voicemail", True)
+    assert message.route == "pbx/after-hours -> after-hours"
+
+
+def test_a_caller_that_its_network_names_is_known_by_that_where_the_trunk_says_so() -> None:
+    config = configured({"when": {"caller": "+15557"}, "agent": "sales"})
+    trusting = config.trunks["pbx"].model_copy(
+        update={"caller_id": CallerIdConfig(take_from="p_asserted_identity")}
+    )
+    call = invite("100", headers=[("P-Asserted-Identity", "<sip:+15557@carrier.example>")])
+    assert admitted(ask(config, call)).agent.name == "echo"
+    config = config.model_copy(update={"trunks": {"pbx": trusting}})
+    assert admitted(ask(config, call)).agent.name == "sales"
 
 
 def test_a_rule_transfers_and_says_who_takes_the_caller_back() -> None:
