@@ -33,6 +33,8 @@ class ReasonCode(StrEnum):
     BACKEND_REFUSED = "backend_refused"
     BACKEND_NOT_READY = "backend_not_ready"
     BACKEND_DOWN = "backend_down"
+    API_REJECTED = "api_rejected"
+    NOT_ACCEPTED = "not_accepted"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -42,6 +44,7 @@ class EndReason(StrEnum):
     CALLER_HUNG_UP = "caller_hung_up"
     CALLER_CANCELLED = "caller_cancelled"
     AGENT_HUNG_UP = "agent_hung_up"
+    API_HUNG_UP = "api_hung_up"
     TRANSFERRED = "transferred"
     HUMAN_HUNG_UP = "human_hung_up"
     REFUSED = "refused"

@@ -60,6 +60,20 @@ class CallAdmitted(CallEvent, frozen=True, kw_only=True):
     route: str
 
 
+class CallOffered(CallEvent, frozen=True, kw_only=True):
+    """The call rings until somebody accepts or rejects it by API; if nobody does, `default` holds."""
+
+    timeout_s: float
+    default: Literal["accept", "reject"]
+
+
+class CallAccepted(CallEvent, frozen=True, kw_only=True):
+    """Somebody outside wants an offered call to be answered by `agent`; or it is so by default."""
+
+    agent: str
+    by_default: bool
+
+
 class CallRefused(CallEvent, frozen=True, kw_only=True):
     sip_status: int
     reason_code: str
@@ -459,6 +473,8 @@ Event = (
     CallReceived
     | CallAdmitted
     | CallRouted
+    | CallOffered
+    | CallAccepted
     | CallRefused
     | CallRedirected
     | CallAnswered

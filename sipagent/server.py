@@ -14,7 +14,9 @@ from pathlib import Path
 
 from rtp.ports import PortPool
 from sipagent import events, logs
-from sipagent.api.app import HttpServer, build
+from sipagent.api.app import build
+from sipagent.api.http_server import HttpServer
+from sipagent.api.listening import Hub
 from sipagent.call.bookkeeping import Bookkeeping
 from sipagent.call.current import CurrentConfig
 from sipagent.call.house import House
@@ -26,6 +28,7 @@ from sipagent.call.reloading import Reloader, ReloadOutcome
 from sipagent.call.session import CallSession
 from sipagent.call.telling import tell_rejected
 from sipagent.config import Config
+from sipagent.control import ServerControl
 from sipagent.errors import EndReason
 from sipagent.metrics import Metrics, ServerFigures, TargetFigures, WorkerFigures
 from sipagent.sip.agent import SipAgent
@@ -69,6 +72,7 @@ class Server:
         self._metrics = Metrics(self._worker_figures, self._figures)
         self._books = Bookkeeping(config, self._metrics)
         self._webhooks = Webhooks(config, self._metrics)
+        self._hub = Hub(config.redact)
         self._sip = SipAgent(
             config,
             on_invite=self._on_invite,
@@ -76,7 +80,6 @@ class Server:
             on_rejected=self._on_rejected,
             on_target=self._on_target,
         )
-        self._http = HttpServer(build(self._readiness, self._metrics.exposition), config.http.listen)
         self._house = House(
             current=self._current,
             load=CallLoad(config, now, self._workers.cpu_share),
@@ -92,6 +95,8 @@ class Server:
         )
 
         self._reloader = Reloader(path, self._current, self._sip, self._house.load, self._metrics)
+        self._control = ServerControl(self._house, self._sip, self._reloader, self._sessions, self._readiness)
+        self._http = HttpServer(build(self._control, config, self._hub), config.http)
 
     @property
     def _config(self) -> Config:
@@ -168,6 +173,7 @@ class Server:
         """Every event of every call passes here, when its record has taken it in."""
         log_event(event)
         self._webhooks.take(event)
+        self._hub.publish(event)
 
     # --- calls --------------------------------------------------------------------------------------
 
@@ -190,6 +196,9 @@ class Server:
             if not self._calls:
                 self._idle.set()
 
+    def _sessions(self) -> dict[str, CallSession]:
+        return {call_id: session for call_id, (session, _) in self._calls.items()}
+
     def _on_rejected(self, rejected: RejectedInvite) -> None:
         """pjsip refused an INVITE by itself; it gets its record all the same."""
         call_id = uuid.uuid4().hex
@@ -201,6 +210,7 @@ class Server:
 
     def _on_trunk(self, event: events.TrunkStateChanged) -> None:
         self._webhooks.take_trunk(event)
+        self._control.note_trunk(event)
         self._metrics.observe_trunk(event)
         log.info(
             "trunk_state",

@@ -16,7 +16,7 @@ import msgspec
 from sipagent import events
 from sipagent.config import AgentConfig
 from sipagent.config.transfer import How
-from sipagent.errors import EndReason
+from sipagent.errors import EndReason, ReasonCode
 from sipagent.worker.ipc import ToLeg
 
 
@@ -55,8 +55,25 @@ class Resume(msgspec.Struct, frozen=True, kw_only=True):
     """Take the peer up again."""
 
 
+class Accept(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer a call that waits for somebody's word. What is not None differs from the agent's own."""
+
+    agent: str | None = None
+    instructions: str | None = None
+    greeting: str | None = None
+    voice: str | None = None
+
+
+class Reject(msgspec.Struct, frozen=True, kw_only=True):
+    """Refuse a call that waits for somebody's word."""
+
+    sip_status: int = 603
+    reason_code: ReasonCode = ReasonCode.API_REJECTED
+    detail: str = ""
+
+
 #: What may be asked of a call: by its directors, and from outside by the API.
-Command = ToLeg | HangUp | PressKeys | Transfer | Hold | Resume
+Command = ToLeg | HangUp | PressKeys | Transfer | Hold | Resume | Accept | Reject
 
 
 class Director(Protocol):

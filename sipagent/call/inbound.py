@@ -7,21 +7,23 @@ from dataclasses import replace
 from typing import Literal
 
 from sipagent import events
-from sipagent.call import admission
+from sipagent.call import admission, offering
 from sipagent.call.admission import Admit
 from sipagent.call.decision import Redirect, Refuse, as_records
 from sipagent.call.dialling import Dialling
+from sipagent.call.directors import Accept, Command, Reject
 from sipagent.call.house import House
 from sipagent.call.order import is_recorded, leg_order
 from sipagent.call.origin import trunk_of
 from sipagent.call.place import local_media
 from sipagent.call.session import CANT_BE_HAD, CallSession
+from sipagent.call.state import State
 from sipagent.call.telling import call_received
 from sipagent.errors import EndReason, ReasonCode, SdpError
 from sipagent.sip import sdp
 from sipagent.sip.call import SipCall
 from sipagent.sip.identity import identified
-from sipagent.sip.messages import LocalMedia, OfferedAudio
+from sipagent.sip.messages import CallDisconnected, LocalMedia, OfferedAudio
 
 
 class InboundCall(CallSession):
@@ -102,6 +104,11 @@ class InboundCall(CallSession):
         self._sip.ring()
         try:
             with self._hearing(self._sip), self._rtp_ports() as pair:
+                if admitted.agent.accept == "manual":
+                    accepted = await self._offer(admitted)
+                    if accepted is None:
+                        return
+                    admitted = accepted
                 self._local = await local_media(self._house, admitted.trunk, self._invite, pair)
                 recording = self._house.calls.recording_path(self.call_id) if is_recorded(admitted) else None
                 order = leg_order(self.call_id, admitted, self._invite, self._house.config, recording)
@@ -111,6 +118,48 @@ class InboundCall(CallSession):
                 await self._converse()
         except CANT_BE_HAD as error:
             self._fail(error.sip_status, error.reason_code, str(error))
+
+    async def _offer(self, admitted: Admit) -> Admit | None:
+        """Ring until somebody outside has said what is to become of the call; None if it is over."""
+        agent, now = admitted.agent, time.monotonic()
+        self._publish_move(
+            events.CallOffered(
+                call_id=self.call_id, at=now, timeout_s=agent.manual_timeout_s, default=agent.manual_default
+            )
+        )
+        said = await offering.word_on(self._inbox.get, agent)
+        match said if said is not None else offering.default_of(agent):
+            case Reject(sip_status=sip_status, reason_code=reason_code, detail=detail):
+                self._fail(sip_status, reason_code, detail)
+            case CallDisconnected() as gone:
+                self._move(gone)
+                self._telling.note_end(EndReason.CALLER_CANCELLED, gone.sip_status, "")
+            case Accept() as word:
+                chosen = offering.agent_for(word, agent, self._house.config)
+                now = time.monotonic()
+                self._publish_move(
+                    events.CallAccepted(
+                        call_id=self.call_id, at=now, agent=chosen.name, by_default=said is None
+                    )
+                )
+                return replace(admitted, action=replace(admitted.action, agent=chosen))
+        return None
+
+    def _publish_move(self, event: events.CallOffered | events.CallAccepted) -> None:
+        self._move(event)
+        self._tell(event)
+
+    def do(self, command: Command) -> None:
+        if self._state is State.OFFERED:
+            self._inbox.put_nowait(offering.as_word(command, self._house.config))
+        else:
+            super().do(command)
+
+    def end(self, reason: EndReason, detail: str = "") -> None:
+        if self._state is State.OFFERED:
+            self._inbox.put_nowait(offering.of_end(reason, detail))
+        else:
+            super().end(reason, detail)
 
     def _leg_ready(self) -> None:
         assert self._local is not None

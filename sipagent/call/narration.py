@@ -13,6 +13,8 @@ log = logs.get_logger("sipagent.call")
 MILESTONES = (
     events.CallReceived,
     events.CallAdmitted,
+    events.CallOffered,
+    events.CallAccepted,
     events.CallRefused,
     events.CallRedirected,
     events.LegReady,

@@ -133,6 +133,8 @@ class RecordBuilder:
                 record.sip_status, record.redirected_to = event.sip_status, event.targets
             case events.CallAdmitted():
                 record.agent, record.route = event.agent, event.route
+            case events.CallAccepted():
+                record.agent = event.agent
             case events.CallRefused():
                 record.sip_status, record.reason_code = event.sip_status, event.reason_code
                 record.detail = event.detail

@@ -20,9 +20,21 @@ from rtp.ports import PortPair, PortsExhausted
 from sipagent import events, logs
 from sipagent.call.casting import directors_of
 from sipagent.call.dialling import Dialling
-from sipagent.call.directors import Command, Director, HangUp, Hold, PressKeys, Resume, Scene, Transfer
+from sipagent.call.directors import (
+    Accept,
+    Command,
+    Director,
+    HangUp,
+    Hold,
+    PressKeys,
+    Reject,
+    Resume,
+    Scene,
+    Transfer,
+)
 from sipagent.call.house import House
 from sipagent.call.order import keeps_digits, rtp_params
+from sipagent.call.record import CallRecord
 from sipagent.call.state import State, next_state
 from sipagent.call.telling import Telling
 from sipagent.call.transfer import Happening
@@ -43,6 +55,10 @@ from sipagent.worker.supervisor import LegHandle
 log = logs.get_logger(__name__)
 
 
+#: What comes into a call's inbox. Somebody's word counts while it is waited for: see `call.offering`.
+Happened = events.Event | SipEvent | Happening | Accept | Reject
+
+
 class CallSession(ABC):
     """One object per call; it dies with the call."""
 
@@ -53,7 +69,7 @@ class CallSession(ABC):
         self._began = received.at
         self._state = State.RECEIVED
         # Not bounded by itself: its writers are our own worker and directors, and SipCall's bounded queue.
-        self._inbox: asyncio.Queue[events.Event | SipEvent | Happening] = asyncio.Queue()
+        self._inbox: asyncio.Queue[Happened] = asyncio.Queue()
         self._sip: SipCall | None = None
         self._leg: LegHandle | None = None
         self._dialling: Dialling | None = None
@@ -65,6 +81,15 @@ class CallSession(ABC):
         self._directors: tuple[Director, ...] = ()
         self._transfers: Transfers | None = None
         self._telling = Telling(received, house)
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @property
+    def record(self) -> CallRecord:
+        """As far as it has got."""
+        return self._telling.record
 
     # --- the story ----------------------------------------------------------------------------------
 
@@ -98,6 +123,8 @@ class CallSession(ABC):
                 self._do_all(self._transfers.begin(command, time.monotonic()))
             case Hold() | Resume():
                 self._hold(isinstance(command, Hold))
+            case Accept() | Reject():
+                raise ValueError("it does not wait for anybody's word")
             case _:
                 self._leg.tell(command)
 
@@ -179,7 +206,7 @@ class CallSession(ABC):
         while True:
             self._inbox.put_nowait(await sip.next_event())
 
-    def _take(self, event: events.Event | SipEvent | Happening) -> None:
+    def _take(self, event: Happened) -> None:
         before = self._state
         self._move(event)
         if isinstance(event, events.CallEvent):
@@ -187,10 +214,10 @@ class CallSession(ABC):
         self._act(event, before)
         if isinstance(event, events.CallEvent):
             self._direct(event)
-        elif self._transfers is not None and not isinstance(event, events.CallEvent):
+        elif self._transfers is not None and not isinstance(event, Accept | Reject):
             self._do_all(self._transfers.on_signal(event, time.monotonic()))
 
-    def _act(self, event: events.Event | SipEvent | Happening, before: State) -> None:
+    def _act(self, event: Happened, before: State) -> None:
         """What an event leads to, beyond the state it moves to."""
         match event:
             case events.LegReady() if before is State.PREPARING:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from sipagent.events import CallAdmitted, CallRedirected, CallRefused, LegEnded, LegFailed, LegReady
+from sipagent.events import CallAccepted, CallAdmitted, CallOffered, CallRedirected, CallRefused, LegEnded, LegFailed, LegReady
 from sipagent.sip.messages import CallConfirmed, CallDisconnected
 
 
 class State(StrEnum):
     RECEIVED = "received"  # INVITE in, not yet judged
     PREPARING = "preparing"  # admitted and ringing; a worker opens the leg
+    OFFERED = "offered"  # ringing; somebody outside has to say whether it is answered
     ANSWERED = "answered"  # 200 sent, ACK not yet in
     TALKING = "talking"
     HANGING_UP = "hanging_up"  # we ended it; the peer's confirmation is outstanding
@@ -26,12 +27,18 @@ TRANSITIONS: dict[State, dict[type[Any], State]] = {
         CallRedirected: State.ENDED,
     },
     State.PREPARING: {
+        CallOffered: State.OFFERED,
         LegReady: State.ANSWERED,
         LegFailed: State.PREPARING,  # a refusal follows
         LegEnded: State.PREPARING,  # so it does when the worker died
         CallRefused: State.ENDED,
         CallRedirected: State.ENDED,
         CallDisconnected: State.CLOSING,
+    },
+    State.OFFERED: {
+        CallAccepted: State.PREPARING,
+        CallRefused: State.ENDED,
+        CallDisconnected: State.ENDED,
     },
     State.ANSWERED: {
         CallConfirmed: State.TALKING,

@@ -135,6 +135,9 @@ class AgentConfig(Section):
     max_call_duration_s: PositiveInt | None = None
     record: bool = True
     record_digits: bool = True
+    accept: Literal["auto", "manual"] = "auto"
+    manual_timeout_s: Annotated[float, Field(ge=1, le=180)] = 20.0
+    manual_default: Literal["accept", "reject"] = "reject"
     story: StoryConfig = StoryConfig()
     tools: Mapping[ToolName, ToolConfig] = {}
     safe_mode_instructions: str | None = None

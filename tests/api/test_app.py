@@ -3,64 +3,98 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 
-from sipagent.api.app import HttpServer, build
-from sipagent.config import HostPort
-
-
-class Face:
-    """The app with conditions that a test may change, and a client of it."""
-
-    def __init__(self) -> None:
-        self.conditions = {"workers": True, "accepting_calls": True}
-        self.app = build(lambda: self.conditions, lambda: b"sipagent_calls_active 0.0\n")
-        transport = httpx.ASGITransport(app=self.app)
-        self.client = httpx.AsyncClient(transport=transport, base_url="http://sipagent")
-
-
-@pytest.fixture
-async def face() -> AsyncIterator[Face]:
-    face = Face()
-    async with face.client:
-        yield face
+from sipagent.api.app import build
+from sipagent.api.http_server import HttpServer
+from sipagent.config import Config, HttpConfig
+from tests.api.house import Face
 
 
 async def test_a_living_process_is_healthy_whatever_it_can_do(face: Face) -> None:
-    face.conditions["workers"] = False
-    answer = await face.client.get("/healthz")
+    face.control.conditions["workers"] = False
+    answer = await face.get("/healthz", None)
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
 async def test_a_server_that_would_take_a_call_is_ready(face: Face) -> None:
-    answer = await face.client.get("/readyz")
+    answer = await face.get("/readyz", None)
     assert answer.status_code == 200
     assert answer.json() == {"ready": True, "conditions": {"workers": True, "accepting_calls": True}}
 
 
 @pytest.mark.parametrize("missing", ["workers", "accepting_calls"])
 async def test_a_server_that_would_not_says_what_is_missing(face: Face, missing: str) -> None:
-    face.conditions[missing] = False
-    answer = await face.client.get("/readyz")
+    face.control.conditions[missing] = False
+    answer = await face.get("/readyz", None)
     assert answer.status_code == 503
     assert answer.json()["ready"] is False
     assert [name for name, holds in answer.json()["conditions"].items() if not holds] == [missing]
 
 
 async def test_metrics_come_in_prometheus_text_format(face: Face) -> None:
-    answer = await face.client.get("/metrics")
+    answer = await face.get("/metrics", None)
     assert answer.content == b"sipagent_calls_active 0.0\n"
     assert answer.headers["content-type"].startswith("text/plain; version=")
 
 
+async def test_metrics_may_need_a_token_or_be_off(tmp_path: Path) -> None:
+    guarded, off = Face(tmp_path, metrics="token"), Face(tmp_path, metrics="off")
+    asked = [await guarded.get("/metrics", name) for name in (None, "reader", "operator")]
+    assert [answer.status_code for answer in asked] == [401, 403, 200]
+    assert (await off.get("/metrics", None)).status_code == 404
+    assert (await off.get("/healthz", None)).status_code == 200
+    for face in (guarded, off):
+        await face.close()
+
+
+async def test_without_tokens_there_is_no_api(tmp_path: Path) -> None:
+    face = Face(tmp_path, tokens=False)
+    for path in ("/v1/calls", "/v1/trunks", "/openapi.json", "/docs"):
+        assert (await face.get(path, "operator")).status_code == 404
+    assert (await face.get("/healthz", None)).status_code == 200
+    assert not (tmp_path / "link.key").exists()
+    await face.close()
+
+
+async def test_the_document_tells_every_path_and_that_it_needs_a_token(face: Face) -> None:
+    assert (await face.get("/openapi.json", None)).status_code == 401
+    document = (await face.get("/openapi.json")).json()
+    assert document["openapi"].startswith("3.")
+    commands = ("accept", "reject", "refer", "hangup", "dtmf", "hold", "resume", "say", "inject")
+    assert {f"/v1/calls/{{call_id}}/{command}" for command in commands} <= set(document["paths"])
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert operation.get("security") == ([{"bearer": []}] if path.startswith("/v1") else None)
+    page = (await face.get("/docs")).text
+    assert all(path in page for path in document["paths"])
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [("/v1/nothing", 404, "not_found"), ("/healthz", 405, "method_not_allowed")],
+)
+async def test_whatever_is_wrong_is_told_in_one_shape(face: Face, path: str, status: int, code: str) -> None:
+    answer = await face.post(path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json().keys() == {"title", "status", "detail", "reason_code"}
+    assert answer.json()["reason_code"] == code
+
+
+async def test_a_body_beyond_all_measure_is_not_read(face: Face) -> None:
+    answer = await face.http.post("/v1/calls/c-1/say", content=b"x" * 1_000_000)
+    assert (answer.status_code, answer.json()["reason_code"]) == (413, "body_too_large")
+
+
 async def test_the_server_serves_until_it_is_stopped(face: Face) -> None:
     port = free_port()
-    server = HttpServer(face.app, HostPort("127.0.0.1", port))
+    server = HttpServer(face.app, HttpConfig.model_validate({"listen": f"127.0.0.1:{port}"}))
     await server.start()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).status_code == 200
     await server.stop()
@@ -70,10 +104,25 @@ async def test_the_server_serves_until_it_is_stopped(face: Face) -> None:
 
 async def test_a_taken_port_is_an_error_at_the_start(face: Face) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        server = HttpServer(face.app, HostPort("127.0.0.1", taken.getsockname()[1]))
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        server = HttpServer(face.app, HttpConfig.model_validate({"listen": listen}))
         with pytest.raises(OSError, match="in use"):
             await server.start()
         await server.stop()
+
+
+def test_the_key_for_links_is_made_once_and_for_us_alone(face: Face, tmp_path: Path) -> None:
+    path = tmp_path / "link.key"
+    assert path.stat().st_mode & 0o777 == 0o600
+    again = build(face.control, face.config, face.hub)
+    assert again.state.link_key == face.app.state.link_key == path.read_bytes()
+
+
+def test_the_key_for_links_may_be_configured(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINK_SECRET", "of-ours")
+    api = face.config.api.model_dump() | {"link_secret": {"env": "LINK_SECRET"}}
+    config = Config.model_validate(face.config.model_dump(include={"storage"}) | {"api": api})
+    assert build(face.control, config, face.hub).state.link_key == b"of-ours"
 
 
 def free_port() -> int:

@@ -41,7 +41,7 @@ def test_every_state_is_reached_and_leads_to_the_end() -> None:
 
 
 def test_the_peer_may_go_at_any_time_after_admission() -> None:
-    alive = {State.PREPARING, State.ANSWERED, State.TALKING, State.HANGING_UP}
+    alive = {State.PREPARING, State.OFFERED, State.ANSWERED, State.TALKING, State.HANGING_UP}
     assert {state for state, row in TRANSITIONS.items() if CallDisconnected in row} == alive
 
 

@@ -1,0 +1,146 @@
+"""Events as they happen, over WebSockets: of one call, or of all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from sipagent import events
+from sipagent.api.access import Client, Needs
+from sipagent.api.control import Control
+from sipagent.api.problems import Problem
+from sipagent.call.outward import fields_of, name_of
+from sipagent.call.record import iso
+from sipagent.config import RedactionConfig
+
+router = APIRouter()
+
+#: Messages that wait for a slow listener. What comes while they do is lost, and it is told how much.
+MOST_WAITING = 1000
+ENDED = "call.ended"
+
+
+class Ear:
+    """One listener's queue. Policy: what comes while it is full is dropped and counted."""
+
+    def __init__(self, hears: Callable[[str, str | None], bool]) -> None:
+        self.hears = hears
+        self._waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MOST_WAITING)
+        self._lost = 0
+
+    def put(self, message: dict[str, Any]) -> None:
+        if self._waiting.full():
+            self._lost += 1
+        else:
+            self._waiting.put_nowait(message)
+
+    async def next(self) -> dict[str, Any]:
+        """The next message; what was lost is told after all that came before it."""
+        if self._lost and self._waiting.empty():
+            lost, self._lost = self._lost, 0
+            return {"type": "lost", "messages": lost}
+        return await self._waiting.get()
+
+
+class Hub:
+    """Passes events on to those who listen. `publish` never waits."""
+
+    def __init__(self, policy: RedactionConfig) -> None:
+        self._policy = policy
+        self._ears: set[Ear] = set()
+        self._trunks: dict[str, str | None] = {}
+
+    def publish(self, event: events.Event) -> None:
+        """One event of one call, the first of which is `CallReceived`."""
+        if isinstance(event, events.CallReceived):
+            self._trunks[event.call_id] = event.trunk
+        if self._ears and (fields := fields_of(event, self._policy)) is not None:
+            trunk = self._trunks.get(event.call_id)
+            hearing = [ear for ear in self._ears if ear.hears(event.call_id, trunk)]
+            timestamp = iso(time.time() - time.monotonic() + event.at)
+            message = {"type": name_of(type(event)), "timestamp": timestamp, "call_id": event.call_id}
+            for ear in hearing:
+                ear.put(message | {"data": fields})
+        if isinstance(event, events.CallEnded):
+            self._trunks.pop(event.call_id, None)
+
+    @contextlib.contextmanager
+    def listening(self, hears: Callable[[str, str | None], bool]) -> Iterator[Ear]:
+        """`hears` is asked with call id and trunk."""
+        ear = Ear(hears)
+        self._ears.add(ear)
+        try:
+            yield ear
+        finally:
+            self._ears.discard(ear)
+
+
+@router.websocket("/v1/events")
+async def all_events(websocket: WebSocket) -> None:
+    """Every event of every call that the token may see."""
+    client = await _admitted(websocket)
+    if client is not None:
+        hub: Hub = websocket.app.state.hub
+        with hub.listening(lambda call_id, trunk: client.sees(trunk)) as ear:
+            await websocket.accept()
+            await _serve(websocket, ear, until_ended=False)
+
+
+@router.websocket("/v1/calls/{call_id}/events")
+async def events_of_call(websocket: WebSocket, call_id: str) -> None:
+    """The events of one call from now on, after its record so far; closed with 1000 when it has ended."""
+    client = await _admitted(websocket)
+    if client is None:
+        return
+    control: Control = websocket.app.state.control
+    record = control.live_record(call_id)
+    if record is None or not client.sees(record.get("trunk")):
+        unknown = Problem(404, "call_unknown", f"there is no call '{call_id}'")
+        await websocket.send_denial_response(unknown.response())
+        return
+    hub: Hub = websocket.app.state.hub
+    with hub.listening(lambda other, trunk: other == call_id) as ear:
+        await websocket.accept()
+        await websocket.send_json({"type": "snapshot", "call_id": call_id, "data": {"record": record}})
+        await _serve(websocket, ear, until_ended=True)
+
+
+async def _admitted(websocket: WebSocket) -> Client | None:
+    try:
+        return await Needs("calls:listen")(websocket)
+    except Problem as problem:
+        await websocket.send_denial_response(problem.response())
+        return None
+
+
+async def _serve(websocket: WebSocket, ear: Ear, *, until_ended: bool) -> None:
+    """Send what is heard, until the listener goes, or the call has ended."""
+    gone = asyncio.create_task(_until_gone(websocket))
+    telling = asyncio.create_task(_tell(websocket, ear, until_ended))
+    try:
+        await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        telling.cancel()
+        with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect):
+            await telling
+
+
+async def _tell(websocket: WebSocket, ear: Ear, until_ended: bool) -> None:
+    while True:
+        message = await ear.next()
+        await websocket.send_json(message)
+        if until_ended and message["type"] == ENDED:
+            await websocket.close()
+            return
+
+
+async def _until_gone(websocket: WebSocket) -> None:
+    """What a listener says is not for us."""
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass
