@@ -42,7 +42,7 @@ def claims(identity: str) -> dict[str, Any]:
         "orig": _text(orig.get("tn")) or _text(orig.get("uri")),
         "dest": [text for key in ("tn", "uri") for each in _list(dest.get(key)) if (text := _text(each))],
         "origid": _text(payload.get("origid")),
-        "iat": payload["iat"] if isinstance(payload.get("iat"), int) else None,
+        "iat": _seconds(payload.get("iat")),
     }
 
 
@@ -63,6 +63,10 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _list(value: Any) -> list[Any]:
     return value[:8] if isinstance(value, list) else []
+
+
+def _seconds(value: Any) -> int | None:
+    return value if isinstance(value, int) and 0 <= value < 2**40 else None
 
 
 def _text(value: Any) -> str | None:
