@@ -189,6 +189,42 @@ def test_rtp_packets_are_counted_by_what_became_of_them(house: House) -> None:
     assert counted == [500, 7, 2, 490, None]
 
 
+def charged(currency: str | None) -> events.CallCharged:
+    return events.CallCharged(
+        **CALL,
+        agent="desk",
+        trunk="pbx",
+        direction="inbound",
+        answered_s=61.5,
+        tokens={"gpt": {"audio_output": 40}},
+        model_cost=0.25,
+        trunk_cost=0.5,
+        models={"gpt": 0.25},
+        currency=currency,
+    )
+
+
+def test_what_calls_cost_is_counted_by_agent_and_trunk(house: House) -> None:
+    house.observe(charged("EUR"), charged("EUR"))
+    whose = {"agent": "desk", "trunk": "pbx"}
+    assert house.value("sipagent_cost_total", **whose, currency="EUR") == 1.5
+    assert house.value("sipagent_tokens_total", **whose, model="gpt", kind="audio_output") == 80
+    assert house.value("sipagent_answered_seconds_total", **whose, direction="inbound") == 123
+
+
+def test_without_prices_there_is_usage_and_no_cost(house: House) -> None:
+    house.observe(charged(None))
+    exposed = house.metrics.exposition().decode()
+    assert "sipagent_cost_total{" not in exposed
+    assert "sipagent_tokens_total{" in exposed
+
+
+def test_the_feed_of_the_database_is_shown(house: House) -> None:
+    house.metrics.observe_call_log(is_up=True, lag_records=7)
+    assert house.value("sipagent_call_log_database_up") == 1
+    assert house.value("sipagent_call_log_lag_records") == 7
+
+
 def test_a_peer_that_claims_a_negative_loss_breaks_nothing(house: House) -> None:
     report = RtpReport(InboundReport(), OutboundReport(packets=1, lost=-3))
     house.observe(events.LegEnded(**CALL, reason="x", rtp=report.as_dict()))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, date, datetime, time
 
+from sipagent import logs
 from sipagent.call.costs import Costs
 from sipagent.call_log.database import Database, database_url
 from sipagent.call_log.keeper import CallLogKeeper, Feed
 from sipagent.config import Config
+from sipagent.cost.pricing import models_without_price
 from sipagent.metrics import Metrics
+
+log = logs.get_logger(__name__)
 
 
 class Bookkeeping:
@@ -27,6 +31,8 @@ class Bookkeeping:
     def start(self) -> None:
         """Waits for no database. Call it on the loop, when what a crash left has been recovered."""
         self._loop = asyncio.get_running_loop()
+        if unpriced := models_without_price(self._config):
+            log.warning("models_without_price", models=unpriced)
         self._known_from = self.costs.recall(self._config, datetime.now(UTC).date())
         self._keeper.start()
 

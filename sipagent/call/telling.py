@@ -10,8 +10,8 @@ from sipagent.call.house import House
 from sipagent.call.origin import trunk_of
 from sipagent.call.record import CallRecord
 from sipagent.errors import EndReason
-from sipagent.sip.ladder import MessageLog
 from sipagent.sip.identity import identified
+from sipagent.sip.ladder import MessageLog
 from sipagent.sip.messages import IncomingInvite, RejectedInvite
 
 

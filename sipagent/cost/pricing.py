@@ -6,13 +6,26 @@ from decimal import Decimal
 from math import ceil
 from typing import Literal
 
-from sipagent.config import CallPrices, ModelPrices, PricesConfig
+from sipagent.config import CallPrices, Config, ModelPrices, OpenAIRealtimeConfig, PricesConfig
 from sipagent.cost.usage import Quantities
 
 MILLION = Decimal(1_000_000)
 NOTHING = Decimal(0)
 
 Direction = Literal["inbound", "outbound"]
+
+
+def models_without_price(config: Config) -> list[str]:
+    """The models of agents that will cost nothing although there are prices."""
+    if config.prices is None:
+        return []
+    used = {
+        model
+        for agent in config.agents.values()
+        if isinstance(agent.backend, OpenAIRealtimeConfig)
+        for model in (agent.backend.model, agent.transcription.model if agent.transcription else "")
+    }
+    return sorted(used - config.prices.models.keys() - {""})
 
 
 def model_cost(prices: PricesConfig, model: str, used: Quantities) -> Decimal:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -16,6 +16,8 @@ from sipagent.call import log as module
 from sipagent.call import spool
 from sipagent.call.log import CallLog
 from sipagent.call.spool import read_lines
+from sipagent.config import RedactionConfig
+from sipagent.sip.ladder import MessageSeen
 from tests.call.stories import CALL_ID, admitted, answered, ended, leg_ended, ready, received, said
 
 
@@ -25,11 +27,19 @@ class Disk:
     def __init__(self, root: Path) -> None:
         self.spool, self.transcripts, self.recordings = root / "spool", root / "transcripts", root / "rec"
         self.markers = self.spool / "open"
+        self.ladders: Path | None = root / "ladders"
+        self.redact = RedactionConfig()
         self._logs: list[CallLog] = []
 
     def start(self) -> CallLog:
         """The log of a new process."""
-        log = CallLog(spool=self.spool, transcripts=self.transcripts, recordings=self.recordings)
+        log = CallLog(
+            spool=self.spool,
+            transcripts=self.transcripts,
+            recordings=self.recordings,
+            ladders=self.ladders,
+            redact=self.redact,
+        )
         self._logs.append(log)
         return log
 
@@ -127,6 +137,58 @@ async def test_a_disk_that_refuses_holds_up_no_answer_and_loses_no_record(
     log.close()
     assert len(disk.records()) == 1
     assert list(disk.markers.iterdir()) == []
+
+
+def message(text: str, direction: Literal["in", "out"] = "in") -> MessageSeen:
+    return MessageSeen(direction, 100.5, text)
+
+
+async def test_the_sip_messages_lie_beside_the_record_line_by_line(disk: Disk) -> None:
+    log = disk.start()
+    story = await answer(log)
+    story.tell_message(message("INVITE sip:100@a SIP/2.0"))
+    story.tell_message(message("SIP/2.0 200 OK", "out"))
+    await story.close()
+    log.close()
+    (record,) = disk.records()
+    assert read(Path(record["ladder"])) == [
+        {"at_s": 0.5, "direction": "in", "text": "INVITE sip:100@a SIP/2.0"},
+        {"at_s": 0.5, "direction": "out", "text": "SIP/2.0 200 OK"},
+    ]
+
+
+async def test_where_no_ladders_are_wanted_there_are_none(disk: Disk) -> None:
+    disk.ladders = None
+    story = await answer(disk.start())
+    story.tell_message(message("INVITE"))
+    await story.close()
+    assert disk.records()[0]["ladder"] is None
+
+
+async def test_what_policy_keeps_out_is_never_written(disk: Disk) -> None:
+    disk.redact = RedactionConfig(caller_numbers="mask", transcripts="drop")
+    log = disk.start()
+    story = await answer(log)
+    story.tell(said("caller", "i1", "Hello."))
+    story.tell_message(message("INVITE\r\nFrom: <sip:+15559999@pbx>"))
+    await story.close()
+    log.close()
+    (record,) = disk.records()
+    assert (record["from"], record["turns"][0]["text"], record["transcript"]) == ("+15***99", None, None)
+    assert read(Path(record["ladder"]))[0]["text"].endswith("<sip:+15***99@pbx>")
+    assert list(disk.transcripts.rglob("*.jsonl")) == []
+
+
+async def test_a_call_that_a_crash_cut_off_keeps_its_ladder_and_is_redacted_all_the_same(disk: Disk) -> None:
+    disk.redact = RedactionConfig(caller_numbers="mask")
+    log = disk.start()
+    story = await answer(log)
+    story.tell_message(message("INVITE"))
+    log.close()
+    recover(disk)
+    (record,) = disk.records()
+    assert record["from"] == "+15***99"
+    assert read(Path(record["ladder"]))[0]["text"] == "INVITE"
 
 
 # --- a process that died ----------------------------------------------------------------------------

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from sipagent.config import CallPrices, PricesConfig
+from sipagent.config import CallPrices, Config, PricesConfig
 from sipagent.cost.bill import Bill
-from sipagent.cost.pricing import billed_s, model_cost, trunk_cost
+from sipagent.cost.pricing import billed_s, model_cost, models_without_price, trunk_cost
 from sipagent.cost.usage import Quantities
 
 PRICES = PricesConfig.model_validate(
@@ -65,6 +65,17 @@ def test_a_model_without_a_price_costs_nothing() -> None:
 )
 def test_a_trunk_is_paid_by_whole_increments(direction: str, answered_s: float, cost: str) -> None:
     assert trunk_cost(PRICES, "pbx", direction, answered_s) == Decimal(cost)  # type: ignore[arg-type]
+
+
+def test_models_that_were_forgotten_are_named() -> None:
+    agent = {
+        "name": "desk",
+        "backend": {"kind": "openai_realtime", "model": "gpt"},
+        "instructions": "Be brief.",
+    }
+    settings = {"prices": PRICES.model_dump(), "agents": {"desk": agent}}
+    assert models_without_price(Config.model_validate(settings)) == ["gpt-transcribe"]
+    assert models_without_price(Config.model_validate({"agents": {"desk": agent}})) == []
 
 
 def test_a_trunk_without_a_price_costs_nothing() -> None:
