@@ -44,6 +44,7 @@ class EndReason(StrEnum):
     CALLER_HUNG_UP = "caller_hung_up"
     CALLER_CANCELLED = "caller_cancelled"
     AGENT_HUNG_UP = "agent_hung_up"
+    CALLER_SILENT = "caller_silent"
     API_HUNG_UP = "api_hung_up"
     TRANSFERRED = "transferred"
     HUMAN_HUNG_UP = "human_hung_up"

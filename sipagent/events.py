@@ -339,9 +339,13 @@ class Transcript(CallEvent, frozen=True, kw_only=True):
 
 
 class DigitReceived(CallEvent, frozen=True, kw_only=True):
-    """The caller pressed a key; `method` is the one that told of it first. Masked if it is not to be kept."""
+    """The caller pressed a key; `method` is the one that told of it first.
+
+    One that is not to be `kept` is masked before record, log or anybody outside gets to see it.
+    """
 
     digit: str
+    kept: bool = True
     duration_ms: int
     method: DigitMethod = "rfc4733"
 

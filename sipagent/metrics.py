@@ -18,6 +18,7 @@ RTP_KINDS = (
 )
 #: The queues that drop audio, and under which name a leg reports it, in ms.
 DROPPING_QUEUES = {"backend": "dropped_ms", "playout": "playout_dropped_ms"}
+TOOL_BUCKETS_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30)
 SETUP_BUCKETS_S = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5)
 
 
@@ -110,6 +111,19 @@ class Metrics:
             ["queue"],
             registry=to,
         )
+        self._tools = Histogram(
+            "sipagent_tool_call_seconds",
+            "Tools that models called, until their answer",
+            ["tool", "outcome"],
+            buckets=TOOL_BUCKETS_S,
+            registry=to,
+        )
+        self._tool_down = Gauge(
+            "sipagent_tool_down", "1 while a tool is taken for down", ["agent", "tool"], registry=to
+        )
+        self._safe_modes = Counter(
+            "sipagent_safe_modes_total", "Times that a call went into safe mode", ["trunk"], registry=to
+        )
         self._problems = Counter(
             "sipagent_backend_problems_total", "Error events of backends", ["code"], registry=to
         )
@@ -181,6 +195,11 @@ class Metrics:
                 self._count_rtp(event.rtp)
             case events.RecordingTruncated():
                 self._truncated.inc()
+            case events.ToolAnswered():
+                name = "" if event.outcome == "unknown" else event.name  # the model's invention
+                self._tools.labels(name, event.outcome).observe(event.duration_ms / 1000)
+            case events.SafeModeEntered():
+                self._safe_modes.labels(trunk).inc()
             case events.BackendProblem():
                 self._problems.labels(event.code).inc()
             case events.CallCharged():
@@ -194,6 +213,10 @@ class Metrics:
         """An admitted call is over."""
         self._active.labels(trunk).dec()
         self._ended.labels(trunk, end_reason).inc()
+
+    def tool_down(self, agent: str, tool: str, is_down: bool) -> None:
+        """A tool is taken for down since now, or is back."""
+        self._tool_down.labels(agent, tool).set(is_down)
 
     def observe_trunk(self, event: events.TrunkStateChanged) -> None:
         self._registered.labels(event.trunk).set(event.registered)

@@ -34,6 +34,7 @@ from sipagent.metrics import Metrics, ServerFigures, TargetFigures, WorkerFigure
 from sipagent.sip.agent import SipAgent
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import RejectedInvite
+from sipagent.tools.toolbox import Toolbox
 from sipagent.webhooks.service import Webhooks
 from sipagent.worker.ipc import LATE_BOUNDS_S
 from sipagent.worker.supervisor import Supervisor
@@ -80,6 +81,7 @@ class Server:
             on_rejected=self._on_rejected,
             on_target=self._on_target,
         )
+        self._tools = Toolbox(config.tools, self._metrics.tool_down)
         self._house = House(
             current=self._current,
             load=CallLoad(config, now, self._workers.cpu_share),
@@ -92,6 +94,7 @@ class Server:
             registered_sources=self._registered_sources,
             watch=self._watch,
             place_call=self._sip.place_call,
+            tools=self._tools,
         )
 
         self._reloader = Reloader(path, self._current, self._sip, self._house.load, self._metrics)
@@ -163,6 +166,7 @@ class Server:
         await self._http.stop()
         await self._sip.stop()
         await self._workers.stop()
+        await self._tools.close()
         self._log.close()
         self._books.stop()
         await self._webhooks.stop()

@@ -37,6 +37,7 @@ from sipagent.backends.openai_wire import (
     usage_counts,
 )
 from sipagent.config import AgentConfig, OpenAIRealtimeConfig
+from sipagent.config.story import DigitsToModelConfig
 from sipagent.conversation import HistoryItem
 from sipagent.formats import AudioFormat
 
@@ -58,6 +59,7 @@ class OpenAIRealtime:
         self._models = {"response": config.model, "transcription": _transcriber(agent)}
         self._history = history
         self._greeting = agent.greeting
+        self._tells_digits = isinstance(agent.story.digits, DigitsToModelConfig)
         self._server_answers = not agent.decides_turns
         self._server_interrupts = self._server_answers and agent.turn_detection.interrupt_response
         self._speech = AgentSpeech(self.output_format.bytes_per_ms)
@@ -115,8 +117,9 @@ class OpenAIRealtime:
 
     def send_digit(self, digit: str) -> None:
         """Digits exist in the protocol only where OpenAI does the SIP; here a user's message stands in."""
-        self._add(message("user", "input_text", f"[The caller pressed the key {digit}]"))
-        self._requests.request()
+        if self._tells_digits:
+            self._add(message("user", "input_text", f"[The caller pressed the key {digit}]"))
+            self._requests.request()
 
     def say(self, text: str) -> None:
         self._requests.request(**say_exactly(text))
@@ -269,11 +272,19 @@ _OF_NO_USE = frozenset(
         "input_audio_buffer.cleared",
         "input_audio_buffer.committed",
         "input_audio_buffer.timeout_triggered",
+        "mcp_list_tools.completed",
+        "mcp_list_tools.failed",
+        "mcp_list_tools.in_progress",
         "rate_limits.updated",
         "response.content_part.added",
         "response.content_part.done",
         "response.function_call_arguments.delta",
         "response.function_call_arguments.done",
+        "response.mcp_call.completed",
+        "response.mcp_call.failed",
+        "response.mcp_call.in_progress",
+        "response.mcp_call_arguments.delta",
+        "response.mcp_call_arguments.done",
         "response.output_item.added",
     }
 )

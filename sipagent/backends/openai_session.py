@@ -14,6 +14,7 @@ from sipagent.config import (
     ServerVadConfig,
     TurnDetectionConfig,
 )
+from sipagent.config.tools import McpToolConfig, ToolConfig
 from sipagent.formats import ALAW, ULAW, AudioFormat
 
 PCM24 = AudioFormat("pcm", 24000)
@@ -54,9 +55,10 @@ def audio_format(config: OpenAIRealtimeConfig, law: AudioFormat) -> AudioFormat:
 def session(agent: AgentConfig, config: OpenAIRealtimeConfig, audio: AudioFormat) -> dict[str, Any]:
     """The `session` of session.update, in the GA shape. `extra_session` has the last word, key by key.
 
-    Defaults are always spelled out: those of the documentation and those of the server differ.
+    Defaults are always spelled out: those of the documentation and those of the server differ. Raises
+    `ConfigError` where a secret of an MCP server is gone.
     """
-    asked = {
+    asked: dict[str, Any] = {
         "type": "realtime",
         "instructions": agent.instructions,
         "output_modalities": ["audio"],
@@ -71,6 +73,8 @@ def session(agent: AgentConfig, config: OpenAIRealtimeConfig, audio: AudioFormat
         },
         "max_output_tokens": agent.max_output_tokens,
     }
+    if agent.tools:
+        asked |= {"tools": [_tool(name, tool) for name, tool in agent.tools.items()], "tool_choice": "auto"}
     return merged(asked, config.extra_session)
 
 
@@ -119,6 +123,26 @@ def _turn_detection(turns: TurnDetectionConfig, decide_ourselves: bool) -> dict[
         "prefix_padding_ms": turns.prefix_padding_ms,
         "silence_duration_ms": turns.silence_duration_ms,
     }
+
+
+def _tool(name: str, tool: ToolConfig) -> dict[str, Any]:
+    """One of the session's tools. Nobody could be asked for approval while on the telephone."""
+    if not isinstance(tool, McpToolConfig):
+        described = {"name": name, "description": tool.description, "parameters": dict(tool.declared())}
+        return {"type": "function", **described}
+    asked: dict[str, Any] = {
+        "type": "mcp",
+        "server_label": name,
+        "server_url": tool.server_url,
+        "require_approval": "never",
+    }
+    if tool.description:
+        asked["server_description"] = tool.description
+    if tool.authorization is not None:
+        asked["authorization"] = tool.authorization.resolve()
+    if tool.allowed_tools is not None:
+        asked["allowed_tools"] = list(tool.allowed_tools)
+    return asked
 
 
 def _format_type(session: Any, side: str) -> str | None:

@@ -100,4 +100,5 @@ class Scene:
     direction: str
     trunk: str
     agent: AgentConfig
+    max_duration_s: float
     tell: Callable[[events.Event], None]

@@ -17,6 +17,7 @@ from sipagent.metrics import Metrics
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import LocalMedia
 from sipagent.sip.public_address import PublicAddresses
+from sipagent.tools.toolbox import Toolbox
 from sipagent.worker.supervisor import Supervisor
 
 
@@ -49,6 +50,7 @@ class House:
     registered_sources: Callable[[], Mapping[str, frozenset[str]]]
     watch: Callable[[events.Event], None]
     place_call: PlaceCall
+    tools: Toolbox
 
     @property
     def config(self) -> Config:

@@ -7,6 +7,7 @@ from pathlib import Path
 from rtp.params import SrtpParams
 from rtp.session import RtpParams
 from sipagent.call.admission import Admit
+from sipagent.call.story.opening import is_staged
 from sipagent.config import AgentConfig, Config, TrunkConfig
 from sipagent.sip import sdp
 from sipagent.sip.crypto import codecs_to_take
@@ -22,7 +23,7 @@ def leg_order(
     rtp, trunk, agent = config.rtp, admitted.trunk, admitted.agent
     return OpenLeg(
         call_id=call_id,
-        agent=agent.model_dump(mode="json"),
+        agent=spoken_for(agent).model_dump(mode="json"),
         codec=expected_codec(invite, trunk),
         recording=str(recording) if recording else None,
         jitter_min_ms=rtp.jitter_min_ms,
@@ -31,7 +32,13 @@ def leg_order(
         detect_inband=trunk.dtmf.detect_inband,
         record_digits=keeps_digits(trunk, agent),
         hold_tone=trunk.hold == "tone",
+        record_at_once=agent.story.consent is None,
     )
+
+
+def spoken_for(agent: AgentConfig) -> AgentConfig:
+    """The agent as a media worker gets it: one whose story begins the call doesn't greet by itself."""
+    return agent.model_copy(update={"greeting": None}) if is_staged(agent) else agent
 
 
 def is_recorded(admitted: Admit) -> bool:

@@ -11,6 +11,9 @@ from sipagent import events
 from sipagent.call import record_transfers
 from sipagent.call.record_transfers import HumanLeg, Transfer
 
+#: What is kept of a tool's arguments and output, in characters.
+MAX_TOOL_TEXT = 2000
+
 
 class Turn(msgspec.Struct, kw_only=True):
     """One utterance of one side, in the order in which they began. Times are seconds after the INVITE.
@@ -37,6 +40,19 @@ class Hold(msgspec.Struct, kw_only=True):
     direction: str
     by: str = "peer"
     ended_s: float | None = None
+
+
+class ToolUse(msgspec.Struct, kw_only=True):
+    """A tool that the model called. `arguments` and `output` are what it wrote and was told."""
+
+    tool_call_id: str
+    name: str
+    at_s: float
+    arguments: str
+    outcome: str | None = None
+    duration_ms: float | None = None
+    output: str | None = None
+    detail: str = ""
 
 
 class Timings(msgspec.Struct, kw_only=True):
@@ -87,6 +103,9 @@ class CallRecord(msgspec.Struct, kw_only=True):
     holds: list[Hold] = []
     transfers: list[Transfer] = []
     legs: list[HumanLeg] = []
+    tools: list[ToolUse] = []
+    messages: list[dict[str, Any]] = []
+    safe_modes: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
     usage: dict[str, Any] = {}
     tokens: dict[str, dict[str, int]] = {}
@@ -184,8 +203,33 @@ class RecordBuilder:
                 record.tokens, record.cost = event.tokens, cost_of(event)
             case events.CallEnded():
                 self._end(event)
+            case events.ToolCalled() | events.ToolAnswered() | events.MessageTaken():
+                self._apply_tools(event)
+            case events.SafeModeEntered():
+                entered = {"started_s": self._s(event.at), "ended_s": None, "tools": event.tools}
+                record.safe_modes.append(entered)
+            case events.SafeModeLeft():
+                record.safe_modes[-1]["ended_s"] = self._s(event.at)
             case _:
                 self._apply_speech(event)
+
+    def _apply_tools(self, event: events.ToolCalled | events.ToolAnswered | events.MessageTaken) -> None:
+        record = self.record
+        match event:
+            case events.ToolCalled():
+                at_s, text = self._s(event.at), event.arguments[:MAX_TOOL_TEXT]
+                use = ToolUse(tool_call_id=event.tool_call_id, name=event.name, at_s=at_s, arguments=text)
+                record.tools.append(use)
+            case events.ToolAnswered():
+                for use in record.tools:
+                    if use.tool_call_id == event.tool_call_id:
+                        use.outcome, use.duration_ms = event.outcome, event.duration_ms
+                        use.output = None if event.output is None else event.output[:MAX_TOOL_TEXT]
+                        use.detail = event.detail
+            case events.MessageTaken():
+                record.messages.append(
+                    {"at_s": self._s(event.at), "tool": event.tool, "fields": event.fields}
+                )
 
     def _apply_speech(self, event: events.Event) -> None:
         match event:

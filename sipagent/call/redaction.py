@@ -13,7 +13,7 @@ from sipagent.config import RedactionConfig
 
 #: Keys whose values are names of ours or of the peer's, times and paths: no phone numbers.
 _NOT_NUMBERS = frozenset(
-    {"call_id", "sip_call_id", "item_id", "received_at", "answered_at", "ended_at"}
+    {"call_id", "sip_call_id", "item_id", "tool_call_id", "received_at", "answered_at", "ended_at"}
     | {"recording", "transcript", "ladder", "path", "source"}
 )
 
@@ -24,6 +24,7 @@ def redacted_record(record: CallRecord, policy: RedactionConfig) -> dict[str, An
     if policy.transcripts == "drop":
         entry["transcript"] = None
         entry["turns"] = [{**turn, "text": None} for turn in entry["turns"]]
+        entry["tools"] = [{**use, "arguments": "", "output": None} for use in entry["tools"]]
     if policy.digits == "mask":
         entry["digits"] = [{**press, "digit": events.MASKED} for press in entry["digits"]]
         entry["digits_sent"] = [{**sent, "digits": events.MASKED} for sent in entry["digits_sent"]]

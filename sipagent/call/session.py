@@ -302,7 +302,8 @@ class CallSession(ABC):
         self._max_duration_s = min(most, agent.max_call_duration_s or most)
         self._keeps_digits = keeps_digits(trunk, agent)
         self._strict_source = not trunk.symmetric_rtp
-        scene = Scene(self.call_id, self._direction, trunk.name, agent, self._inbox.put_nowait)
+        tell = self._inbox.put_nowait
+        scene = Scene(self.call_id, self._direction, trunk.name, agent, self._max_duration_s, tell)
         line = Line(
             call_id=self.call_id,
             trunk=trunk,

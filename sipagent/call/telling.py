@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import msgspec
+
 from sipagent import events
 from sipagent.call.house import House
 from sipagent.call.origin import trunk_of
@@ -47,6 +49,8 @@ class Telling:
             self._messages.append(messages)
 
     def publish(self, event: events.Event) -> None:
+        if isinstance(event, events.DigitReceived) and not event.kept:
+            event = msgspec.structs.replace(event, digit=events.MASKED)
         self._is_admitted = self._is_admitted or isinstance(event, events.CallAdmitted)
         self._tell_messages()
         self._story.tell(event)

@@ -13,8 +13,8 @@ from sipagent.config.agent import AgentConfig, OpenAIRealtimeConfig
 from sipagent.config.document import Problem
 from sipagent.config.files import Files
 from sipagent.config.story import Announcement, ChoiceConfig
-from sipagent.config.tools import HttpToolConfig, PythonToolConfig
-from sipagent.config.validation import Loaded
+from sipagent.config.tools import HttpToolConfig, PythonToolConfig, TransferToolConfig
+from sipagent.config.validation import Loaded, near_match
 from sipagent.sounds import files as sounds
 
 Location = tuple[str, ...]
@@ -25,6 +25,7 @@ def problems(files: Files) -> Iterator[Problem]:
         if agent.section is not None:
             yield from _essential_tools_have_a_substitute(agent, agent.section)
             yield from _only_models_say(agent, agent.section)
+            yield from _transfers_are_known(agent, agent.section)
 
 
 def _essential_tools_have_a_substitute(loaded: Loaded[AgentConfig], agent: AgentConfig) -> Iterator[Problem]:
@@ -34,6 +35,16 @@ def _essential_tools_have_a_substitute(loaded: Loaded[AgentConfig], agent: Agent
         if isinstance(tool, (HttpToolConfig, PythonToolConfig)) and tool.essential:
             message = "does nothing without safe_mode_instructions of the agent"
             yield loaded.document.problem(("tools", name, "essential"), message)
+
+
+def _transfers_are_known(loaded: Loaded[AgentConfig], agent: AgentConfig) -> Iterator[Problem]:
+    for name, tool in agent.tools.items():
+        for target in tool.targets if isinstance(tool, TransferToolConfig) else ():
+            if target not in agent.transfers:
+                message = (
+                    f"'{target}' is not among the agent's transfers{near_match(target, agent.transfers)}"
+                )
+                yield loaded.document.problem(("tools", name, "targets"), message)
 
 
 def _only_models_say(loaded: Loaded[AgentConfig], agent: AgentConfig) -> Iterator[Problem]:

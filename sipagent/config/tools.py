@@ -163,9 +163,7 @@ class HangUpToolConfig(_Function):
 
 
 class TransferToolConfig(_Function):
-    """Hands the caller on to one of `targets`, as a transfer of this agent, once what the agent says has been
-    heard.
-    """
+    """Hands the caller on once what the agent says was heard. `targets` are names of its `transfers`."""
 
     kind: Literal["transfer"] = "transfer"
     description: str = (
@@ -176,9 +174,10 @@ class TransferToolConfig(_Function):
 
     def declared(self) -> Mapping[str, Any]:
         target = {"type": "string", "enum": list(self.targets), "description": "Who is to take over."}
+        summary = {"type": "string", "description": "What they must know about the caller's concern."}
         return {
             "type": "object",
-            "properties": {"target": target},
+            "properties": {"target": target, "summary": summary},
             "required": ["target"],
             "additionalProperties": False,
         }

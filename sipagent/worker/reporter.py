@@ -105,11 +105,15 @@ class Reporter:
             self._emit(events.MediaStarted(call_id=self._call_id, at=now, source=source))
 
     def digit(self, digit: str, duration_ms: int, method: events.DigitMethod, now: float) -> None:
-        """A press of the caller's; what is not to be kept leaves the worker masked."""
-        shown = digit if self._keeps_digits else events.MASKED
+        """A press of the caller's."""
         self._emit(
             events.DigitReceived(
-                call_id=self._call_id, at=now, digit=shown, duration_ms=duration_ms, method=method
+                call_id=self._call_id,
+                at=now,
+                digit=digit,
+                kept=self._keeps_digits,
+                duration_ms=duration_ms,
+                method=method,
             )
         )
 

@@ -189,3 +189,31 @@ def test_a_record_is_one_json_object_with_the_documented_names() -> None:
     assert b"\n" not in line
     assert msgspec.json.decode(line, type=CallRecord).call_status == "completed"
     assert {"from", "to", "call_id", "call_status", "timings", "turns"} <= msgspec.json.decode(line).keys()
+
+
+def test_tools_stand_with_their_answers() -> None:
+    record = record_of(
+        events.ToolCalled(call_id=CALL_ID, at=101.0, tool_call_id="t", name="book", arguments="{}" * 5000),
+        events.ToolAnswered(
+            call_id=CALL_ID,
+            at=102.0,
+            tool_call_id="t",
+            name="book",
+            outcome="ok",
+            duration_ms=1000.0,
+            output="fine",
+        ),
+        events.MessageTaken(call_id=CALL_ID, at=103.0, tool="note", fields={"message": "Hi"}),
+    )
+    (use,) = record.tools
+    assert (use.name, use.at_s, use.outcome, use.output) == ("book", 1.0, "ok", "fine")
+    assert len(use.arguments) == 2000
+    assert record.messages == [{"at_s": 3.0, "tool": "note", "fields": {"message": "Hi"}}]
+
+
+def test_times_in_safe_mode() -> None:
+    record = record_of(
+        events.SafeModeEntered(call_id=CALL_ID, at=101.0, tools=["book"]),
+        events.SafeModeLeft(call_id=CALL_ID, at=103.5),
+    )
+    assert record.safe_modes == [{"started_s": 1.0, "ended_s": 3.5, "tools": ["book"]}]

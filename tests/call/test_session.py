@@ -41,7 +41,8 @@ from sipagent.sip.messages import (
     SipEvent,
 )
 from sipagent.sip.public_address import PublicAddresses
-from sipagent.worker.ipc import OpenLeg
+from sipagent.tools.toolbox import Toolbox
+from sipagent.worker.ipc import AnswerTool, OpenLeg, ToLeg
 from sipagent.worker.supervisor import Supervisor
 from tests.rtp.test_ports import pool_of
 
@@ -167,6 +168,7 @@ class FakeWorkers:
         self.started: list[RtpParams] = []
         self.pressed: list[tuple[str, int]] = []
         self.dialled: list[tuple[str, bool]] = []
+        self.told: list[ToLeg] = []
         self.are_gone = False
         self.defect: Exception | None = None
         self._tell: Callable[[events.LegEvent], None] | None = None
@@ -196,6 +198,9 @@ class FakeWorkers:
 
     def send_digits(self, digits: str, inband: bool = False) -> None:
         self.dialled.append((digits, inband))
+
+    def tell(self, message: ToLeg) -> None:
+        self.told.append(message)
 
     def close(self, reason: str) -> None:
         if self._is_ready:
@@ -228,7 +233,7 @@ class FakeWorkers:
         rtp = {"inbound": {"packets": 50}}
         self._last(events.LegEnded(call_id="c-1", at=1.0, reason=reason, rtp=rtp))
 
-    def tell(self, event: events.LegEvent) -> None:
+    def report(self, event: events.LegEvent) -> None:
         self._report(event)
 
     def _report(self, event: events.LegEvent) -> None:
@@ -248,7 +253,7 @@ class Exchange:
         pbx = {
             "name": "pbx",
             "allowed_addresses": [PBX],
-            "numbers": {"100": "echo", "secret": "discreet"},
+            "numbers": {"100": "echo", "secret": "discreet", "model": "model"},
             "codecs": ["PCMA", "PCMU"],
         }
         self.config = Config.model_validate(
@@ -256,7 +261,15 @@ class Exchange:
                 "public_address": "198.51.100.1",
                 "limits": limits,
                 "trunks": {"pbx": pbx},
-                "agents": {"echo": echo, "discreet": echo | {"name": "discreet", "record_digits": False}},
+                "agents": {
+                    "echo": echo,
+                    "discreet": echo | {"name": "discreet", "record_digits": False},
+                    "model": {
+                        "name": "model",
+                        "backend": {"kind": "openai_realtime"},
+                        "tools": {"hang_up": {"kind": "hang_up"}, "note": {"kind": "take_message"}},
+                    },
+                },
             }
         )
         self._directory = directory
@@ -277,6 +290,7 @@ class Exchange:
             addresses=PublicAddresses(self.config),
             registered_sources=dict,
             watch=self.seen.append,
+            tools=Toolbox(self.config.tools),
             place_call=nobody_is_called,
         )
 
@@ -455,7 +469,7 @@ async def test_digits_by_info_reach_the_leg_which_tells_of_those_that_count(
     await talk.talking()
     talk.sip.send(InfoDigit("5", 160))
     await talk.settled()
-    workers.tell(events.DigitReceived(call_id="c-1", at=1.0, digit="5", duration_ms=160, method="info"))
+    workers.report(events.DigitReceived(call_id="c-1", at=1.0, digit="5", duration_ms=160, method="info"))
     talk.sip.bye()
     (digit,) = (await talk.over())["digits"]
     assert (digit["digit"], digit["method"], workers.pressed) == ("5", "info", [("5", 160)])
@@ -531,6 +545,48 @@ async def test_digits_that_are_not_to_be_kept_are_masked_in_the_record(
     talk.sip.bye()
     (sent,) = (await talk.over())["digits_sent"]
     assert sent["digits"] == "***"
+
+
+async def test_digits_that_came_are_masked_for_all_but_the_directors(
+    exchange: Exchange, workers: FakeWorkers
+) -> None:
+    talk = Talk(exchange, workers, FakeSip(invite(to="secret")))
+    await talk.talking()
+    workers.report(events.DigitReceived(call_id="c-1", at=1.0, digit="7", kept=False, duration_ms=100))
+    talk.sip.bye()
+    assert [press["digit"] for press in (await talk.over())["digits"]] == ["***"]
+    assert [event.digit for event in exchange.seen if isinstance(event, events.DigitReceived)] == ["***"]
+
+
+# --- directors --------------------------------------------------------------------------------------
+
+
+async def test_what_directors_tell_is_heard_by_all_and_answers_the_model(
+    exchange: Exchange, workers: FakeWorkers
+) -> None:
+    talk = Talk(exchange, workers, FakeSip(invite(to="model")))
+    await talk.talking()
+    call = {"call_id": "c-1", "at": 1.0, "tool_call_id": "t-1"}
+    workers.report(events.ToolCalled(**call, name="note", arguments='{"message": "Hi"}'))
+    await talk.settled()
+    talk.sip.bye()
+    record = await talk.over()
+    assert [message["fields"] for message in record["messages"]] == [{"message": "Hi"}]
+    assert [use["outcome"] for use in record["tools"]] == ["ok"]
+    (answer,) = workers.told
+    assert isinstance(answer, AnswerTool)
+    assert answer.tool_call_id == "t-1"
+
+
+async def test_a_tool_that_the_end_of_the_call_overtook_has_its_answer_in_the_record(
+    exchange: Exchange, workers: FakeWorkers
+) -> None:
+    talk = Talk(exchange, workers, FakeSip(invite(to="model")))
+    await talk.talking()
+    call = {"call_id": "c-1", "at": 1.0, "tool_call_id": "t-1"}
+    workers.report(events.ToolCalled(**call, name="hang_up", arguments="{}"))
+    talk.sip.bye()
+    assert [use["outcome"] for use in (await talk.over())["tools"]] == ["call_ended"]
 
 
 # --- hold -------------------------------------------------------------------------------------------

@@ -137,11 +137,11 @@ class TestDiscreet:
     def order(self) -> dict[str, Any]:
         return {"record_digits": False}
 
-    async def test_the_model_gets_digits_that_everybody_else_sees_masked(self, bench: Bench) -> None:
+    async def test_digits_are_marked_as_not_to_be_kept(self, bench: Bench) -> None:
         await bench.talk()
         bench.press("7")
         bench.leg.press("8", 160, "info")
-        assert told(bench) == [("***", "rfc4733"), ("***", "info")]
+        assert [each.kept for each in bench.all(events.DigitReceived)] == [False, False]
         assert bench.backend.told[-2:] == [("digit", "7"), ("digit", "8")]
 
     async def test_a_tone_is_not_in_the_recording_although_it_is_no_digit_here(

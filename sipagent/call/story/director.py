@@ -1,0 +1,100 @@
+"""The story of one call, put together of its parts. Pure: events and time in, commands out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from sipagent import events
+from sipagent.call.directors import Command, HangUp, Scene, Transfer
+from sipagent.call.story.duration import Duration
+from sipagent.call.story.farewell import Ending, Farewell, answered
+from sipagent.call.story.filler import Filler
+from sipagent.call.story.floor import Floor
+from sipagent.call.story.keypad import Collector, Menu
+from sipagent.call.story.opening import Opening, is_staged
+from sipagent.call.story.silence import Silence
+from sipagent.config.story import CollectDigitsConfig, MenuConfig
+from sipagent.config.tools import HangUpToolConfig, TransferToolConfig
+from sipagent.errors import EndReason
+from sipagent.tools import arguments
+from sipagent.tools.outcome import as_json
+
+
+class Part(Protocol):
+    """One rule of the story."""
+
+    def on_event(self, event: events.Event, now: float) -> Iterable[Command]: ...
+
+    def next_timer(self) -> float | None: ...
+
+    def on_timer(self, now: float) -> Iterable[Command]: ...
+
+
+class Story:
+    """A director: see `call.directors`. It also answers the tools `hang_up` and `transfer`."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._floor = Floor()
+        self._farewell = Farewell(scene.call_id, self._floor, scene.tell)
+        self._parts = tuple(self._made())
+
+    def on_event(self, event: events.Event, now: float) -> Iterable[Command]:
+        self._floor.hear(event, now)
+        commands: list[Command] = []
+        if isinstance(event, events.ToolCalled):
+            commands += self._leave_by_tool(event, now)
+        for part in self._parts:
+            commands += part.on_event(event, now)
+        return commands
+
+    def next_timer(self) -> float | None:
+        return min((due for part in self._parts if (due := part.next_timer()) is not None), default=None)
+
+    def on_timer(self, now: float) -> Iterable[Command]:
+        commands: list[Command] = []
+        for part in self._parts:
+            due = part.next_timer()
+            if due is not None and due <= now:
+                commands += part.on_timer(now)
+        return commands
+
+    def close(self) -> None:
+        self._farewell.close()
+
+    def _made(self) -> Iterator[Part]:
+        call_id, agent = self._scene.call_id, self._scene.agent
+        story, floor, farewell = agent.story, self._floor, self._farewell
+        yield farewell
+        if is_staged(agent):
+            yield Opening(call_id, agent, floor)
+        if story.silence is not None:
+            yield Silence(call_id, story.silence, story.goodbye, floor, farewell)
+        if story.max_duration_warning is not None or story.goodbye is not None:
+            limit = self._scene.max_duration_s
+            yield Duration(call_id, limit, story.max_duration_warning, story.goodbye, floor, farewell)
+        if isinstance(story.digits, CollectDigitsConfig):
+            yield Collector(call_id, story.digits)
+        if isinstance(story.digits, MenuConfig):
+            yield Menu(call_id, story.digits, floor, farewell)
+        if story.filler is not None:
+            yield Filler(call_id, story.filler, floor, farewell)
+
+    def _leave_by_tool(self, called: events.ToolCalled, now: float) -> Iterable[Command]:
+        agent = self._scene.agent
+        match agent.tools.get(called.name):
+            case HangUpToolConfig():
+                hang_up = HangUp(reason=EndReason.AGENT_HUNG_UP)
+                return self._farewell.ask(called, Ending(hang_up, agent.story.goodbye), now)
+            case TransferToolConfig() as tool:
+                try:
+                    asked = arguments.read(called.arguments, arguments.validator(tool.declared()))
+                except arguments.BadArguments as problem:
+                    told = as_json({"error": str(problem)})
+                    self._scene.tell(answered(called, "invalid", told, now, str(problem)))
+                    return []
+                summary = asked.get("summary", "")
+                transfer = Transfer(target=asked["target"], summary=summary, is_configured=True)
+                return self._farewell.ask(called, Ending(transfer), now)
+        return []

@@ -1,0 +1,55 @@
+"""How a call begins: consent, recording, greeting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.call.story.plays import Play
+
+CONSENT = {"consent": {"say": "This is recorded."}}
+
+
+def test_a_plain_greeting_is_the_media_workers() -> None:
+    assert Play(greeting="Hello").answered().until(60).done == []
+
+
+def test_the_recording_begins_when_consent_was_heard_and_then_the_greeting_comes() -> None:
+    play = Play(CONSENT, greeting="Hello").answered()
+    assert play.words() == ["say This is recorded."]
+    play.until(1).agent_says(2)
+    assert play.done[1:] == [(3.0, "record"), (3.0, "say Hello")]
+
+
+def test_consent_that_the_caller_spoke_into_is_said_again_and_then_given_up() -> None:
+    play = Play(CONSENT, greeting="Hello").answered()
+    for _ in range(3):
+        play.agent_begins().caller_begins().agent_ends(cut=True).caller_ends()
+    assert play.words() == ["say This is recorded."] * 3 + ["say Hello"]
+
+
+def test_consent_that_never_was_said_means_no_recording() -> None:
+    play = Play(CONSENT, greeting="Hello").answered().until(20)
+    assert play.done == [(0.0, "say This is recorded."), (8.0, "say Hello")]
+
+
+def test_a_stale_end_of_speech_is_no_consent() -> None:
+    play = Play(CONSENT).answered().agent_ends()
+    assert play.words() == ["say This is recorded."]
+    assert play.agent_says(1).last() == "record"
+
+
+def test_files_are_played_to_their_end() -> None:
+    story: dict[str, Any] = {"consent": {"file": "/consent.wav"}, "greeting_file": "/hello.wav"}
+    play = Play(story).answered()
+    assert play.words() == ["play consent.wav"]
+    assert play.until(3).prompt_ended().words()[1:] == ["record", "play hello.wav interruptible"]
+
+
+def test_a_file_that_can_not_be_played_means_no_recording() -> None:
+    play = Play({"consent": {"file": "/consent.wav"}}, greeting="Hello").answered()
+    assert play.prompt_ended(completed=False).words() == ["play consent.wav", "say Hello"]
+
+
+def test_a_greeting_may_have_to_be_heard_to_its_end() -> None:
+    story = {"greeting_file": "/hello.wav", "greeting_interruptible": False}
+    assert Play(story).answered().words() == ["play hello.wav"]
