@@ -63,9 +63,9 @@ class Peers:
     def __init__(self, config: Config, names: Names) -> None:
         self._names = names
         self._versions = {trunk.name: ip_version(config, trunk) for trunk in config.trunks.values()}
-        places = {name: places(trunk) for name, trunk in config.trunks.items()}
         self._of: Mapping[str, list[Peer]] = {
-            name: [Peer(place, self._versions[name]) for place in found] for name, found in places.items()
+            name: [Peer(place, self._versions[name]) for place in places(trunk)]
+            for name, trunk in config.trunks.items()
         }
         self._passing: dict[tuple[str, Place], Peer] = {}
 
