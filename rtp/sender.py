@@ -104,8 +104,9 @@ class Sender:
         datagrams = []
         slot_s = self._slot_ms / 1000
         while (due := self.next_slot_at()) is not None and now >= due - slot_s / 2:
+            slot_at = now if self._next_slot_at is None else max(due, now - slot_s / 2)
             datagrams.append(self._next_event_packet(now))
-            self._next_slot_at = max(due, now - slot_s / 2) + slot_s if self._digits.busy else None
+            self._next_slot_at = slot_at + slot_s if self._digits.busy else None
         return datagrams
 
     def keepalives(self, now: float) -> list[bytes]:
