@@ -12,11 +12,12 @@ from sipagent.call.admission import Admit
 from sipagent.call.decision import Redirect, Refuse, as_records
 from sipagent.call.dialling import Dialling
 from sipagent.call.directors import Accept, Command, Reject
+from sipagent.call.handing_on import HandingOn
 from sipagent.call.house import House
 from sipagent.call.order import is_recorded, leg_order
 from sipagent.call.origin import trunk_of
 from sipagent.call.place import local_media
-from sipagent.call.session import CANT_BE_HAD, CallSession
+from sipagent.call.session import CANT_BE_HAD, CallSession, Happened
 from sipagent.call.state import State
 from sipagent.call.telling import call_received
 from sipagent.errors import EndReason, ReasonCode, SdpError
@@ -36,6 +37,7 @@ class InboundCall(CallSession):
         self._invite = sip.invite if trunk is None else identified(sip.invite, trunk.caller_id)
         self._decision = self._decide(house, now)
         self._local: LocalMedia | None = None
+        self._handing_on: HandingOn | None = None
         super().__init__(call_received(call_id, self._invite, trunk.name if trunk else None, now), house)
         self._sip: SipCall = sip
         self._telling.follow(sip.messages)
@@ -109,6 +111,7 @@ class InboundCall(CallSession):
                     if accepted is None:
                         return
                     admitted = accepted
+                self._handing_on = HandingOn(admitted.action)
                 self._local = await local_media(self._house, admitted.trunk, self._invite, pair)
                 recording = self._house.calls.recording_path(self.call_id) if is_recorded(admitted) else None
                 order = leg_order(self.call_id, admitted, self._invite, self._house.config, recording)
@@ -160,6 +163,11 @@ class InboundCall(CallSession):
             self._inbox.put_nowait(offering.of_end(reason, detail))
         else:
             super().end(reason, detail)
+
+    def _take(self, event: Happened) -> None:
+        super()._take(event)
+        if self._handing_on is not None and (transfer := self._handing_on.after(event)) is not None:
+            self.do(transfer)
 
     def _leg_ready(self) -> None:
         assert self._local is not None
