@@ -8,11 +8,13 @@ from socket import AF_INET, AF_INET6
 
 from rtp.ports import PortPair
 from sipagent.call.house import House
-from sipagent.config import Config, TrunkConfig, host_and_port
+from sipagent.config import Config, TrunkConfig
 from sipagent.sip import negotiation, sdp
 from sipagent.sip.addresses import Network, Surroundings
+from sipagent.sip.locating import place_of
 from sipagent.sip.messages import IncomingInvite, LocalMedia
 from sipagent.sip.route import interfaces
+from sipagent.sip.targets import is_address
 
 
 async def local_media(house: House, trunk: TrunkConfig, invite: IncomingInvite, pair: PortPair) -> LocalMedia:
@@ -31,10 +33,20 @@ async def outgoing_media(house: House, trunk: TrunkConfig, to_uri: str, pair: Po
     registrars = house.registered_sources().get(trunk.name)
     if registrars:
         return await _media_towards(house, trunk, min(registrars), pair)
-    host, _ = host_and_port(trunk.proxy or f"sip:{to_uri.rpartition('@')[2]}")
-    family = AF_INET6 if ":" in house.config.rtp.bind_address else AF_INET
+    peer = place_of(trunk.proxy or to_uri, trunk.transport)
+    if peer is None:
+        raise OSError(f"{to_uri} names no host")
+    peer_ip = peer.host
+    if not is_address(peer_ip):
+        peer_ip = await _address_of(peer_ip, house.config.rtp.bind_address)
+    return await _media_towards(house, trunk, peer_ip, pair)
+
+
+async def _address_of(host: str, ours: str) -> str:
+    """An address of this host, of the family of ours. Raises OSError."""
+    family = AF_INET6 if ":" in ours else AF_INET
     found = await asyncio.get_running_loop().getaddrinfo(host, None, family=family)
-    return await _media_towards(house, trunk, str(found[0][4][0]), pair)
+    return str(found[0][4][0])
 
 
 async def _media_towards(house: House, trunk: TrunkConfig, peer_ip: str, pair: PortPair) -> LocalMedia:
