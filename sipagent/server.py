@@ -131,7 +131,7 @@ class Server:
     async def _start(self) -> None:
         raise_file_limit()
         await self._webhooks.open()
-        self._log.recover()
+        self._log.recover(self._config.prices)
         self._books.start()
         self._webhooks.start()
         await self._workers.start()

@@ -1,6 +1,6 @@
 """The call log: one JSON line per call in the spool, the transcript beside it, and nothing lost in a crash.
 
-    spool/open/CALL_ID.json       the record so far, while a call is on that is or will be answered
+    spool/open/CALL_ID.json       the record as far as it has got, while a call is on
     spool/calls-YYYY-MM-DD.jsonl  finished records, one per call
     transcripts/DATE/CALL_ID.jsonl
     ladders/DATE/CALL_ID.jsonl      its SIP messages
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from sipagent import events, logs
 from sipagent.call import redaction
 from sipagent.call.record import CallRecord, RecordBuilder, call_status, iso
 from sipagent.call.spool import Spool, read_lines
-from sipagent.config import RedactionConfig
+from sipagent.config import PricesConfig, RedactionConfig
+from sipagent.cost.bill import cost_of_models
 from sipagent.errors import EndReason
 from sipagent.media import recorder
 from sipagent.sip.ladder import MessageSeen
@@ -59,7 +61,7 @@ class CallLog:
     def recording_path(self, call_id: str) -> Path:
         return self._recordings / _day(time.time()) / f"{call_id}.wav"
 
-    def recover(self) -> list[CallRecord]:
+    def recover(self, prices: PricesConfig | None = None) -> list[CallRecord]:
         """Complete what a dead process left: its recordings, and one record for each call it cut off.
 
         Call it before the first call is taken. Returns those records.
@@ -68,6 +70,7 @@ class CallLog:
         cut_off = self._cut_off()
         for record in cut_off:
             finish_after_crash(record)
+            record.cost = cost_of_models(prices, record.tokens)
             written = redaction.redacted_record(record, self._redact)
             self._spool.append(_calls_file(time.time()), written).result()
             self._spool.remove(_marker(record.call_id)).result()
@@ -129,17 +132,23 @@ class CallStory:
         """
         self._opened = True
         self._recording = recording
+        await asyncio.wait([asyncio.wrap_future(self._mark())], timeout=MARKER_DEADLINE_S)
+
+    def _mark(self) -> Future[None]:
+        """Put what is known of the call where a crash leaves it."""
         known = msgspec.structs.replace(
             self.record,
-            recording=str(recording) if recording else None,
+            recording=str(self._recording) if self._recording else None,
             transcript=str(self._transcripts.directory / self._file),
             ladder=None if self._ladders is None else str(self._ladders.directory / self._file),
         )
-        written = asyncio.wrap_future(self._spool.put(_marker(self.record.call_id), known))
-        await asyncio.wait([written], timeout=MARKER_DEADLINE_S)
+        marked = redaction.redacted_record(known, self._redact)
+        return self._spool.put(_marker(self.record.call_id), marked)
 
     def tell(self, event: events.Event) -> None:
         self._builder.apply(event)
+        if self._opened and isinstance(event, events.CallAnswered | events.UsageReported):
+            self._mark()
         if isinstance(event, events.Transcript) and self._redact.transcripts == "keep":
             self.record.transcript = str(self._transcripts.directory / self._file)
             line = {"at_s": round(event.at - self._began, 3), "role": event.role, "item_id": event.item_id}

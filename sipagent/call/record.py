@@ -10,6 +10,7 @@ import msgspec
 from sipagent import events
 from sipagent.call import record_transfers
 from sipagent.call.record_transfers import HumanLeg, Transfer
+from sipagent.cost.usage import Quantities, quantities
 
 #: What is kept of a tool's arguments and output, in characters.
 MAX_TOOL_TEXT = 2000
@@ -200,7 +201,7 @@ class RecordBuilder:
                 record.recording = event.recording
                 record.recording_truncated |= event.recording_truncated
             case events.CallCharged():
-                record.tokens, record.cost = event.tokens, cost_of(event)
+                record.cost = cost_of(event)
             case events.CallEnded():
                 self._end(event)
             case events.ToolCalled() | events.ToolAnswered() | events.MessageTaken():
@@ -261,6 +262,9 @@ class RecordBuilder:
         total = self.record.usage.setdefault(event.source, {})
         total["count"] = total.get("count", 0) + 1
         add_numbers(total, event.usage)
+        used = Quantities(**self.record.tokens.get(event.model, {})) + quantities(event.usage)
+        if used.tokens:
+            self.record.tokens[event.model] = used.tokens
 
     def _end(self, event: events.CallEnded) -> None:
         record = self.record

@@ -57,6 +57,17 @@ class Bill:
         )
 
 
+def cost_of_models(
+    prices: PricesConfig | None, tokens: Mapping[str, Mapping[str, int]]
+) -> dict[str, Any] | None:
+    """The cost of a call, as records have it, of which no more is known than its `tokens` by model."""
+    if prices is None or not tokens:
+        return None
+    costs = {model: amount(model_cost(prices, model, Quantities(**used))) for model, used in tokens.items()}
+    total = round(sum(costs.values()), 6)
+    return {"model": total, "trunk": 0.0, "total": total, "currency": prices.currency, "models": costs}
+
+
 def amount(cost: Decimal) -> float:
     """Money as records, logs and metrics have it: a number, to the millionth."""
     return float(cost.quantize(CENT_FRACTION))

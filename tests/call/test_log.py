@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,11 +13,12 @@ import msgspec
 import pytest
 
 from rtp import wav
+from sipagent import events
 from sipagent.call import log as module
 from sipagent.call import spool
 from sipagent.call.log import CallLog
 from sipagent.call.spool import read_lines
-from sipagent.config import RedactionConfig
+from sipagent.config import ModelPrices, PricesConfig, RedactionConfig
 from sipagent.sip.ladder import MessageSeen
 from tests.call.stories import CALL_ID, admitted, answered, ended, leg_ended, ready, received, said
 
@@ -220,6 +222,23 @@ async def test_a_call_that_was_on_gets_exactly_one_record(disk: Disk) -> None:
     assert (record["from"], record["trunk"]) == ("+15559999", "pbx")
     assert recover(disk) == []
     assert len(disk.records()) == 1
+
+
+async def test_what_it_had_used_is_known_and_priced(disk: Disk) -> None:
+    log = disk.start()
+    story = await answer(log)
+    for _ in range(2):
+        spoken = {"output_token_details": {"audio_tokens": 500_000}}
+        story.tell(
+            events.UsageReported(call_id=CALL_ID, at=101.0, source="response", usage=spoken, model="gpt")
+        )
+    log.close()
+    prices = PricesConfig(models={"gpt": ModelPrices(audio_output_per_million=Decimal(64))})
+    disk.start().recover(prices)
+    (record,) = disk.records()
+    assert record["tokens"] == {"gpt": {"audio_output": 1_000_000}}
+    assert (record["cost"]["total"], record["cost"]["currency"]) == (64.0, "USD")
+    assert (record["codec"], record["call_status"]) == ("PCMU", "completed")
 
 
 async def test_its_recording_is_completed_and_named(disk: Disk) -> None:
