@@ -24,7 +24,7 @@ from sipagent.call.log import CallLog
 from sipagent.call.session import CallSession
 from sipagent.call.spool import read_lines
 from sipagent.call.telling import tell_rejected
-from sipagent.config import Config, LoggingConfig
+from sipagent.config import Config, LoggingConfig, RoutesConfig
 from sipagent.errors import EndReason, NoWorker, ReasonCode, SdpError
 from sipagent.metrics import Metrics, ServerFigures
 from sipagent.sip.ladder import MessageLog
@@ -735,6 +735,18 @@ async def test_a_call_that_a_rule_refuses(
     assert outcome(record)[:2] == ("rejected", "refused")
     assert list(map(kind, exchange.seen)) == ["CallReceived", "CallRouted", "CallRefused", "CallEnded"]
     assert record["route_trail"][-1]["passed"] is False
+
+
+async def test_a_call_that_a_rule_redirects(exchange: Exchange, workers: FakeWorkers) -> None:
+    redirect = {"to": ["sip:1@elsewhere.example", "tel:+1"], "status": 302}
+    routes = RoutesConfig.model_validate({"rules": [{"name": "away", "redirect": redirect}]})
+    exchange.house.current.config = exchange.config.model_copy(update={"routes": routes})
+    talk = Talk(exchange, workers, FakeSip(invite()))
+    record = await talk.over()
+    assert talk.sip.done == ["redirect 302 sip:1@elsewhere.example tel:+1"]
+    assert outcome(record) == ("redirected", "redirected", 302, None)
+    assert record["redirected_to"] == ["sip:1@elsewhere.example", "tel:+1"]
+    assert list(map(kind, exchange.seen)) == ["CallReceived", "CallRouted", "CallRedirected", "CallEnded"]
 
 
 async def test_a_call_over_the_limit_is_told_when_to_come_back(
