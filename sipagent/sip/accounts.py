@@ -10,6 +10,7 @@ from sipagent.events import TrunkStateChanged
 from sipagent.sip.pjsua import PjAccount, PjError, reason
 from sipagent.sip.registration import RegistrarAnswer, Registration
 from sipagent.sip.replies import retry_after_s
+from sipagent.sip.route import local_address_towards
 from sipagent.sip.settings import AccountSettings
 from sipagent.sip.targets import NextHop, Target
 
@@ -46,7 +47,7 @@ class Account:
         """The account for requests by way of a server; None leaves the way to their URI. Raises `PjError`."""
         if target == self._next_hop:
             return self.pj
-        detour = self._detours.pop(target, None) or PjAccount(self.settings.via(target), self)
+        detour = self._detours.pop(target, None) or PjAccount(_detoured(self.settings, target), self)
         self._detours[target] = detour
         self._make_room()
         return detour
@@ -60,7 +61,7 @@ class Account:
         try:
             self.pj.change(settings.via(self._next_hop))
             for target, detour in self._detours.items():
-                detour.change(settings.via(target))
+                detour.change(_detoured(settings, target))
         except PjError as error:
             logger.error("%s: our new address can't be said: %s", settings.uri, reason(error))
         if self.registration is not None:
@@ -99,3 +100,18 @@ class Account:
 
     def on_callback_failed(self) -> None:
         """An INVITE without a `PjCall` is refused by pjsua2, a lost registration answer comes again."""
+
+
+def _detoured(settings: AccountSettings, target: Target | None) -> AccountSettings:
+    """The settings of an account that never registers.
+
+    pjsip finds our own address by that of the next hop, which it doesn't know where it is named.
+    """
+    through = settings.via(target)
+    if target is None or not target.is_named:
+        return through
+    try:
+        return through.reached_at(local_address_towards(target.address), target.transport)
+    except OSError as error:
+        logger.warning("no route to %s: %s", target, error)
+        return through

@@ -23,7 +23,8 @@ class AccountSettings:
     """Who we are to a peer. Without `registrar` the account is only there to place and take calls.
 
     `contact` is the URI the peer is to reach us at, where the one that pjsip would find is wrong (1:1 NAT).
-    `proxies` are the Routes of every request that begins something, the next hop first.
+    `proxies` are the Routes of every request that begins something, the next hop first. `listen_port` is that
+    of the transport's listener.
     """
 
     uri: str
@@ -35,10 +36,18 @@ class AccountSettings:
     keepalive_s: int = 15
     session_timer: SessionTimerConfig = field(default_factory=SessionTimerConfig)
     prack: Literal["off", "supported", "required"] = "off"
+    listen_port: int = 0
 
     def via(self, target: Target | None) -> AccountSettings:
         """The same with `target` as the next hop; None leaves it to the URI or the proxy."""
         return self if target is None else replace(self, proxies=(target.route, *self.proxies))
+
+    def reached_at(self, address: str, transport: str) -> AccountSettings:
+        """The same with our own address in Contact, unless another one is to be told."""
+        if self.contact or not self.listen_port:
+            return self
+        user = self.uri.partition(":")[2].partition("@")[0]
+        return replace(self, contact=over(f"sip:{user}@{bracketed(address)}:{self.listen_port}", transport))
 
 
 #: For requests from sources of no trunk, where pjsua2 can't filter them out: the call layer refuses these.
@@ -69,6 +78,7 @@ def settings_for(
         proxies=(f"{over(trunk.proxy, trunk.transport)};lr",) if trunk.proxy else (),
         session_timer=trunk.session_timer,
         prack=trunk.prack,
+        listen_port=listen.port if listen is not None else 0,
     )
     if registration is None:
         return settings

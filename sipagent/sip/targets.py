@@ -28,9 +28,14 @@ class Target:
         return cls(address, port or DEFAULT_PORTS[transport], transport, host)
 
     @property
+    def is_named(self) -> bool:
+        """Is it reached by its name?"""
+        return self.transport == "tls" and bool(self.host)
+
+    @property
     def uri(self) -> str:
         """To reach it by. Over TLS by its name, which pjsip compares with that in the certificate."""
-        host = self.host if self.transport == "tls" and self.host else bracketed(self.address)
+        host = self.host if self.is_named else bracketed(self.address)
         suffix = "" if self.transport == "udp" else f";transport={self.transport}"
         return f"sip:{host}:{self.port}{suffix}"
 

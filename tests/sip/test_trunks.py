@@ -61,6 +61,7 @@ def test_a_registering_trunk(tmp_path: Path) -> None:
         registrar="sip:carrier.example;transport=tls",
         proxies=("sip:proxy.example:5080;transport=tls;lr",),
         digest=Digest("*", "alice", "secret"),
+        listen_port=5061,
     )
     assert "secret" not in repr(settings)
 
@@ -75,7 +76,15 @@ def test_a_registrar_knows_our_address_better_than_a_stun_server() -> None:
 
 def test_a_trunk_known_by_its_addresses() -> None:
     settings = settings_for(trunk(allowed_addresses=["203.0.113.7"]), LISTEN, "auto")
-    assert settings == AccountSettings(uri="sip:t@localhost")
+    assert settings == AccountSettings(uri="sip:t@localhost", listen_port=5061)
+
+
+def test_our_own_address_where_no_other_is_told() -> None:
+    ours = settings_for(trunk(allowed_addresses=["203.0.113.7"]), LISTEN, "auto").reached_at(
+        "2001:db8::9", "tls"
+    )
+    assert ours.contact == "sip:t@[2001:db8::9]:5061;transport=tls"
+    assert ours.reached_at("192.0.2.9", "tls") == ours
 
 
 @pytest.mark.parametrize(

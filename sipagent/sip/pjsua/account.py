@@ -101,7 +101,7 @@ def _account_config(settings: AccountSettings) -> Any:
     config.natConfig.sipOutboundUse = 0
     config.natConfig.udpKaIntervalSec = settings.keepalive_s
     config.natConfig.contactRewriteUse = 0 if settings.contact else 1
-    config.sipConfig.contactForced = settings.contact
+    config.sipConfig.contactForced = f"<{settings.contact}>" if settings.contact else ""
     config.sipConfig.proxies = pj.StringVector(settings.proxies)
     if settings.digest is not None:
         digest = settings.digest

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.support.name_server import address, any_host, name_server, srv
+
 pytestmark = pytest.mark.e2e
 
 
@@ -56,6 +58,33 @@ async def test_a_call_between_two_agents(agent: Any, ports: list[int], tmp_path:
             assert (await caller.next("MediaNegotiated"))["media"]["codec"] == "PCMU"
             end = await caller.next("CallDisconnected")
             assert (end["sip_status"], end["by_remote"]) == (200, True)
+
+
+async def test_a_proxy_found_by_srv_shows_its_name(agent: Any, ports: list[int], tmp_path: Path) -> None:
+    tls = certificate(tmp_path, "agent", "DNS:one.carrier.test,IP:127.0.0.1")  # the address is for the BYE
+    records = [srv("_sips._tcp.carrier.test", "one.carrier.test", ports[0], 10), address("one.carrier.test")]
+    async with (
+        name_server(records, port=53, host=any_host()) as names,
+        agent(sip=listening(ports[0], tls), hang_up=True) as callee,
+    ):
+        sip = listening(ports[1], tls) | {"nameservers": [names]}
+        proxy = {"transport": "tls", "outbound_proxy": "sip:carrier.test"}
+        async with agent(sip=sip, trunk=proxy, call="sip:+15550002@elsewhere.test") as caller:
+            assert (await callee.next("invite"))["transport"] == "tls"
+            end = await caller.next("CallDisconnected")
+            assert (end["sip_status"], end["by_remote"]) == (200, True)
+
+
+async def test_a_proxy_found_by_srv_with_a_certificate_for_another_name(
+    agent: Any, ports: list[int], tmp_path: Path
+) -> None:
+    tls = certificate(tmp_path, "agent", "DNS:two.carrier.test")
+    records = [srv("_sips._tcp.carrier.test", "one.carrier.test", ports[0], 10), address("one.carrier.test")]
+    async with name_server(records, port=53, host=any_host()) as names, agent(sip=listening(ports[0], tls)):
+        sip = listening(ports[1], tls) | {"nameservers": [names]}
+        proxy = {"transport": "tls", "outbound_proxy": "sip:carrier.test"}
+        async with agent(sip=sip, trunk=proxy, call="sip:+15550002@elsewhere.test") as caller:
+            assert (await caller.next("CallDisconnected"))["sip_status"] == 503
 
 
 async def test_a_certificate_for_another_name_is_not_trusted(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
+import socket
 from collections.abc import AsyncIterator, Iterable
 
 from tests.e2e.support.ports import free_port
@@ -23,9 +25,11 @@ def address(host: str, ip: str = "127.0.0.1") -> str:
 
 
 @contextlib.asynccontextmanager
-async def name_server(records: Iterable[str], port: int | None = None) -> AsyncIterator[str]:
+async def name_server(
+    records: Iterable[str], port: int | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[str]:
     """Its address and port, as `sip.nameservers` wants them."""
-    port = port or free_port()
+    port = port or free_port(host)
     process = await asyncio.create_subprocess_exec(
         *(
             "dnsmasq",
@@ -35,7 +39,7 @@ async def name_server(records: Iterable[str], port: int | None = None) -> AsyncI
             "--no-hosts",
             "--pid-file=",
         ),
-        *("--listen-address=127.0.0.1", "--bind-interfaces", f"--port={port}", "--user=root", "--group=root"),
+        *(f"--listen-address={host}", "--bind-interfaces", f"--port={port}", "--user=root", "--group=root"),
         *(f"--local-ttl={TTL_S}", "--log-facility=-", "--log-queries", *records),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -43,8 +47,8 @@ async def name_server(records: Iterable[str], port: int | None = None) -> AsyncI
     assert process.stderr is not None
     reading = asyncio.create_task(process.stderr.read())
     try:
-        await eventually(lambda: _is_bound(port), "the name server listens", PATIENCE_S)
-        yield host_port(("127.0.0.1", port))
+        await eventually(lambda: _is_bound(host, port), "the name server listens", PATIENCE_S)
+        yield host_port((host, port))
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
@@ -52,6 +56,12 @@ async def name_server(records: Iterable[str], port: int | None = None) -> AsyncI
         await reading
 
 
-def _is_bound(port: int) -> bool:
+def any_host() -> str:
+    """An address of loopback's for a server that wants a port of its own, 53 for instance."""
+    return f"127.{random.randrange(1, 255)}.{random.randrange(256)}.{random.randrange(1, 255)}"
+
+
+def _is_bound(host: str, port: int) -> bool:
+    wanted = f"{socket.inet_aton(host)[::-1].hex().upper()}:{port:04X}"
     with open("/proc/net/udp") as table:
-        return any(int(line.split()[1].rpartition(":")[2], 16) == port for line in list(table)[1:])
+        return any(line.split()[1] == wanted for line in list(table)[1:])
