@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ from sipagent.config import HttpConfig
 
 #: How long requests that are on may take when the server stops; WebSockets are closed.
 GOODBYE_S = 2
+REFUSED_WEBSOCKET = "ASGI callable returned without completing handshake."
 #: Listeners have nothing to say to us.
 MOST_WEBSOCKET_BYTES = 4096
 
@@ -23,6 +25,7 @@ class HttpServer:
 
     def __init__(self, app: FastAPI, config: HttpConfig) -> None:
         tls = config.tls
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
         self._listen = config.listen
         self._server = _QuietServer(
             uvicorn.Config(
@@ -57,6 +60,11 @@ class HttpServer:
         self._server.should_exit = True
         if self._task is not None:
             await self._task
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """A WebSocket that we refused is no error, though uvicorn (0.54) takes it for one."""
+    return record.msg != REFUSED_WEBSOCKET
 
 
 class _QuietServer(uvicorn.Server):
