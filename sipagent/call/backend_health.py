@@ -58,18 +58,25 @@ class BackendsHealth:
             case events.CallAdmitted():
                 return self._changed(agent, self._of(agent).tried(event.at, settings))
             case events.LegReady():
-                return self._changed(agent, BackendHealth())
+                return self._changed(event.agent or agent, BackendHealth())
             case events.BackendReplaced():
                 return self._changed(event.agent, BackendHealth())
             case events.LegFailed() if event.reason_code in BACKEND_CODES:
-                cause = f"{event.reason_code}: {event.detail}" if event.detail else event.reason_code
-                return self._changed(agent, self._of(agent).failed(cause, event.at, settings))
+                return self._failed(agent, event.reason_code, event.detail, event.at, settings)
+            case events.BackendDown():
+                return self._failed(agent, event.code, event.message, event.at, settings)
             case _:
                 return self
 
     def kept(self, agents: Mapping[str, object]) -> BackendsHealth:
         """Without those of agents that are no more."""
         return BackendsHealth({name: each for name, each in self.by_agent.items() if name in agents})
+
+    def _failed(
+        self, agent: str, code: str, detail: str, now: float, settings: BackendHealthConfig
+    ) -> BackendsHealth:
+        cause = f"{code}: {detail}" if detail else code
+        return self._changed(agent, self._of(agent).failed(cause, now, settings))
 
     def _of(self, agent: str) -> BackendHealth:
         return self.by_agent.get(agent, BackendHealth())

@@ -58,6 +58,16 @@ def test_after_a_while_one_call_may_try_and_the_others_wait_for_it() -> None:
     assert after(*failures, admitted(32.0), ready(33.0)) == BackendHealth()
 
 
+def test_backends_that_drop_in_mid_call_count_too() -> None:
+    lost = [
+        events.BackendDown(call_id="c", at=float(at), code="closed", message="1006", fatal=False)
+        for at in range(3)
+    ]
+    assert after(*lost).cause == "closed: 1006"
+    assert not after(*lost).is_up
+    assert after(*lost[:2], ready(2.0), lost[2]).is_up
+
+
 def test_a_backend_that_took_over_in_mid_call_is_up() -> None:
     replaced = events.BackendReplaced(call_id="c", at=5.0, agent="spare", ready_ms=10.0)
     backends = BackendsHealth({"spare": BackendHealth(3, 0.0, 30.0, "x"), "bot": BackendHealth(1)})
