@@ -15,7 +15,19 @@ import pytest
 from rtp.stun import Binding
 from sipagent import doctor
 from sipagent.config import Config
-from sipagent.doctor import Finding, addresses, backends, examination, host, nat, pjsip, ports, servers, srtp
+from sipagent.doctor import (
+    Finding,
+    addresses,
+    backends,
+    call_log,
+    examination,
+    host,
+    nat,
+    pjsip,
+    ports,
+    servers,
+    srtp,
+)
 from sipagent.sip.targets import Target
 from sipagent.worker.priority import Standing
 
@@ -423,6 +435,15 @@ async def test_credentials_must_be_there_and_travel_encrypted(
 
 
 # --- SRTP -------------------------------------------------------------------------------------------
+
+
+async def test_a_database_of_calls_that_is_away_is_a_warning(tmp_path: Path) -> None:
+    url = "postgresql://nobody@127.0.0.1:1/calls"
+    (finding,) = await call_log.check(config(call_log={"url": url}))
+    assert (finding.name, finding.status) == ("call log", "warn")
+    assert "wait in the spool" in finding.fix
+    (finding,) = await call_log.check(config(storage={"directory": str(tmp_path)}))
+    assert (finding.status, list(tmp_path.iterdir())) == ("ok", [])
 
 
 async def test_srtp_keys_should_travel_over_tls() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from alembic import command
@@ -79,6 +80,8 @@ class Database:
 
     def __init__(self, url: URL) -> None:
         self._engine = _engine(url)
+        self._reader = self._engine.execution_options(reading=True)
+        self._file = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
         self._insert = INSERTS[url.get_backend_name()]
 
     def migrate(self) -> None:
@@ -90,7 +93,9 @@ class Database:
 
     def require_calls(self) -> None:
         """Raises `NoCallLog` unless the tables are there."""
-        with self._transaction() as connection:
+        if self._file is not None and not self._file.exists():  # to open it would make it
+            raise NoCallLog(f"there is no {self._file}: no server has run with it yet")
+        with self._transaction(self._reader) as connection:
             if not inspect(connection).has_table(calls.name):
                 raise NoCallLog("the database has no calls table: no server has run with it yet")
 
@@ -99,7 +104,7 @@ class Database:
         wanted = select(feed_positions.c.file, feed_positions.c.position).where(
             feed_positions.c.spool == spool
         )
-        with self._transaction() as connection:
+        with self._transaction(self._reader) as connection:
             return {row.file: row.position for row in connection.execute(wanted)}
 
     def store(self, spool: str, batch: Batch, on_refused: Callable[[dict[str, Any]], None]) -> None:
@@ -129,7 +134,7 @@ class Database:
             return connection.execute(delete(calls).where(calls.c.received_at < moment)).rowcount
 
     def count_before(self, moment: datetime) -> int:
-        with self._transaction() as connection:
+        with self._transaction(self._reader) as connection:
             counted = select(func.count()).select_from(calls).where(calls.c.received_at < moment)
             return int(connection.execute(counted).scalar_one())
 
@@ -141,12 +146,12 @@ class Database:
             .where(calls.c.ended_at >= since, calls.c.ended_at < until, calls.c.currency == currency)
             .group_by(calls.c.agent, calls.c.trunk)
         )
-        with self._transaction() as connection:
+        with self._transaction(self._reader) as connection:
             return [(agent, trunk, Decimal(total)) for agent, trunk, total in connection.execute(wanted)]
 
     def records(self, wanted: Any) -> Sequence[dict[str, Any]]:
         """The records that a select of `calls.c.record` names."""
-        with self._transaction() as connection:
+        with self._transaction(self._reader) as connection:
             return list(connection.execute(wanted).scalars())
 
     def _store(self, spool: str, batch: Batch, rows: Sequence[dict[str, Any]]) -> None:
@@ -172,9 +177,9 @@ class Database:
         return statement.on_conflict_do_update(index_elements=list(keys), set_=others)
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def _transaction(self, engine: Engine | None = None) -> Iterator[Connection]:
         try:
-            with self._engine.begin() as connection:
+            with (engine or self._engine).begin() as connection:
                 yield connection
         except DataError:
             raise
@@ -196,7 +201,7 @@ def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": PATIENCE_S})
         event.listen(engine, "connect", _leave_transactions_to_us)
-        event.listen(engine, "begin", _begin_to_write)
+        event.listen(engine, "begin", _begin)
         return engine
     settings = {
         "connect_timeout": CONNECT_TIMEOUT_S,
@@ -213,9 +218,10 @@ def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
 
 
-def _begin_to_write(connection: Connection) -> None:
-    """Two who read first and write then would lock each other out."""
-    connection.execute(text("BEGIN IMMEDIATE"))
+def _begin(connection: Connection) -> None:
+    """Two who read first and write then would lock each other out; who only reads needs no right to write."""
+    reading = connection.get_execution_options().get("reading", False)
+    connection.execute(text("BEGIN" if reading else "BEGIN IMMEDIATE"))
 
 
 def _cause(error: DBAPIError) -> str:

@@ -112,6 +112,22 @@ def _hold(_key: str, hold: Record) -> tuple[str, str]:
     return "hold", f"{until}, we were {hold.get('direction')}"
 
 
+def _transfer(_key: str, transfer: Record) -> tuple[str, str]:
+    to = transfer.get("target") or transfer.get("to")
+    parts = [f"to {to} by {transfer.get('how')}: {transfer.get('outcome')}"]
+    for step in ("joined_s", "ended_s"):
+        if isinstance(transfer.get(step), (int, float)):
+            parts.append(f"{step.removesuffix('_s')} at {transfer[step]:.3f}")
+    if transfer.get("detail"):
+        parts.append(str(transfer["detail"]))
+    return "transfer", ", ".join(parts)
+
+
+def _leg(_key: str, leg: Record) -> tuple[str, str]:
+    outcome = f"{leg.get('end_reason')} ({leg.get('sip_status')})"
+    return "call out", f"to {leg.get('to')} over {leg.get('trunk')}: {outcome}"
+
+
 def _problem(_key: str, problem: Record) -> tuple[str, str]:
     return "problem", f"{problem.get('code')}: {problem.get('message')}"
 
@@ -126,5 +142,7 @@ TELLERS: Mapping[str, Callable[[str, Record], tuple[str, str]]] = {
     "digits": _digit,
     "digits_sent": _digits_sent,
     "holds": _hold,
+    "transfers": _transfer,
+    "legs": _leg,
     "problems": _problem,
 }

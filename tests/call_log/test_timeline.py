@@ -25,6 +25,17 @@ def whole() -> dict[str, Any]:
         digits=[{"at_s": 4.0, "digit": "5", "duration_ms": 100, "method": "rfc4733"}],
         holds=[{"started_s": 5.0, "ended_s": None, "direction": "recvonly"}],
         problems=[{"at_s": 3.0, "code": "rate_limited", "message": "slow down"}],
+        transfers=[
+            {
+                "started_s": 8.0,
+                "target": "desk",
+                "how": "refer",
+                "outcome": "failed",
+                "joined_s": None,
+                "ended_s": 9.0,
+            }
+        ],
+        legs=[{"started_s": 8.1, "to": "sip:7@b", "trunk": "pbx", "end_reason": "busy", "sip_status": 486}],
         tools=[{"at_s": 3.5, "name": "book_table", "ok": True}],
         cost={"total": 0.05, "model": 0.04, "trunk": 0.01, "currency": "USD"},
         tokens={"gpt": {"audio_output": 40}},
@@ -50,6 +61,8 @@ def test_everything_with_a_time_is_told_in_order() -> None:
         (3.5, "tool", "name=book_table, ok=True"),
         (4.0, "digit", "5 pressed, 100 ms, by rfc4733"),
         (5.0, "hold", "until the end, we were recvonly"),
+        (8.0, "transfer", "to desk by refer: failed, ended at 9.000"),
+        (8.1, "call out", "to sip:7@b over pbx: busy (486)"),
         (12.5, "ended", "caller_hung_up (200)"),
     ]
 
@@ -69,7 +82,7 @@ def test_a_refused_call_names_the_rule() -> None:
 
 def test_a_call_that_a_crash_cut_off_ends_last_at_a_time_unknown() -> None:
     cut = whole() | {"ended_monotonic_s": None, "end_reason": "server_crashed", "sip_status": 0}
-    assert told(cut)[-1] == (5.0, "ended", "server_crashed (0), at a time unknown")
+    assert told(cut)[-1] == (8.1, "ended", "server_crashed (0), at a time unknown")
 
 
 def test_the_least_that_a_record_can_be_is_told() -> None:
