@@ -184,7 +184,7 @@ class HumanLegEnded(CallEvent, frozen=True, kw_only=True):
 
 
 class TransferFailed(CallEvent, frozen=True, kw_only=True):
-    """The caller could not be handed on to `target`, and is still ours."""
+    """The caller may not or can't be handed on to `target`: it was not even tried."""
 
     target: str
     sip_status: int = 0

@@ -36,15 +36,17 @@ class PressKeys(msgspec.Struct, frozen=True, kw_only=True):
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     """Hand the caller on to `target`: one of the agent's `transfers` by its name, a number, or a URI.
 
-    What the agent is saying is played to its end before. `TransferStarted` follows, and `TransferEnded`;
-    `TransferFailed` if the caller is still ours: then the agent is told so too. Numbers and URIs must be
-    `allowed` by the trunk, unless the operator wrote them (`is_configured`). `summary` goes to the human.
+    What the agent is saying is played to its end before. `TransferStarted` and `TransferEnded` follow, or
+    `TransferFailed` if that can't be. Where the caller is still ours, the agent is told so, unless whoever
+    asked for it `tells_agent` itself. Numbers and URIs must be `allowed` by the trunk, unless the operator
+    wrote them (`is_configured`). `summary` goes to the human.
     """
 
     target: str
     how: How | None = None
     summary: str = ""
     is_configured: bool = False
+    tells_agent: bool = False
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):

@@ -62,6 +62,7 @@ class Transfers:
         self._route: Route | None = None
         self._human: HumanLeg | None = None
         self._untold: list[HumanLeg] = []
+        self._tells_agent = True
         self._is_aside = False
 
     # --- what may be asked of it --------------------------------------------------------------------
@@ -69,11 +70,12 @@ class Transfers:
     def begin(self, command: Transfer, now: float) -> Iterable[Command]:
         """Hand the caller on, or tell why not."""
         if self._attempt is not None:
-            return self._refused(command.target, "a transfer is under way already")
+            return self._refused(command, "a transfer is under way already")
         try:
             plan, route = plan_of(self._wishes(command))
         except Forbidden as why:
-            return self._refused(command.target, str(why))
+            return self._refused(command, str(why))
+        self._tells_agent = not command.tells_agent
         self._attempt, self._route = Attempt(plan), route
         self._line.tell(
             events.TransferStarted(
@@ -224,11 +226,10 @@ class Transfers:
 
     def _take_back(self, attempt: Attempt) -> list[Command]:
         call_id = self._line.call_id
-        self._tell_failed(attempt.plan.name, attempt.sip_status, attempt.detail)
         back: list[Command] = [GiveBack(call_id=call_id)] if self._is_aside else []
-        waiting = self._stop_waiting()
         self._is_aside = False
-        return [*waiting, *back, Inject(call_id=call_id, text=failure(attempt), respond=True)]
+        told = [Inject(call_id=call_id, text=failure(attempt), respond=True)] if self._tells_agent else []
+        return [*self._stop_waiting(), *back, *told]
 
     def _aside(self, *, ringing: bool = False) -> Command:
         self._is_aside = True
@@ -244,21 +245,13 @@ class Transfers:
             self._untold.remove(self._human)
             self._line.tell(self._human.ended)
 
-    def _refused(self, target: str, why: str) -> Iterable[Command]:
-        self._tell_failed(target, 0, why)
-        text = f"The transfer to {target} is not possible: {why}. The caller is still with you."
-        return [Inject(call_id=self._line.call_id, text=text, respond=True)]
-
-    def _tell_failed(self, target: str, sip_status: int, detail: str) -> None:
+    def _refused(self, command: Transfer, why: str) -> Iterable[Command]:
+        call_id, target = self._line.call_id, command.target
         self._line.tell(
-            events.TransferFailed(
-                call_id=self._line.call_id,
-                at=time.monotonic(),
-                target=target,
-                sip_status=sip_status,
-                detail=detail,
-            )
+            events.TransferFailed(call_id=call_id, at=time.monotonic(), target=target, detail=why)
         )
+        text = f"The transfer to {target} is not possible: {why}. The caller is still with you."
+        return [] if command.tells_agent else [Inject(call_id=call_id, text=text, respond=True)]
 
     def _wishes(self, command: Transfer) -> Wishes:
         return Wishes(

@@ -95,6 +95,8 @@ class Story:
                     self._scene.tell(answered(called, "invalid", told, now, str(problem)))
                     return []
                 summary = asked.get("summary", "")
-                transfer = Transfer(target=asked["target"], summary=summary, is_configured=True)
+                transfer = Transfer(
+                    target=asked["target"], summary=summary, is_configured=True, tells_agent=True
+                )
                 return self._farewell.ask(called, Ending(transfer), now)
         return []

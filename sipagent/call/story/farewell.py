@@ -89,7 +89,7 @@ class Farewell:
         match event:
             case events.SpeechStarted() if self.step in OPEN and self._ending and self._ending.yields:
                 return self._stay("interrupted", "The caller spoke, so the call goes on.")
-            case events.TransferFailed() if self.step is Step.AWAY:
+            case events.TransferFailed() | events.TransferEnded(outcome="failed") if self.step is Step.AWAY:
                 return self._stay("failed", f"The transfer failed: {event.detail or event.sip_status}.")
             case events.TransferEnded(outcome="returned") if self.step is Step.AWAY:
                 return self._stay("ok", "They have talked, and the caller is back with you.")
