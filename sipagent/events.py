@@ -223,6 +223,23 @@ class SafeModeLeft(CallEvent, frozen=True, kw_only=True):
     """The agent has its own instructions again."""
 
 
+class FallbackTaken(CallEvent, frozen=True, kw_only=True):
+    """What was tried for a call whose model was lost, or could not be reached, and whether that helped.
+
+    `step` is `reconnect`, or a kind and name such as `agent spare`; `cause` why it was needed, or failed.
+    """
+
+    step: str
+    cause: str
+    outcome: Literal["taken", "failed"]
+
+
+class SessionRolledOver(CallEvent, frozen=True, kw_only=True):
+    """A fresh session speaks for the same agent, before the one before it came to its end."""
+
+    agent: str
+
+
 class CallCharged(CallEvent, frozen=True, kw_only=True):
     """What an answered call used and cost, told when it ends. Costs are in `currency`; None: nothing is priced.
 
@@ -275,11 +292,13 @@ class TargetStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class LegReady(CallEvent, frozen=True, kw_only=True):
     """The backend is configured: the call may be answered.
 
-    `expires_at` is when its session ends by itself, as Unix time; None if it doesn't say.
+    `expires_at` is when its session ends by itself, as Unix time; None if it doesn't say. `agent` is who
+    answers: not the one that the call was meant for, where that one failed.
     """
 
     ready_ms: float
     expires_at: float | None = None
+    agent: str = ""
 
 
 class LegFailed(CallEvent, frozen=True, kw_only=True):
@@ -331,11 +350,15 @@ class AgentSpeechEnded(CallEvent, frozen=True, kw_only=True):
 
 
 class Transcript(CallEvent, frozen=True, kw_only=True):
-    """What one side said in one item, final, whether or not it was heard to the end."""
+    """What one side said in one item, final, whether or not it was heard to the end.
+
+    `is_partial`: the backend was lost before it had said all of it.
+    """
 
     role: Role
     item_id: str
     text: str
+    is_partial: bool = False
 
 
 class DigitReceived(CallEvent, frozen=True, kw_only=True):
@@ -495,6 +518,8 @@ Event = (
     | TransferJoined
     | TransferEnded
     | HumanLegEnded
+    | FallbackTaken
+    | SessionRolledOver
     | CallCharged
     | CallEnded
     | LegEvent
