@@ -199,7 +199,7 @@ class Server:
     # --- its life -----------------------------------------------------------------------------------
 
     async def started(self) -> None:
-        await self.wait_log("server_started", within_s=20)
+        await self.wait_log("server_started", within_s=60)
         self.workers = processes.children(self.process.pid)
         for pid in (self.process.pid, *self.workers):
             self._idle[pid] = self._holdings(pid)
