@@ -127,6 +127,15 @@ class Metrics:
         self._problems = Counter(
             "sipagent_backend_problems_total", "Error events of backends", ["code"], registry=to
         )
+        self._fallback = Counter(
+            "sipagent_fallback_steps_total",
+            "Steps taken for calls that lost their model",
+            ["step", "outcome"],
+            registry=to,
+        )
+        self._rollovers = Counter(
+            "sipagent_session_rollovers_total", "Sessions replaced before their end", registry=to
+        )
         self._rtp = Counter(
             "sipagent_rtp_packets_total",
             "RTP packets of ended calls, by what became of them",
@@ -200,6 +209,10 @@ class Metrics:
                 self._tools.labels(name, event.outcome).observe(event.duration_ms / 1000)
             case events.SafeModeEntered():
                 self._safe_modes.labels(trunk).inc()
+            case events.FallbackTaken():
+                self._fallback.labels(event.step.partition(" ")[0], event.outcome).inc()
+            case events.SessionRolledOver():
+                self._rollovers.inc()
             case events.BackendProblem():
                 self._problems.labels(event.code).inc()
             case events.CallCharged():

@@ -71,6 +71,7 @@ class TranscriptFinished(BackendEvent, frozen=True, kw_only=True):
     role: Literal["caller", "agent"]
     item_id: str
     text: str
+    is_partial: bool = False
 
 
 class ToolCalled(BackendEvent, frozen=True, kw_only=True):
@@ -208,6 +209,9 @@ class WireProtocol(Protocol):
 
     def next_event(self) -> BackendEvent | None:
         """The next event due, oldest first. `BackendLost` before `SessionReady` means we were turned away."""
+
+    def lose(self, code: str, message: str) -> None:
+        """The connection is gone: the last events, `BackendLost` the very last, are due."""
 
     def messages_to_send(self) -> list[bytes]:
         """Control messages due, as JSON text. Returns each once."""

@@ -146,8 +146,9 @@ class OpenAIRealtime:
             self._requests.request()
 
     def answer_tool(self, tool_call_id: str, output: str) -> None:
-        self._add(tool_output(tool_call_id, output))
-        self._requests.tool_answered(tool_call_id)
+        if self._requests.awaits_tool(tool_call_id):  # else it was another session that called it
+            self._add(tool_output(tool_call_id, output))
+            self._requests.tool_answered(tool_call_id)
 
     def instruct(self, instructions: str) -> None:
         self._outbox.send("session.update", session={"type": "realtime", "instructions": instructions})
@@ -234,9 +235,17 @@ class OpenAIRealtime:
     def _report(self, fault: Fault) -> None:
         self._events.append(ProblemReported(code=fault.name, message=str(fault)))
 
+    def lose(self, code: str, message: str) -> None:
+        self._end(BackendLost(code=code, message=message, fatal=False))
+
     def _lose(self, fault: Fault, *, fatal: bool) -> None:
-        self._lost = True
-        self._events.append(BackendLost(code=fault.name, message=str(fault), fatal=fatal))
+        self._end(BackendLost(code=fault.name, message=str(fault), fatal=fatal))
+
+    def _end(self, lost: BackendLost) -> None:
+        if not self._lost:
+            self._lost = True
+            self._events.extend(self._speech.last_words())
+            self._events.append(lost)
 
 
 def say_exactly(text: str) -> dict[str, Any]:

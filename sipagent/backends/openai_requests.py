@@ -40,6 +40,9 @@ class ResponseRequests:
             self._wanted = True
         self._ask()
 
+    def awaits_tool(self, tool_call_id: str) -> bool:
+        return tool_call_id in self._tools
+
     def tool_called(self, tool_call_id: str) -> None:
         self._tools.add(tool_call_id)
 

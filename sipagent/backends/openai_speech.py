@@ -87,6 +87,13 @@ class AgentSpeech:
             self._stale_responses.append(self.active_response)
         return truncations
 
+    def last_words(self) -> Iterable[BackendEvent]:
+        """The session is gone: what had come of words that were not finished."""
+        for item in self._items.values():
+            if item.text and not item.text_done:
+                text = "".join(item.text)
+                yield TranscriptFinished(role="agent", item_id=item.item_id, text=text, is_partial=True)
+
     def _response_created(self, event: ServerEvent) -> Iterable[BackendEvent]:
         response = event.response or Response()
         self.active_response = response.id or ""

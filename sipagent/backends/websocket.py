@@ -195,8 +195,8 @@ class WebSocketBackend:
 
     def _lose(self, code: str, message: str) -> None:
         if not self._over:
-            self._over = True
-            self._on_event(BackendLost(code=code, message=message, fatal=False))
+            self._protocol.lose(code, message)
+            self._hand_over()
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         """A task that dies of a defect must not leave a call deaf."""

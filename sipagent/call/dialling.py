@@ -24,6 +24,10 @@ class Dialling:
         self._infos: asyncio.Queue[str] = asyncio.Queue()
         self._sending: asyncio.Task[None] | None = None
 
+    def use(self, leg: LegHandle) -> None:
+        """Another leg carries the call: before it is answered."""
+        self._leg = leg
+
     def method(self, takes_events: bool) -> DigitMethod:
         """How digits go out, to a peer that takes telephone events or doesn't."""
         if self._send != "auto":

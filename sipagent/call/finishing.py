@@ -15,8 +15,6 @@ class Finishing:
     def on_event(self, event: events.Event, now: float) -> Iterable[Command]:
         if isinstance(event, events.BackendFinished):
             yield HangUp(reason=EndReason(event.outcome), detail=event.detail)
-        elif isinstance(event, events.BackendDown):
-            yield HangUp(reason=EndReason.BACKEND_LOST, detail=f"{event.code}: {event.message}")
 
     def next_timer(self) -> float | None:
         return None

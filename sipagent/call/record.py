@@ -108,6 +108,8 @@ class CallRecord(msgspec.Struct, kw_only=True):
     messages: list[dict[str, Any]] = []
     safe_modes: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
+    fallback: list[dict[str, Any]] = []
+    rollovers: int = 0
     usage: dict[str, Any] = {}
     tokens: dict[str, dict[str, int]] = {}
     cost: dict[str, Any] | None = None
@@ -194,6 +196,11 @@ class RecordBuilder:
             case events.BackendProblem():
                 problem = {"code": event.code, "message": event.message}
                 record.problems.append({"at_s": self._s(event.at), **problem})
+            case events.FallbackTaken():
+                taken = {"step": event.step, "cause": event.cause, "outcome": event.outcome}
+                record.fallback.append({"at_s": self._s(event.at), **taken})
+            case events.SessionRolledOver():
+                record.rollovers += 1
             case events.UsageReported():
                 self._add_usage(event)
             case events.LegEnded():

@@ -14,11 +14,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from socket import socket
 from typing import Literal
+
+import msgspec
 
 from rtp.ports import PortPair, PortsExhausted
 from sipagent import events, logs
-from sipagent.call.casting import directors_of
+from sipagent.call.casting import Cast, cast_of
 from sipagent.call.dialling import Dialling
 from sipagent.call.directors import (
     Accept,
@@ -49,7 +52,7 @@ from sipagent.sip.messages import (
     NegotiatedMedia,
     SipEvent,
 )
-from sipagent.worker.ipc import GiveBack, OpenLeg, SetAside
+from sipagent.worker.ipc import GiveBack, Inject, OpenLeg, SetAside
 from sipagent.worker.supervisor import LegHandle
 
 log = logs.get_logger(__name__)
@@ -80,6 +83,9 @@ class CallSession(ABC):
         self._strict_source = False
         self._directors: tuple[Director, ...] = ()
         self._transfers: Transfers | None = None
+        self._cast: Cast | None = None
+        self._order: OpenLeg | None = None
+        self._sockets: tuple[socket, ...] = ()
         self._telling = Telling(received, house)
 
     @property
@@ -125,6 +131,9 @@ class CallSession(ABC):
                 self._hold(isinstance(command, Hold))
             case Accept() | Reject():
                 raise ValueError("it does not wait for anybody's word")
+            case Inject() if self._cast is not None:
+                self._cast.history.note(command.text)
+                self._leg.tell(command)
             case _:
                 self._leg.tell(command)
 
@@ -226,7 +235,8 @@ class CallSession(ABC):
             case MediaNegotiated():
                 self._media_negotiated(event.media)
             case events.LegFailed() if before is State.PREPARING:
-                self._fail(event.sip_status, ReasonCode(event.reason_code), event.detail)
+                if not self._reopen_leg(event):
+                    self._fail(event.sip_status, ReasonCode(event.reason_code), event.detail)
             case events.LegEnded() if before is State.PREPARING:
                 self._fail(503, ReasonCode.NO_WORKER, event.reason)
             case events.LegEnded():
@@ -314,10 +324,29 @@ class CallSession(ABC):
             codec=lambda: self._media.codec if self._media is not None else trunk.codecs[0],
         )
         self._transfers = Transfers(line, self._house)
-        self._directors = (*directors_of(scene, self._house), self._transfers)
-        sockets = (pair.rtp_sock, pair.rtcp_sock)
-        self._leg = self._house.workers.open_leg(order, sockets, self._inbox.put_nowait)
+        self._cast = cast_of(scene, self._house)
+        self._directors = (*self._cast.directors, self._transfers)
+        self._order, self._sockets = order, (pair.rtp_sock, pair.rtcp_sock)
+        self._leg = self._house.workers.open_leg(order, self._sockets, self._inbox.put_nowait)
         await self._telling.open(recording)
+
+    def _reopen_leg(self, failed: events.LegFailed) -> bool:
+        """Is there somebody to answer in the place of an agent that can't? Then the call goes on ringing."""
+        assert self._cast is not None
+        assert self._order is not None
+        fallback = self._cast.fallback
+        agent = fallback.instead_of(failed)
+        if agent is None:
+            return False
+        keys, alone = agent.model_dump(mode="json"), fallback.answers_alone
+        order = msgspec.structs.replace(self._order, agent=keys, has_agent=not alone)
+        try:
+            self._leg = self._house.workers.open_leg(order, self._sockets, self._inbox.put_nowait)
+        except NoWorker:
+            return False
+        if self._dialling is not None:
+            self._dialling.use(self._leg)
+        return True
 
     def _media_negotiated(self, media: NegotiatedMedia) -> None:
         assert self._leg is not None

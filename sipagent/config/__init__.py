@@ -20,6 +20,7 @@ from sipagent.config.agent import (
 from sipagent.config.api import ApiConfig, TokenConfig
 from sipagent.config.call_log import CallLogConfig, RedactionConfig, RetentionConfig
 from sipagent.config.callers import CallersConfig
+from sipagent.config.fallback import FallbackConfig, FallbackStep
 from sipagent.config.loading import check, check_again, load
 from sipagent.config.prices import BudgetConfig, CallPrices, ModelPrices, PricesConfig, TrunkPrices
 from sipagent.config.routes import RoutesConfig
@@ -61,6 +62,8 @@ __all__ = [
     "CallersConfig",
     "Config",
     "EchoConfig",
+    "FallbackConfig",
+    "FallbackStep",
     "HostPort",
     "HttpConfig",
     "LimitsConfig",

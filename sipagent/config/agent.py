@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
+from sipagent.config.fallback import FallbackConfig
 from sipagent.config.prices import BudgetConfig
 from sipagent.config.story import StoryConfig
 from sipagent.config.tools import ToolConfig, ToolName
@@ -24,7 +25,8 @@ class OpenAIRealtimeConfig(Section):
     """A server that speaks the OpenAI Realtime protocol: OpenAI itself, Azure, or a compatible one.
 
     The key goes into `api_key_header`, after `Bearer ` if that is Authorization. `audio` is what we send and
-    receive: `auto` is the law of the call, undecoded. `extra_session` is merged into `session.update` last.
+    receive: `auto` is the law of the call, undecoded. A fresh session takes over before one gets older than
+    `max_session_s`, or than its server allows. `extra_session` is merged into `session.update` last.
     """
 
     kind: Literal["openai_realtime"] = "openai_realtime"
@@ -35,6 +37,7 @@ class OpenAIRealtimeConfig(Section):
     headers: Mapping[str, HeaderValue] = {}
     audio: Literal["auto", "pcmu", "pcma", "pcm24"] = "auto"
     ready_deadline_ms: Annotated[int, Field(ge=100, le=30000)] = 3000
+    max_session_s: Annotated[int, Field(ge=5)] | None = 3300
     extra_session: Mapping[str, Any] = {}
 
 
@@ -97,7 +100,7 @@ class BargeInConfig(Section):
     """What it takes to interrupt the agent. With the defaults the model's server decides.
 
     `min_speech_ms`: the agent is paused meanwhile, and goes on if that was all. `echo_guard` passes over its
-    own voice, as phones without echo cancellation return it. Not `enabled`: it always says what it has to say.
+    own voice, as phones without echo cancellation return it. Not `enabled`: it is never interrupted.
     """
 
     enabled: bool = True
@@ -142,11 +145,12 @@ class AgentConfig(Section):
     tools: Mapping[ToolName, ToolConfig] = {}
     safe_mode_instructions: str | None = None
     transfers: Mapping[Annotated[str, Field(pattern=r"^[\w.-]+$")], TransferTargetConfig] = {}
+    fallback: FallbackConfig = FallbackConfig()
     budget: BudgetConfig = BudgetConfig()
 
     @property
     def decides_turns(self) -> bool:
-        """Is it ours to say what interrupts the agent, and what it answers? Else it is the model's server's."""
+        """Is it ours to say what interrupts the agent, and what it answers? Else its server does."""
         guarded = self.barge_in != BargeInConfig() or not self.story.greeting_interruptible
         return guarded and isinstance(self.backend, OpenAIRealtimeConfig)
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from sipagent.config import entry_points
-from sipagent.config.agent import AgentConfig, OpenAIRealtimeConfig
+from sipagent.config.agent import AgentConfig, OpenAIRealtimeConfig, VoicemailConfig
 from sipagent.config.document import Problem
 from sipagent.config.files import Files
 from sipagent.config.story import Announcement, ChoiceConfig
@@ -17,7 +17,7 @@ from sipagent.config.tools import HttpToolConfig, PythonToolConfig, TransferTool
 from sipagent.config.validation import Loaded, near_match
 from sipagent.sounds import files as sounds
 
-Location = tuple[str, ...]
+Location = tuple[str | int, ...]
 
 
 def problems(files: Files) -> Iterator[Problem]:
@@ -26,6 +26,23 @@ def problems(files: Files) -> Iterator[Problem]:
             yield from _essential_tools_have_a_substitute(agent, agent.section)
             yield from _only_models_say(agent, agent.section)
             yield from _transfers_are_known(agent, agent.section)
+            yield from _fallback_is_known(agent, agent.section, files)
+
+
+def _fallback_is_known(loaded: Loaded[AgentConfig], agent: AgentConfig, files: Files) -> Iterator[Problem]:
+    known = {each.name: each.section for each in files.agents}
+    for index, step in enumerate(agent.fallback.steps):
+        location = ("fallback", "steps", index, step.kind)
+        if step.who is None:
+            continue
+        if step.who not in known:
+            message = f"there is no agent '{step.who}'{near_match(step.who, known)}"
+            yield loaded.document.problem(location, message)
+        elif (other := known[step.who]) is not None:
+            if step.voicemail is not None and not isinstance(other.backend, VoicemailConfig):
+                yield loaded.document.problem(location, f"agent '{step.who}' is not of kind voicemail")
+            elif step.who == loaded.name:
+                yield loaded.document.problem(location, "is the agent itself, which has failed then")
 
 
 def _essential_tools_have_a_substitute(loaded: Loaded[AgentConfig], agent: AgentConfig) -> Iterator[Problem]:
@@ -80,6 +97,11 @@ def _sound_files(agent: AgentConfig) -> Iterator[tuple[Location, Path]]:
     for location, spoken in _announcements(agent.story, ("story",)):
         if spoken.file is not None:
             yield (*location, "file"), spoken.file
+    if agent.fallback.filler_file is not None:
+        yield ("fallback", "filler_file"), agent.fallback.filler_file
+    for index, step in enumerate(agent.fallback.steps):
+        if (file := step.prompt or step.goodbye) is not None:
+            yield ("fallback", "steps", index, step.kind), file
 
 
 def _announcements(value: Any, location: Location) -> Iterator[tuple[Location, Announcement | ChoiceConfig]]:

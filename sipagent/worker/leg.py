@@ -55,6 +55,7 @@ class Leg:
     ) -> None:
         self.call_id = order.call_id
         self._order = order
+        self._agent_name = agent.name
         self._sockets = sockets
         self._ticker = ticker
         self._recordings = recordings
@@ -224,7 +225,7 @@ class Leg:
             self._reporter.failed(error.sip_status, error.reason_code, str(error), time.monotonic())
             return False
         now = time.monotonic()
-        self._reporter.ready((now - began) * 1000, self._speaker.seat.expires_at, now)
+        self._reporter.ready(self._agent_name, (now - began) * 1000, self._speaker.seat.expires_at, now)
         self._speaker.greet()
         return True
 

@@ -1,4 +1,4 @@
-"""The prompts of one leg: sounds of ours that wait in playout, each between the agent's words or after them."""
+"""The prompts of one leg: sounds of ours that wait in playout among the words of the agent, never mixed."""
 
 from __future__ import annotations
 

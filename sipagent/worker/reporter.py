@@ -31,9 +31,15 @@ class Reporter:
         self._emit = emit
         self._keeps_digits = keeps_digits
 
-    def ready(self, ready_ms: float, expires_at: float | None, now: float) -> None:
+    def ready(self, agent: str, ready_ms: float, expires_at: float | None, now: float) -> None:
         self._emit(
-            events.LegReady(call_id=self._call_id, at=now, ready_ms=round(ready_ms, 1), expires_at=expires_at)
+            events.LegReady(
+                call_id=self._call_id,
+                at=now,
+                ready_ms=round(ready_ms, 1),
+                expires_at=expires_at,
+                agent=agent,
+            )
         )
 
     def fell_silent(self, now: float) -> None:
@@ -144,8 +150,11 @@ class Reporter:
                 self._emit(events.SpeechStarted(call_id=call_id, at=now, item_id=item_id, audio_ms=audio_ms))
             case CallerSpeechStopped(item_id=item_id, audio_ms=audio_ms):
                 self._emit(events.SpeechStopped(call_id=call_id, at=now, item_id=item_id, audio_ms=audio_ms))
-            case TranscriptFinished(role=role, item_id=item_id, text=text):
-                self._emit(events.Transcript(call_id=call_id, at=now, role=role, item_id=item_id, text=text))
+            case TranscriptFinished(role=role, item_id=item_id, text=text, is_partial=is_partial):
+                said = events.Transcript(
+                    call_id=call_id, at=now, role=role, item_id=item_id, text=text, is_partial=is_partial
+                )
+                self._emit(said)
             case UsageCounted(source=source, usage=usage, model=model):
                 self._emit(
                     events.UsageReported(call_id=call_id, at=now, source=source, usage=usage, model=model)

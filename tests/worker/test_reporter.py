@@ -101,7 +101,7 @@ def test_milestones_of_the_leg_itself(told: Told) -> None:
     told.reporter.path_built("rtp -> backend", NOW)
     told.reporter.failed(503, "backend_refused", "why", NOW)
     assert told.events == [
-        events.LegReady(**CALL, ready_ms=150.0),
+        events.LegReady(**CALL, ready_ms=150.0, agent="a"),
         events.PathBuilt(**CALL, path="rtp -> backend"),
         events.LegFailed(**CALL, sip_status=503, reason_code="backend_refused", detail="why"),
     ]
