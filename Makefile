@@ -58,7 +58,7 @@ $(VENV)/.pjsua2: pjsua2/build.py pjsua2/config_site.h $(wildcard pjsua2/*.i) | $
 
 # --- what people call --------------------------------------------------------
 
-.PHONY: help demo run check test fuzz pjsua2 upgrade clean
+.PHONY: help demo run check test kill-test fuzz pjsua2 upgrade clean
 
 help: ## show this list
 	@sed -En 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -78,6 +78,10 @@ check: $(VENV)/.dev $(VENV)/.pjsua2 ## format, lint, types, layers, unit tests: 
 
 test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## the whole suite, calls over real SIP and RTP included
 	@$(BIN)/pytest $(ARGS)
+
+KILLS ?= 100
+kill-test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## KILLS SIGKILLs (100) at random instants, among calls: one record each in spool, database and webhooks
+	@KILLS=$(KILLS) $(BIN)/pytest tests/e2e/test_kills.py $(ARGS)
 
 FUZZ_SECONDS ?= 60
 fuzz: $(VENV)/.fuzz ## fuzz every parser of network bytes for FUZZ_SECONDS each (60); TARGETS="name ..." picks some
