@@ -130,3 +130,14 @@ def free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
         return port
+
+
+async def test_the_docs_name_every_request(face: Face) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    document = (await face.get("/openapi.json")).json()
+    for path, operations in document["paths"].items():
+        for method in operations:
+            written = path.replace("{call_id}", "ID").replace("{kind}", "recordings")
+            last = written.rpartition("/")[2]
+            known = f"{method.upper()} {written}`" in text or f"`{written}`" in text
+            assert known or f"`/{last}`" in text, f"{method} {written}"
