@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from sipagent.call.transfer import (
 )
 
 NOW = 50.0
+PAGE = Path(__file__).parents[2] / "docs" / "transfers.md"
 REFER = Plan(name="sales", number="+1555", how="refer")
 ATTENDED, BRIDGE = replace(REFER, how="attended"), replace(REFER, how="bridge")
 AUTO = replace(REFER, can_bridge=True)
@@ -205,6 +207,10 @@ def test_the_agent_is_told_why_it_failed() -> None:
 )
 def test_failures_have_words(status: int, reason: str, words: str) -> None:
     assert phrase(status, reason) == words
+
+
+def test_the_page_in_the_docs_is_up_to_date() -> None:
+    assert steps_diagram() in PAGE.read_text()
 
 
 def test_the_diagram_shows_every_step() -> None:

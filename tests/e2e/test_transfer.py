@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,9 +13,10 @@ import pytest
 from sipagent.formats import ULAW
 from sipagent.simulator.realtime_options import Pattern, RealtimeOptions, Turn
 from sipagent.simulator.realtime_server import RealtimeServer
-from tests.e2e.conftest import SetupFactory
+from tests.e2e.conftest import SetupFactory, Sipp
 from tests.e2e.support import audio
 from tests.e2e.support.commanded_server import at_desk
+from tests.e2e.support.phone import Phone
 from tests.e2e.support.referred_phone import referred_call
 from tests.e2e.support.server import running
 
@@ -31,7 +34,7 @@ def speaks() -> RealtimeOptions:
 
 
 def agent(how: str = "refer", **target: Any) -> dict[str, Any]:
-    return SPEAKS | {"transfers": {"sales": {"to": "+1555 0100", "how": how, "goodbye_max_s": 4} | target}}
+    return SPEAKS | {"transfers": {"sales": {"to": "+1555 0100", "how": how} | target}}
 
 
 TO_SALES = at_desk(("Transfer", {"target": "sales", "summary": "wants a bicycle"}))
@@ -68,36 +71,81 @@ async def test_a_successful_transfer_keeps_the_goodbye_whole(setup: SetupFactory
     assert metrics['sipagent_transfers_total{how="refer",outcome="transferred",trunk="carrier"}'] == 1
 
 
-@pytest.mark.parametrize(
-    ("takes", "tells", "status", "why"),
-    [
-        ("202 Accepted", ["100 Trying", "486 Busy Here"], 486, "busy"),
-        ("603 Decline", [], 603, "declined"),
-        ("202 Accepted", ["100 Trying"], 408, "the peer never told the outcome"),
-    ],
-    ids=["busy", "declined", "no outcome"],
+#: How the peer answers the REFER, what it tells by NOTIFY, and what that comes to.
+FAILURES = (
+    ("202 Accepted", ["100 Trying", "486 Busy Here"], 486, "busy"),
+    ("603 Decline", [], 603, "declined"),
+    ("202 Accepted", ["100 Trying"], 408, "the peer never told the outcome"),
 )
-async def test_a_failed_transfer_returns_the_caller_to_the_agent(
-    setup: SetupFactory, takes: str, tells: list[str], status: int, why: str
-) -> None:
+
+
+async def test_a_failed_transfer_returns_the_caller_to_the_agent(setup: SetupFactory) -> None:
+    both = audio.signal(GOODBYE, GOODBYE_MS, ULAW) + audio.signal(AGAIN, AGAIN_MS, ULAW)
     async with RealtimeServer(speaks()) as model:
         prepared = setup(model.url, agent=agent(), trunk=TRUNK)
         async with running(prepared, wrapper=TO_SALES) as server:
-            async with referred_call(prepared, takes=takes) as caller:
-                await caller.hear_speech(600)
-                server.process.send_signal(signal.SIGUSR1)
-                await caller.referred()
-                for each in tells:
-                    caller.notify(each)
-                both = audio.signal(GOODBYE, GOODBYE_MS, ULAW) + audio.signal(AGAIN, AGAIN_MS, ULAW)
-                await caller.hear(lambda: caller.speech_heard() == both)
-                await caller.hang_up()
+            for takes, tells, status, why in FAILURES:
+                async with referred_call(prepared, takes=takes) as caller:
+                    await caller.hear_speech(600)
+                    server.process.send_signal(signal.SIGUSR1)
+                    await caller.referred()
+                    for each in tells:
+                        caller.notify(each)
+                    await caller.hear(partial(heard_all, caller, both))
+                    await caller.hang_up()
+                record = await server.next_record()
+                assert record["end_reason"] == "caller_hung_up"
+                (transfer,) = record["transfers"]
+                ended = transfer["outcome"], transfer["sip_status"], transfer["detail"]
+                assert ended == ("failed", status, why)
+                session = model.sessions[-1]
+                assert any(f"The transfer to sales failed: {why}." in text for text in texts_in(session))
+
+
+def heard_all(caller: Phone, speech: bytes) -> bool:
+    return caller.speech_heard() == speech
+
+
+SCENARIOS = {
+    "sip": {
+        "uac-referred-notified-200-bye": ("transferred", "transferred", 200),
+        "uac-referred-notified-486-kept": ("failed", "caller_hung_up", 486),
+        "uac-refer-declined-603-kept": ("failed", "caller_hung_up", 603),
+    },
+    "tel": {"uac-referred-to-tel-bye-by-peer": ("transferred", "transferred", 0)},
+}
+
+
+@pytest.mark.parametrize("form", ["sip", "tel"])
+async def test_what_carriers_make_of_a_refer(setup: SetupFactory, sipp: Sipp, form: str) -> None:
+    """The echo has no goodbye to say: the REFER comes at once."""
+    template = {"refer_to_template": "tel:{number}"} if form == "tel" else {}
+    trunk = {"transfer": TRUNK["transfer"] | template}
+    echo = {"transfers": {"sales": {"to": "+15550100", "how": "refer"}}}
+    async with running(setup(None, agent=echo, trunk=trunk), wrapper=TO_SALES) as server:
+        for count, scenario in enumerate(SCENARIOS[form], 1):
+            playing = asyncio.create_task(sipp(scenario, server.setup))
+            await server.wait_log("call_answered", count)
+            server.process.send_signal(signal.SIGUSR1)
+            await playing
             record = await server.next_record()
-        (session,) = model.sessions
-    assert record["end_reason"] == "caller_hung_up"
-    (transfer,) = record["transfers"]
-    assert (transfer["outcome"], transfer["sip_status"], transfer["detail"]) == ("failed", status, why)
-    assert any(f"The transfer to sales failed: {why}." in text for text in texts_in(session))
+            (transfer,) = record["transfers"]
+            ended = transfer["outcome"], record["end_reason"], transfer["sip_status"]
+            assert ended == SCENARIOS[form][scenario], scenario
+
+
+async def test_what_is_not_allowed_is_not_tried(setup: SetupFactory) -> None:
+    to_the_moon = at_desk(("Transfer", {"target": "+99900000"}))
+    async with RealtimeServer(speaks()) as model:
+        prepared = setup(model.url, agent=agent(), trunk=TRUNK)
+        async with running(prepared, wrapper=to_the_moon) as server, referred_call(prepared) as caller:
+            await caller.hear_speech(600)
+            server.process.send_signal(signal.SIGUSR1)
+            failed = await server.wait_log("transfer_failed")
+            await caller.hang_up()
+            record = await server.next_record()
+    assert failed["detail"] == "nobody may be transferred there"
+    assert (caller.refer, record["transfers"]) == (None, [])
 
 
 def texts_in(session: Any) -> list[str]:
