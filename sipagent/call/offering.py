@@ -13,7 +13,9 @@ from sipagent.sip.messages import CallDisconnected
 Word = Accept | Reject
 
 
-async def word_on(next_happened: Callable[[], Awaitable[object]], agent: AgentConfig) -> Word | CallDisconnected | None:
+async def word_on(
+    next_happened: Callable[[], Awaitable[object]], agent: AgentConfig
+) -> Word | CallDisconnected | None:
     """What is said first; None if nobody said anything in the agent's time."""
     try:
         async with asyncio.timeout(agent.manual_timeout_s):

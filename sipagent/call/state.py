@@ -5,7 +5,16 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from sipagent.events import CallAccepted, CallAdmitted, CallOffered, CallRedirected, CallRefused, LegEnded, LegFailed, LegReady
+from sipagent.events import (
+    CallAccepted,
+    CallAdmitted,
+    CallOffered,
+    CallRedirected,
+    CallRefused,
+    LegEnded,
+    LegFailed,
+    LegReady,
+)
 from sipagent.sip.messages import CallConfirmed, CallDisconnected
 
 
