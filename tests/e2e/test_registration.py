@@ -12,6 +12,7 @@ from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
 from tests.e2e.support.kamailio import PASSWORD, USER, kamailio
 from tests.e2e.support.phone import call, phone
+from tests.e2e.support.ports import free_port
 from tests.e2e.support.provider import provider
 from tests.e2e.support.server import running
 
@@ -84,3 +85,20 @@ async def test_a_call_goes_on_while_its_registrar_is_gone(setup: SetupFactory, t
             before = len(server.lines("trunk_state", registered=True))
             async with kamailio(tmp_path, port=up.port):
                 await server.wait_log("trunk_state", count=before + 1, registered=True, within_s=65)
+
+
+async def test_a_proxy_that_stops_answering_is_seen_in_the_metrics(
+    setup: SetupFactory, tmp_path: Path
+) -> None:
+    async with contextlib.AsyncExitStack() as while_it_runs:
+        proxy = await while_it_runs.enter_async_context(provider(free_port(), tmp_path))
+        trunk = {"outbound_proxy": f"sip:127.0.0.1:{proxy.port}", "qualify_s": 1, "failover_timeout_s": 0.5}
+        labels = f'{{target="{proxy.target}",trunk="carrier"}}'
+        async with running(setup(None, trunk=trunk)) as server:
+            await server.wait_log("trunk_target", is_up=True, status=200)
+            figures = await server.metrics()
+            assert figures[f"sipagent_trunk_target_up{labels}"] == 1
+            assert 0 < figures[f"sipagent_trunk_target_rtt_seconds{labels}"] < 0.5
+            await while_it_runs.aclose()
+            await server.wait_log("trunk_target", is_up=False, status=408)
+            assert (await server.metrics())[f"sipagent_trunk_target_up{labels}"] == 0
