@@ -7,6 +7,7 @@ of them said. Nothing is counted here: whoever admits a call holds its permit an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import ceil
 
 from sipagent.call.checks import BEFORE_ANSWER, BEFORE_ROUTE, CALL_LIMIT_RETRY_S, Check
@@ -14,7 +15,7 @@ from sipagent.call.decision import Admit, Decision, Redirect, Refuse, RuleResult
 from sipagent.call.origin import Sources, trunk_of
 from sipagent.call.question import Load, No, Question
 from sipagent.call.routing import Route, route
-from sipagent.config import Config
+from sipagent.config import AgentConfig, Config
 from sipagent.config.routes import RedirectAction, RefuseAction
 from sipagent.cost.budget import payers
 from sipagent.errors import ReasonCode
@@ -76,18 +77,19 @@ def decide(
 
 
 def _admitted(found: Route, action: ToAgent | ToTransfer, question: Question, trail: Trail) -> Decision:
-    agent = action.agent.name
-    checks: Mapping[str, Check] = {
-        "budget": lambda asked: _budget(asked, agent),
-        "backend": lambda asked: _backend(asked, agent),
-        **BEFORE_ANSWER,
-    }
-    trail, refusal = _ask(checks, question, trail)
+    answering = _answering(action.agent, question)
+    if isinstance(answering, No):
+        return _refused(answering, "backend", question, trail)
+    agent, told = answering
+    trail += (RuleResult("backend", True, told),)
+    trail, refusal = _ask(
+        {"budget": lambda asked: _budget(asked, agent.name), **BEFORE_ANSWER}, question, trail
+    )
     if refusal is not None:
         return refusal
     target = f" -> {action.target}" if isinstance(action, ToTransfer) else ""
-    name = f"{question.trunk.name}/{found.name} -> {action.agent.name}{target}"
-    return Admit(question.trunk, action, name, trail)
+    name = f"{question.trunk.name}/{found.name} -> {agent.name}{target}"
+    return Admit(question.trunk, replace(action, agent=agent), name, trail)
 
 
 def _ask(checks: Mapping[str, Check], question: Question, trail: Trail) -> tuple[Trail, Refuse | None]:
@@ -126,9 +128,21 @@ def _budget(question: Question, agent: str) -> str | No:
     return "no budget is spent"
 
 
-def _backend(question: Question, agent: str) -> str | No:
-    if not question.backend_is_down(agent):
-        return f"nothing is known against that of {agent}"
-    health = question.load.backends[agent]
-    detail = f"that of {agent} has failed {health.failures} times, last with {health.cause}"
-    return No(503, ReasonCode.BACKEND_DOWN, detail, ceil(health.wait_s(question.now)))
+def _answering(agent: AgentConfig, question: Question) -> tuple[AgentConfig, str] | No:
+    """Who answers, for an agent whose backend may be down: the next of its fallback who is up.
+
+    Where another kind of step comes first, it answers itself all the same, and its fallback goes on from there.
+    """
+    if not question.backend_is_down(agent.name):
+        return agent, f"nothing is known against that of {agent.name}"
+    health = question.load.backends[agent.name]
+    down = f"that of {agent.name} has failed {health.failures} times, last with {health.cause}"
+    steps = agent.fallback.steps
+    for step in steps:
+        if step.who is None:
+            break
+        if not question.backend_is_down(step.who):
+            return question.config.agents[step.who], f"{down}: {step.who} of its fallback answers"
+    if steps:
+        return agent, f"{down}: it has a fallback"
+    return No(503, ReasonCode.BACKEND_DOWN, down, ceil(health.wait_s(question.now)))

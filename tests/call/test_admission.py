@@ -95,7 +95,7 @@ def test_a_listed_peer_reaches_the_agent_of_the_number(config: Config) -> None:
 def test_the_trail_of_an_admitted_call_holds_every_rule(config: Config) -> None:
     trail = admitted(ask(config)).trail
     assert [result.rule for result in trail] == [
-        *("trunk", *BEFORE_ROUTE, "number", "budget", "backend", *BEFORE_ANSWER)
+        *("trunk", *BEFORE_ROUTE, "number", "backend", "budget", *BEFORE_ANSWER)
     ]
     assert all(result.passed and result.detail for result in trail)
 

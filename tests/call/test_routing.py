@@ -16,6 +16,7 @@ from sipagent.call.backend_health import BackendHealth
 from sipagent.call.decision import Admit, Decision, Redirect, Refuse, ToAgent, ToTransfer
 from sipagent.call.question import Load
 from sipagent.config import CallerIdConfig, Config
+from sipagent.config.fallback import FallbackConfig
 from sipagent.errors import ReasonCode
 from sipagent.sip.messages import IncomingInvite, OfferedAudio
 
@@ -274,6 +275,29 @@ def test_a_backend_that_is_down_gets_no_calls() -> None:
     assert (decision.sip_status, decision.reason_code) == (503, ReasonCode.BACKEND_DOWN)
     assert decision.retry_after_s == 30
     assert decision.trail[-1].detail == "that of echo has failed 3 times, last with backend_unreachable"
+
+
+@pytest.mark.parametrize(
+    ("steps", "backends", "agent"),
+    [
+        ([{"agent": "sales"}, {"agent": "night"}], {"echo": DOWN}, "sales"),
+        ([{"agent": "sales"}, {"voicemail": "night"}], {"echo": DOWN, "sales": DOWN}, "night"),
+        ([{"goodbye": "/bye.wav"}], {"echo": DOWN}, "echo"),
+        ([{"prompt": "/busy.wav"}, {"agent": "sales"}], {"echo": DOWN}, "echo"),
+        ([{"agent": "sales"}, {"transfer": "+1"}], {"echo": DOWN, "sales": DOWN}, "echo"),
+        ([{"agent": "sales"}], {"sales": DOWN}, "echo"),
+    ],
+)
+def test_an_agents_fallback_answers_for_one_that_is_down(
+    steps: list[dict[str, str]], backends: dict[str, BackendHealth], agent: str
+) -> None:
+    config = configured()
+    echo = config.agents["echo"].model_copy(
+        update={"fallback": FallbackConfig.model_validate({"steps": steps})}
+    )
+    config = config.model_copy(update={"agents": config.agents | {"echo": echo}})
+    decision = admitted(ask(config, invite("100"), Load(backends=backends)))
+    assert (decision.agent.name, decision.route) == (agent, f"pbx/100 -> {agent}")
 
 
 def test_a_rule_may_send_its_calls_elsewhere() -> None:

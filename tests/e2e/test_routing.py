@@ -180,7 +180,8 @@ async def test_a_backend_that_is_back_is_found_so_by_a_call_that_tries(tmp_path:
         assert (await server.metrics())['sipagent_backend_up{agent="receptionist"}'] == 0
         async with RealtimeServer(RealtimeOptions(port=port, faults=Faults())):
             await sipp.play("uac-pcmu-answered", tmp_path, address)
-        assert (await server.metrics())['sipagent_backend_up{agent="receptionist"}'] == 1
+            await server.next_records(2)
+            assert (await server.metrics())['sipagent_backend_up{agent="receptionist"}'] == 1
 
 
 def routed(route: str, outcome: str) -> str:
