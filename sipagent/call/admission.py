@@ -131,7 +131,7 @@ def _budget(question: Question, agent: str) -> str | No:
 def _answering(agent: AgentConfig, question: Question) -> tuple[AgentConfig, str] | No:
     """Who answers, for an agent whose backend may be down: the next of its fallback who is up.
 
-    Where another kind of step comes first, it answers itself all the same, and its fallback goes on from there.
+    Where another kind of step comes first, it answers itself all the same: its fallback goes on from there.
     """
     if not question.backend_is_down(agent.name):
         return agent, f"nothing is known against that of {agent.name}"
