@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from sipagent.config.document import Problem
 from sipagent.config.files import Files
 from sipagent.config.transfer import TransferTargetConfig, is_uri
 from sipagent.config.trunk import TrunkConfig
 from sipagent.config.validation import near_match
+from sipagent.sounds import files as sounds
 
 
 def problems(files: Files) -> Iterator[Problem]:
@@ -27,8 +26,8 @@ def unreadable(files: Files) -> Iterator[Problem]:
     for agent in files.agents:
         for name, target in (agent.section.transfers if agent.section else {}).items():
             for key, file in (("whisper_file", target.whisper_file), ("wait_file", target.wait_file)):
-                if file is not None and not _is_readable(file):
-                    yield agent.document.problem(("transfers", name, key), f"{file} can't be read")
+                if file is not None and (reason := sounds.problem(file)):
+                    yield agent.document.problem(("transfers", name, key), reason)
 
 
 def _wrong_with(
@@ -41,7 +40,3 @@ def _wrong_with(
     known = [trunk for trunk in carriers if trunk is not None]
     if known and not is_uri(target.to) and all(trunk.number_template is None for trunk in known):
         yield "to", "a number needs transfer.uri_template in the file of its trunk"
-
-
-def _is_readable(file: Path) -> bool:
-    return file.is_file() and os.access(file, os.R_OK)
