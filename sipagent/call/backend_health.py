@@ -65,6 +65,8 @@ class BackendsHealth:
                 return self._failed(agent, event.reason_code, event.detail, event.at, settings)
             case events.BackendDown():
                 return self._failed(agent, event.code, event.message, event.at, settings)
+            case events.BackendNotReplaced():
+                return self._failed(event.agent, event.code, event.message, event.at, settings)
             case _:
                 return self
 

@@ -66,6 +66,8 @@ def test_backends_that_drop_in_mid_call_count_too() -> None:
     assert after(*lost).cause == "closed: 1006"
     assert not after(*lost).is_up
     assert after(*lost[:2], ready(2.0), lost[2]).is_up
+    spare = events.BackendNotReplaced(call_id="c", at=3.0, agent="spare", code="x", message="", fatal=False)
+    assert BackendsHealth({}).after(spare, "bot", SETTINGS).by_agent["spare"].failures == 1
 
 
 def test_a_backend_that_took_over_in_mid_call_is_up() -> None:
