@@ -25,6 +25,7 @@ from sipagent.config import Config, HostPort, LoggingConfig, load
 from sipagent.config import check as checked
 from sipagent.errors import ConfigError, SipAgentError
 from sipagent.server import Server
+from sipagent.tools.cli import app as tools
 from sipagent.webhooks.cli import app as webhooks
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ simulate = typer.Typer(no_args_is_help=True, help="Stand-ins for the two ends: a
 app.add_typer(simulate, name="simulate")
 app.add_typer(calls, name="calls")
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(tools, name="tools")
 
 
 class Over(Enum):

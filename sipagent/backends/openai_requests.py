@@ -26,8 +26,9 @@ class ResponseRequests:
 
     @property
     def is_busy(self) -> bool:
-        """Is anything being said, or about to be?"""
-        return self._running or self._requested is not None or self._wanted or bool(self._waiting)
+        """Is anything being said, or about to be? What waits for a tool isn't."""
+        is_next = bool(self._waiting) or (self._wanted and not self._tools)
+        return self._running or self._requested is not None or is_next
 
     def request(self, *, once: bool = False, **response: Any) -> None:
         """`response` overrides the session's settings for this one, such as `instructions`.

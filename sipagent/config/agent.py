@@ -149,9 +149,15 @@ class AgentConfig(Section):
     budget: BudgetConfig = BudgetConfig()
 
     @property
+    def has_firm_words(self) -> bool:
+        """Does its model say anything that the caller may not interrupt?"""
+        consent = self.story.consent
+        return not self.story.greeting_interruptible or (consent is not None and consent.say is not None)
+
+    @property
     def decides_turns(self) -> bool:
         """Is it ours to say what interrupts the agent, and what it answers? Else its server does."""
-        guarded = self.barge_in != BargeInConfig() or not self.story.greeting_interruptible
+        guarded = self.barge_in != BargeInConfig() or self.has_firm_words
         return guarded and isinstance(self.backend, OpenAIRealtimeConfig)
 
     @model_validator(mode="after")

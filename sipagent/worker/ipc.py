@@ -84,10 +84,14 @@ class SendDigits(Message, frozen=True, kw_only=True):
 
 
 class Say(Message, frozen=True, kw_only=True):
-    """Have the agent say exactly this."""
+    """Have the agent say exactly this.
+
+    What is not `interruptible` is heard to its end by callers of an agent that `has_firm_words`.
+    """
 
     call_id: str
     text: str
+    interruptible: bool = True
 
 
 class PlayPrompt(Message, frozen=True, kw_only=True):

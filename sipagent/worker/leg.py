@@ -123,7 +123,8 @@ class Leg:
                 self._backend.send_digit(digit)
             self._reporter.digit(digit, duration_ms, method, now)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, interruptible: bool = True) -> None:
+        self._speaker.is_firm |= not interruptible
         self._backend.say(text)
 
     def inject(self, text: str, respond: bool) -> None:

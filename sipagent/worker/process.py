@@ -165,7 +165,7 @@ def tell(leg: Leg, message: ToLeg) -> None:
         case SendDigits():
             leg.send_digits(message.digits, message.inband)
         case Say():
-            leg.say(message.text)
+            leg.say(message.text, message.interruptible)
         case Inject():
             leg.inject(message.text, message.respond)
         case AnswerTool():

@@ -61,7 +61,7 @@ class Speaker:
         self.ears = Ears(guards_echo=agent.barge_in.echo_guard) if agent.decides_turns else None
         self.line: Line | None = None
         self.is_aside = False
-        self.is_greeting = False
+        self.is_firm = False
         self._greets = bool(agent.greeting)
         self._reporter = reporter
         self._item = ("", 0)
@@ -75,7 +75,7 @@ class Speaker:
 
     def greet(self) -> None:
         """The agent may speak first."""
-        self.is_greeting = self._greets
+        self.is_firm = self._greets
         self.backend.greet()
 
     def tick(self, now: float) -> None:
@@ -88,7 +88,7 @@ class Speaker:
         elif self._quiet_since is None:
             self._quiet_since = now
         if self._has_spoken and not self.agent_speaks:
-            self._has_spoken = self.is_greeting = False
+            self._has_spoken = self.is_firm = False
             self._reporter.fell_silent(now)
         self._look_for_successor(now)
 
@@ -125,7 +125,7 @@ class Speaker:
         flushed = self.playout.flush(self.prompts.may_interrupt)
         self.prompts.flushed(now, "interrupted")
         self.backend.interrupt(*_heard_of(flushed))
-        self.is_greeting = False
+        self.is_firm = False
         if self.line is not None:
             self.line.report_playout(now)
 

@@ -26,8 +26,8 @@ class Floor(Protocol):
         """Has the agent something to say that the caller hasn't heard?"""
 
     @property
-    def is_greeting(self) -> bool:
-        """Is it the greeting that it says?"""
+    def is_firm(self) -> bool:
+        """Is it saying what must be heard to its end?"""
 
     def pause(self) -> None: ...
 
@@ -55,7 +55,7 @@ class Turns:
         self.false_starts = 0
         """Of the caller's turns, those that were no speech."""
         self._config = agent.barge_in
-        self._protects_greeting = not agent.story.greeting_interruptible
+        self._has_firm_words = agent.has_firm_words
         self._is_ours = agent.decides_turns
         self._floor = floor
         self._state = State.QUIET
@@ -69,7 +69,7 @@ class Turns:
         if not self._is_ours:
             self._state = State.SPEECH
             self._floor.interrupt(now)
-        elif not self._config.enabled or (self._protects_greeting and self._floor.is_greeting):
+        elif not self._config.enabled or (self._has_firm_words and self._floor.is_firm):
             self._state = State.SPEECH
         elif not self._floor.agent_speaks:
             self._take_floor(now)

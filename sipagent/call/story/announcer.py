@@ -49,7 +49,7 @@ class Announcer:
         self._count += 1
         if words.say is not None:
             self._prompt_id = ""
-            return [Say(call_id=self._call_id, text=words.say)]
+            return [Say(call_id=self._call_id, text=words.say, interruptible=interruptible)]
         self._prompt_id = f"{self._name}-{self._count}"
         self._floor.prompts.add(self._prompt_id)
         self._deadline = now + PLAY_LIMIT_S

@@ -22,8 +22,7 @@ CONSENT_ATTEMPTS = 3
 
 def is_staged(agent: AgentConfig) -> bool:
     """Does the call begin with more than words of the model's own?"""
-    story = agent.story
-    return story.consent is not None or story.greeting_file is not None or not story.greeting_interruptible
+    return agent.story.consent is not None or agent.story.greeting_file is not None
 
 
 class Opening:

@@ -17,7 +17,7 @@ def spoken(command: Command) -> str:
     """A command as a line of a table."""
     match command:
         case Say():
-            return f"say {command.text}"
+            return f"say {command.text}" + ("" if command.interruptible else " firmly")
         case PlayPrompt():
             marks = [mark for mark in ("interruptible", "repeat", "over") if getattr(command, mark)]
             return " ".join(["play", command.file.rsplit("/", 1)[-1], *marks])

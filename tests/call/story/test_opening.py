@@ -15,7 +15,7 @@ def test_a_plain_greeting_is_the_media_workers() -> None:
 
 def test_the_recording_begins_when_consent_was_heard_and_then_the_greeting_comes() -> None:
     play = Play(CONSENT, greeting="Hello").answered()
-    assert play.words() == ["say This is recorded."]
+    assert play.words() == ["say This is recorded. firmly"]
     play.until(1).agent_says(2)
     assert play.done[1:] == [(3.0, "record"), (3.0, "say Hello")]
 
@@ -24,17 +24,17 @@ def test_consent_that_the_caller_spoke_into_is_said_again_and_then_given_up() ->
     play = Play(CONSENT, greeting="Hello").answered()
     for _ in range(3):
         play.agent_begins().caller_begins().agent_ends(cut=True).caller_ends()
-    assert play.words() == ["say This is recorded."] * 3 + ["say Hello"]
+    assert play.words() == ["say This is recorded. firmly"] * 3 + ["say Hello"]
 
 
 def test_consent_that_never_was_said_means_no_recording() -> None:
     play = Play(CONSENT, greeting="Hello").answered().until(20)
-    assert play.done == [(0.0, "say This is recorded."), (8.0, "say Hello")]
+    assert play.done == [(0.0, "say This is recorded. firmly"), (8.0, "say Hello")]
 
 
 def test_a_stale_end_of_speech_is_no_consent() -> None:
     play = Play(CONSENT).answered().agent_ends()
-    assert play.words() == ["say This is recorded."]
+    assert play.words() == ["say This is recorded. firmly"]
     assert play.agent_says(1).last() == "record"
 
 
@@ -51,5 +51,6 @@ def test_a_file_that_can_not_be_played_means_no_recording() -> None:
 
 
 def test_a_greeting_may_have_to_be_heard_to_its_end() -> None:
-    story = {"greeting_file": "/hello.wav", "greeting_interruptible": False}
-    assert Play(story).answered().words() == ["play hello.wav"]
+    firm: dict[str, Any] = {"greeting_interruptible": False}
+    assert Play(firm | {"greeting_file": "/hello.wav"}).answered().words() == ["play hello.wav"]
+    assert Play(firm | CONSENT, greeting="Hello").answered().agent_says(1).last() == "say Hello firmly"

@@ -45,7 +45,8 @@ class Asked:
 
 
 class ToolServer:
-    """`answers` are used up in order, the last one again and again."""
+    """`answers` are used up in order, the last one again and again. Connections end with their answer, so that
+    none is left when a server is looked at for what it holds."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -71,7 +72,7 @@ class ToolServer:
         await asyncio.sleep(answer.delay_s)
         if answer.released is not None:
             await answer.released.wait()
-        kind = {"content-type": "application/json"} | answer.headers
+        kind = {"content-type": "application/json", "connection": "close"} | answer.headers
         await Response(json.dumps(answer.body), answer.status, kind)(scope, receive, send)
 
 
