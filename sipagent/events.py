@@ -241,9 +241,10 @@ class SessionRolledOver(CallEvent, frozen=True, kw_only=True):
 
 
 class CallCharged(CallEvent, frozen=True, kw_only=True):
-    """What an answered call used and cost, told when it ends. Costs are in `currency`; None: nothing is priced.
+    """What an answered call used and cost, told when it ends. Costs are in `currency`; None: no prices.
 
-    `tokens` are by model and kind (see `cost.usage.Quantities`), `models` the parts of `model_cost`.
+    `tokens` are by model and kind (see `cost.usage.Quantities`); `models` and `trunks` are the parts of
+    `model_cost` and `trunk_cost`. Our calls to humans on the caller's behalf are in it.
     """
 
     agent: str
@@ -254,6 +255,7 @@ class CallCharged(CallEvent, frozen=True, kw_only=True):
     model_cost: float
     trunk_cost: float
     models: dict[str, float]
+    trunks: dict[str, float]
     currency: str | None
 
 

@@ -261,7 +261,9 @@ class Metrics:
             for kind, count in tokens.items():
                 self._tokens.labels(*whose, model, kind).inc(count)
         if charged.currency is not None:
-            self._cost.labels(*whose, charged.currency).inc(charged.model_cost + charged.trunk_cost)
+            self._cost.labels(*whose, charged.currency).inc(charged.model_cost)
+            for trunk, cost in charged.trunks.items():
+                self._cost.labels(charged.agent, trunk, charged.currency).inc(cost)
 
     def _count_rtp(self, rtp: Mapping[str, object]) -> None:
         for direction, figures in rtp.items():

@@ -200,6 +200,7 @@ def charged(currency: str | None) -> events.CallCharged:
         model_cost=0.25,
         trunk_cost=0.5,
         models={"gpt": 0.25},
+        trunks={"pbx": 0.375, "mobile": 0.125},
         currency=currency,
     )
 
@@ -207,7 +208,8 @@ def charged(currency: str | None) -> events.CallCharged:
 def test_what_calls_cost_is_counted_by_agent_and_trunk(house: House) -> None:
     house.observe(charged("EUR"), charged("EUR"))
     whose = {"agent": "desk", "trunk": "pbx"}
-    assert house.value("sipagent_cost_total", **whose, currency="EUR") == 1.5
+    assert house.value("sipagent_cost_total", **whose, currency="EUR") == 1.25
+    assert house.value("sipagent_cost_total", agent="desk", trunk="mobile", currency="EUR") == 0.25
     assert house.value("sipagent_tokens_total", **whose, model="gpt", kind="audio_output") == 80
     assert house.value("sipagent_answered_seconds_total", **whose, direction="inbound") == 123
 

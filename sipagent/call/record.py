@@ -307,6 +307,7 @@ def cost_of(charged: events.CallCharged) -> dict[str, Any] | None:
         "total": round(charged.model_cost + charged.trunk_cost, 6),
         "currency": charged.currency,
         "models": charged.models,
+        "trunks": charged.trunks,
     }
 
 

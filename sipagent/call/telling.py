@@ -95,6 +95,9 @@ class Telling:
         elif isinstance(event, events.UsageReported):
             cost = self._bill.use(event.model, event.usage)
             self._house.costs.spend(self.record.agent or "", self._trunk, cost)
+        elif isinstance(event, events.HumanLegEnded) and event.answered is not None:
+            cost = self._bill.connect_leg(event.trunk, event.at - event.answered)
+            self._house.costs.spend(self.record.agent or "", event.trunk, cost)
 
     def _charge(self, now: float) -> None:
         """The bill of an answered call."""

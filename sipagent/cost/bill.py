@@ -25,6 +25,7 @@ class Bill:
         self._direction: Direction = direction
         self._used: defaultdict[str, Quantities] = defaultdict(Quantities)
         self._costs: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self._trunk_costs: defaultdict[str, Decimal] = defaultdict(Decimal)
 
     def use(self, model: str, usage: Mapping[str, Any]) -> Decimal:
         """Add usage of a model; returns what it costs."""
@@ -35,13 +36,15 @@ class Bill:
         return cost
 
     def connect(self, answered_s: float) -> Decimal:
-        """What the trunk takes for the whole call."""
-        if self._prices is None:
-            return NOTHING
-        return trunk_cost(self._prices, self.trunk, self._direction, answered_s)
+        """The call itself is over; returns what its trunk takes for it."""
+        return self._add(self.trunk, self._direction, answered_s)
+
+    def connect_leg(self, trunk: str, answered_s: float) -> Decimal:
+        """A call of ours to a human is over; returns what its trunk takes for it."""
+        return self._add(trunk, "outbound", answered_s)
 
     def settle(self, call_id: str, at: float, answered_s: float) -> events.CallCharged:
-        """The whole bill, when an answered call ends."""
+        """The whole bill of an answered call, when all that belongs to it is over."""
         return events.CallCharged(
             call_id=call_id,
             at=at,
@@ -51,10 +54,16 @@ class Bill:
             answered_s=round(answered_s, 3),
             tokens={model: used.tokens for model, used in self._used.items() if used.tokens},
             model_cost=amount(sum(self._costs.values(), NOTHING)),
-            trunk_cost=amount(self.connect(answered_s)),
+            trunk_cost=amount(sum(self._trunk_costs.values(), NOTHING)),
             models={model: amount(cost) for model, cost in self._costs.items()},
+            trunks={trunk: amount(cost) for trunk, cost in self._trunk_costs.items()},
             currency=None if self._prices is None else self._prices.currency,
         )
+
+    def _add(self, trunk: str, direction: Direction, answered_s: float) -> Decimal:
+        cost = NOTHING if self._prices is None else trunk_cost(self._prices, trunk, direction, answered_s)
+        self._trunk_costs[trunk] += cost
+        return cost
 
 
 def cost_of_models(
@@ -65,7 +74,14 @@ def cost_of_models(
         return None
     costs = {model: amount(model_cost(prices, model, Quantities(**used))) for model, used in tokens.items()}
     total = round(sum(costs.values()), 6)
-    return {"model": total, "trunk": 0.0, "total": total, "currency": prices.currency, "models": costs}
+    return {
+        "model": total,
+        "trunk": 0.0,
+        "total": total,
+        "currency": prices.currency,
+        "models": costs,
+        "trunks": {},
+    }
 
 
 def amount(cost: Decimal) -> float:

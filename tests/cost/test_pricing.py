@@ -88,9 +88,13 @@ def test_the_bill_of_a_call() -> None:
     bill.agent = "desk"
     assert bill.use("gpt", {"output_token_details": {"audio_tokens": 1000}}) == Decimal("0.064")
     bill.use("whisper", {"type": "duration", "seconds": 60})
+    assert bill.connect_leg("pbx", 30.0) == Decimal("0.04")
+    assert bill.connect_leg("other", 30.0) == 0
+    assert bill.connect(61.0) == Decimal("0.012")
     charged = bill.settle("c-1", 5.0, 61.0)
     assert (charged.agent, charged.trunk, charged.answered_s) == ("desk", "pbx", 61.0)
-    assert (charged.model_cost, charged.trunk_cost, charged.currency) == (0.081, 0.012, "USD")
+    assert (charged.model_cost, charged.trunk_cost, charged.currency) == (0.081, 0.052, "USD")
+    assert charged.trunks == {"pbx": 0.052, "other": 0.0}
     assert charged.models == {"gpt": 0.064, "whisper": 0.017}
     assert charged.tokens == {"gpt": {"audio_output": 1000}}
 
