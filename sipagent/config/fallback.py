@@ -24,7 +24,7 @@ class FallbackStep(Section):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if len(self.model_fields_set & type(self).model_fields.keys()) != 1 or self.kind == "":
+        if sum(value is not None for _, value in self) != 1:
             raise ValueError("needs exactly one of agent, prompt, voicemail, transfer, goodbye")
         return self
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import wave
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sipagent.formats import ULAW
@@ -17,7 +18,6 @@ from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
 from tests.e2e.support.phone import FRAME_MS, Phone, call
 from tests.e2e.support.server import running
-from tests.e2e.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -89,3 +89,165 @@ async def test_a_model_that_drops_in_mid_sentence_goes_on_knowing_what_was_heard
     assert go_on[0] == "system"
     assert model.sessions[1].log.events("in", "response.create")
     assert metrics['sipagent_fallback_steps_total{outcome="taken",step="reconnect"}'] == 1
+
+
+async def test_a_model_that_stays_away_gives_way_to_another(setup: SetupFactory) -> None:
+    later = audio.signal(LATER, LATER_MS, ULAW)
+    async with (
+        RealtimeServer(tells(Say(say=STORY))) as model,
+        RealtimeServer(tells(Pattern(pattern_ms=LATER_MS, number=LATER))) as spare,
+        running(
+            setup(
+                model.url,
+                agent=SPEAKS_FIRST | {"fallback": {"reconnect_tries": 2, "steps": [{"agent": "spare"}]}},
+                agents={
+                    "spare": {"backend": {"kind": "openai_realtime", "url": spare.url, "audio": "pcm24"}}
+                },
+            )
+        ) as server,
+        call(server.setup) as caller,
+    ):
+        await caller.hear_speech(1000)
+        model.options = replace(model.options, faults=Faults(refuse_status=503))
+        first = len(caller.heard)
+        model.sessions[0].drop()
+        line = await server.wait_log("backend_replaced")
+        await server.wait_log("agent_fell_silent")
+        await caller.hang_up()
+        record = await server.next_record()
+
+    assert line["agent"] == "spare"
+    assert longest_silence_ms(caller, first) <= MOST_SILENCE_MS
+    assert taken(record) == [("reconnect", "failed"), ("reconnect", "failed"), ("agent spare", "taken")]
+    assert "503" in record["fallback"][1]["cause"]
+    assert texts(spare.sessions[0])[0][1].endswith(" —")
+    assert "resample(24000>8000)" in record["path"]
+    assert caller.speech_heard() != later  # converted there and back
+
+
+async def test_a_key_that_is_refused_is_not_tried_again(setup: SetupFactory, tmp_path: Path) -> None:
+    farewell = tmp_path / "sorry.wav"
+    write_wav(farewell, audio.samples(audio.signal(LATER, LATER_MS, ULAW), "PCMU"))
+    fallback = {"steps": [{"goodbye": str(farewell)}]}
+    async with (
+        RealtimeServer(tells(Say(say=STORY))) as model,
+        running(setup(model.url, agent=SPEAKS_FIRST | {"fallback": fallback}), spare_threads=1) as server,
+        call(server.setup) as caller,
+    ):
+        await caller.hear_speech(500)
+        model.options = replace(model.options, faults=Faults(refuse_status=401))
+        model.sessions[0].drop()
+        await caller.hung_up()
+        record = await server.next_record()
+
+    assert audio.signal(LATER, LATER_MS, ULAW) in caller.audio_heard()
+    assert taken(record) == [("reconnect", "failed"), (f"goodbye {farewell}", "taken")]
+    assert (record["end_reason"], record["call_status"]) == ("backend_lost", "completed")
+
+
+async def test_another_agent_answers_where_the_first_can_not(setup: SetupFactory) -> None:
+    refused = RealtimeOptions(faults=Faults(refuse_status=503))
+    async with (
+        RealtimeServer(refused) as model,
+        RealtimeServer(tells(Pattern(pattern_ms=LATER_MS, number=LATER))) as spare,
+        running(
+            setup(
+                model.url,
+                agent={"fallback": {"steps": [{"agent": "spare"}]}},
+                agents={"spare": SPEAKS_FIRST | {"backend": {"kind": "openai_realtime", "url": spare.url}}},
+            )
+        ) as server,
+        call(server.setup) as caller,
+    ):
+        await caller.hear(lambda: caller.speech_heard() == audio.signal(LATER, LATER_MS, ULAW))
+        await caller.hang_up()
+        record = await server.next_record()
+    assert taken(record) == [("agent spare", "taken")]
+
+
+async def test_a_caller_whose_agent_is_not_to_be_had_leaves_a_message(setup: SetupFactory) -> None:
+    message = audio.signal(LATER, 1200, ULAW)
+    refused = RealtimeOptions(faults=Faults(refuse_status=503))
+    async with (
+        RealtimeServer(refused) as model,
+        running(
+            setup(
+                model.url,
+                agent={"fallback": {"steps": [{"voicemail": "machine"}]}},
+                agents={"machine": {"backend": {"kind": "voicemail", "silence_s": 1}}},
+            )
+        ) as server,
+        call(server.setup) as caller,
+    ):
+        await server.wait_log("agent_speech_ended")
+        await caller.say(message)
+        await caller.hung_up()
+        line = await server.wait_log("backend_finished")
+        record = await server.next_record()
+    assert record["end_reason"] == "message_taken"
+    assert 1000 <= line["message_ms"] <= 2500
+    assert taken(record) == [("voicemail machine", "taken")]
+    left, right = audio.recorded(record["recording"])
+    assert audio.holds(left, audio.samples(message, "PCMU"))
+    assert np.abs(right).max() > 3000, "the beep is missing"
+
+
+async def test_a_prompt_is_played_and_the_call_ends(setup: SetupFactory, tmp_path: Path) -> None:
+    announcement = tmp_path / "closed.wav"
+    write_wav(announcement, audio.samples(audio.signal(LATER, LATER_MS, ULAW), "PCMU"))
+    closed = {"backend": {"kind": "prompt", "file": str(announcement), "times": 2, "pause_ms": 200}}
+    async with running(setup(None, agent=closed), spare_threads=1) as server, call(server.setup) as caller:
+        await caller.hung_up()
+        record = await server.next_record()
+    assert caller.speech_heard() == audio.signal(LATER, LATER_MS, ULAW) * 2
+    assert record["end_reason"] == "prompt_played"
+
+
+async def test_without_a_step_left_the_call_ends_with_its_cause(setup: SetupFactory) -> None:
+    async with (
+        RealtimeServer(tells(Say(say=STORY))) as model,
+        running(setup(model.url, agent=SPEAKS_FIRST | {"fallback": {"reconnect_tries": 0}})) as server,
+        call(server.setup) as caller,
+    ):
+        await caller.hear_speech(200)
+        model.sessions[0].close(1011, "oops")
+        await caller.hung_up()
+        record = await server.next_record()
+    assert (record["end_reason"], record["detail"]) == ("backend_lost", "1011: oops")
+
+
+async def test_a_session_is_replaced_before_its_end_and_nobody_hears_it(setup: SetupFactory) -> None:
+    """The agent speaks in the first session, and in the second to what the caller says then."""
+    before, after = audio.signal(1, 2000, ULAW), audio.signal(2, 1000, ULAW)
+    question = audio.signal(3, 600, ULAW)
+    backend = {"kind": "openai_realtime", "max_session_s": 5}
+    async with (
+        RealtimeServer(tells(Pattern(pattern_ms=2000, number=1))) as model,
+        running(setup(model.url, agent=SPEAKS_FIRST | {"backend": backend | {"url": model.url}})) as server,
+        call(server.setup) as caller,
+    ):
+        await caller.hear(lambda: caller.speech_heard() == before)
+        model.options = tells(Pattern(pattern_ms=1000, number=2))
+        await server.wait_log("session_rolled_over")
+        await caller.say(question)
+        await caller.hear(lambda: caller.speech_heard() == before + after)
+        await caller.hang_up()
+        record = await server.next_record()
+        first, second = model.sessions[:2]
+
+    assert record["rollovers"] >= 1
+    assert record["fallback"] == []
+    assert first.ended.is_set()
+    assert texts(second)[0] == ("assistant", "pattern 1")
+    left, right = audio.recorded(record["recording"])
+    assert audio.holds(right, audio.samples(before, "PCMU"))
+    assert audio.holds(right, audio.samples(after, "PCMU"))
+    assert audio.holds(left, audio.samples(question, "PCMU"))
+    heard = bytes(first.log.caller_audio) + bytes(second.log.caller_audio)
+    assert question in heard
+
+
+def write_wav(path: Path, samples: audio.Samples) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, len(samples), "NONE", ""))
+        file.writeframes(samples.astype("<i2").tobytes())
