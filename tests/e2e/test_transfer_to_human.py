@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import wave
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rtp import g711
-from sipagent.formats import ULAW
+from sipagent.formats import ULAW, AudioFormat
 from sipagent.simulator.realtime_options import Pattern, RealtimeOptions, Turn
 from sipagent.simulator.realtime_server import RealtimeServer
 from tests.e2e.conftest import SetupFactory
@@ -39,16 +41,16 @@ def speaks() -> RealtimeOptions:
 class Desk:
     """What a test needs to hand a caller on to a human on `port`."""
 
-    def __init__(self, setup: SetupFactory, model: RealtimeServer, **target: Any) -> None:
+    def __init__(self, setup: SetupFactory, server: RealtimeServer, **target: Any) -> None:
         self.port = free_port("127.0.0.1")
         sales = {"to": "+15550100", "how": "bridge", "goodbye_max_s": 3} | target
         transfer = {"uri_template": f"sip:{{number}}@127.0.0.1:{self.port}", "outcome_timeout_s": 3}
         self.setup = setup(
-            model.url, agent=SPEAKS | {"transfers": {"sales": sales}}, trunk={"transfer": transfer}
+            server.url, agent=SPEAKS | {"transfers": {"sales": sales}}, trunk={"transfer": transfer}
         )
 
-    def running(self) -> Any:
-        return running(self.setup, wrapper=TO_SALES)
+    def running(self, spare_threads: int = 0) -> Any:
+        return running(self.setup, wrapper=TO_SALES, spare_threads=spare_threads)
 
     def human(self, **options: Any) -> Any:
         return human(self.setup, self.port, **options)
@@ -215,6 +217,42 @@ async def test_the_human_hears_first_what_it_is_about(setup: SetupFactory) -> No
     assert audio.signal(WORDS, TALK_MS, ULAW) in called.audio_heard()
     assert whisper not in caller.audio_heard()[8 * GOODBYE_MS + 1600 :]
     assert "A caller wants a bicycle." in json.dumps(briefing.log.events("in"))
+
+
+def sound(path: Path, hz: float, ms: int) -> str:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, audio.RATE, 0, "NONE", ""))
+        file.writeframes(audio.tone(hz, ms, AudioFormat("pcm")))
+    return str(path)
+
+
+async def test_files_are_played_to_both_and_the_model_goes_on_listening(
+    setup: SetupFactory, tmp_path: Path
+) -> None:
+    wait, whisper = sound(tmp_path / "wait.wav", 700, 400), sound(tmp_path / "whisper.wav", 900, 600)
+    async with RealtimeServer(speaks()) as model:
+        desk = Desk(setup, model, wait_file=wait, whisper_file=whisper, model="listens")
+        async with desk.running(spare_threads=4) as server, desk.human() as called:
+            async with referred_call(desk.setup) as caller:
+                await say_goodbye(server, caller)
+                await called.rings()
+                await caller.hear_speech(GOODBYE_MS + 1000)
+                await called.pick_up()
+                await server.wait_log("transfer_joined")
+                await talk(caller, called)
+                await caller.hang_up()
+            record = await server.next_record()
+        (session,) = model.sessions
+    waited = caller.speech_heard()[8 * GOODBYE_MS :][: 8 * 900]
+    assert audio.pitch_hz(audio.samples(waited, "PCMU")) == pytest.approx(700, abs=10)
+    told = called.speech_heard()[: 8 * 500]
+    assert audio.pitch_hz(audio.samples(told, "PCMU")) == pytest.approx(900, abs=10)
+    words, reply = audio.signal(WORDS, TALK_MS, ULAW), audio.signal(REPLY, TALK_MS, ULAW)
+    assert words in called.audio_heard()
+    assert reply in caller.audio_heard()
+    assert words in bytes(session.log.caller_audio)
+    assert reply[:1600] not in bytes(session.log.caller_audio)
+    assert only_transfer(record, "outcome") == ("transferred",)
 
 
 async def test_attended_the_human_is_asked_first_and_then_takes_our_place(setup: SetupFactory) -> None:
