@@ -44,14 +44,20 @@ class HttpTools:
             self._opened = None
 
     async def call(self, config: HttpToolConfig, request: Request) -> Outcome:
-        """The outcome of the last attempt. Whoever calls this bounds its time. Raises `ConfigError` where the
-        secret is gone."""
+        """The outcome of the last attempt; none begins when the tool's time is over.
+
+        Whoever calls this cuts off one that is under way then. Raises `ConfigError` where the secret is gone.
+        """
         secret = config.secret.resolve() if config.secret is not None else None
+        until = time.monotonic() + config.timeout_ms / 1000
         for attempt in range(config.retries + 1):
             outcome, retry_after, may_repeat = await self._attempt(config, request, secret)
             if not may_repeat or attempt == config.retries:
                 break
-            await asyncio.sleep(requests.pause_s(attempt, random.random(), retry_after))
+            pause_s = requests.pause_s(attempt, random.random(), retry_after)
+            if time.monotonic() + pause_s >= until:
+                break
+            await asyncio.sleep(pause_s)
         return outcome
 
     async def is_healthy(self, url: str, timeout_s: float) -> bool:

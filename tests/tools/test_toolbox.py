@@ -97,6 +97,12 @@ async def test_a_5xx_is_tried_again_under_the_same_key_if_that_does_no_harm(tool
     assert len(tools.asked) == 3
 
 
+async def test_a_tool_that_asks_for_more_time_than_there_is_has_failed(tools, rig_of):
+    tools.will(Answer(status=503, headers={"retry-after": "60"}))
+    outcome = await rig_of(it=http(tools, idempotent=True, timeout_ms=5000)).call()
+    assert (outcome.kind, outcome.detail, len(tools.asked)) == ("failed", "503", 1)
+
+
 async def test_a_5xx_is_not_tried_again_if_that_might_do_it_twice(tools, rig_of):
     tools.will(Answer(status=503), Answer({"ok": True}))
     outcome = await rig_of(it=http(tools)).call()

@@ -45,8 +45,10 @@ class Asked:
 
 
 class ToolServer:
-    """`answers` are used up in order, the last one again and again. Connections end with their answer, so that
-    none is left when a server is looked at for what it holds."""
+    """`answers` are used up in order, the last one again and again.
+
+    Connections end with their answer, so that none is left when a server is looked at for what it holds.
+    """
 
     def __init__(self) -> None:
         self.url = ""
