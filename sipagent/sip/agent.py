@@ -5,25 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 
 from sipagent.config import Config
 from sipagent.errors import ConfigError
 from sipagent.events import TargetStateChanged, TrunkStateChanged
 from sipagent.sip import pjsua
 from sipagent.sip.accounts import Account
-from sipagent.sip.call import Calls, SipCall
-from sipagent.sip.identity import our_headers
+from sipagent.sip.call import SipCall
+from sipagent.sip.calls import Calls
 from sipagent.sip.invite import parse_invite, rejected_invite, split_address
-from sipagent.sip.locating import Place, place_of
-from sipagent.sip.messages import CallDisconnected, LocalMedia, OutgoingInvite, RejectedInvite
+from sipagent.sip.messages import LocalMedia, RejectedInvite
 from sipagent.sip.names import DnsNames
+from sipagent.sip.outgoing import Outgoing
 from sipagent.sip.pjsua import PjError, Stack
-from sipagent.sip.placing import Way
 from sipagent.sip.public_address import PublicAddresses
-from sipagent.sip.settings import over
 from sipagent.sip.sources import Network
-from sipagent.sip.targets import NextHop, Reachability, is_address
+from sipagent.sip.targets import Reachability
 from sipagent.sip.trunks import Trunks, Watchers
 
 logger = logging.getLogger("sipagent.sip")
@@ -58,9 +56,9 @@ class SipAgent:
         self._trunks = Trunks(
             config, self._names, self.addresses, self._calls, Watchers(self._incoming, on_trunk, on_target)
         )
+        self._outgoing = Outgoing(self._trunks, self._calls)
         self._stack: Stack | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._locating: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen, and begin to register. Raises `ConfigError` for a listener or secret that can't be used."""
@@ -88,10 +86,10 @@ class SipAgent:
         for call in self._calls:
             call.hang_up(sip_status=503)
         await asyncio.gather(self._trunks.unregister(), self._calls.wait_until_none(HANG_UP_WAIT_S))
-        tasks = [*self._tasks, *self._locating]
-        for task in tasks:
+        self._outgoing.close()
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         self._calls.release_all()
         self._trunks.clear()
@@ -131,17 +129,9 @@ class SipAgent:
         It goes by the trunk's proxy or registrar, to the next of its servers if one doesn't answer; over a
         trunk without them, to the host of the URI.
         """
-        call = self._calls.new(None)
-        uri = over(to_uri, self._config.trunks[trunk].transport)
-        policy = self._config.trunks[trunk].caller_id
-        shown, identity = our_headers(from_uri, policy, hidden=hide_caller)
-        invite = OutgoingInvite(uri, local, shown, (*identity, *headers))
-        place = self._own_place(trunk, uri)
-        if place is None:
-            call.place(invite, self._way(trunk, self._trunks.peers.next_hop(trunk)))
-        else:
-            self._spawn(self._locate_and_place(trunk, place, call, invite))
-        return call
+        return self._outgoing.place(
+            trunk, to_uri, local, from_uri=from_uri, headers=headers, hide_caller=hide_caller
+        )
 
     def sources(self, trunk: str) -> frozenset[Network]:
         """The networks that a trunk's requests may come from, as known now."""
@@ -218,36 +208,6 @@ class SipAgent:
                 account = self._trunks.accounts.get(name)
                 if account is not None and account.registration is not None:
                     account.registration.on_targets_changed()
-
-    # --- calls of ours ------------------------------------------------------------------------------
-
-    def _own_place(self, trunk: str, uri: str) -> Place | None:
-        """Where a URI leads that does not go by the trunk's servers, if that is still to be found out."""
-        config = self._config.trunks[trunk]
-        place = place_of(uri, config.transport)
-        if place is None or config.proxy is not None:
-            return None
-        if config.registration is not None and place.host == config.registration.host:
-            return None
-        return None if is_address(place.host) and config.registration is None else place
-
-    async def _locate_and_place(
-        self, trunk: str, place: Place, call: SipCall, invite: OutgoingInvite
-    ) -> None:
-        try:
-            hop = await self._trunks.peers.passing(trunk, place)
-        except OSError as error:
-            call.fail(CallDisconnected(502, str(error), by_remote=False))
-        else:
-            call.place(invite, self._way(trunk, hop))
-
-    def _way(self, trunk: str, hop: NextHop | None) -> Way:
-        return Way(self._trunks.accounts[trunk], hop, self._config.trunks[trunk].failover_timeout_s)
-
-    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(coroutine)
-        self._locating.add(task)
-        task.add_done_callback(self._locating.discard)
 
     def _incoming(self, account: Account, call_id: int, source: str, message: str) -> None:
         call = self._calls.new(parse_invite(message, *split_address(source)))

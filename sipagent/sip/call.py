@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -54,6 +53,7 @@ class SipCall:
         self._events: asyncio.Queue[SipEvent] = asyncio.Queue(EVENT_QUEUE_SIZE)
         self._on_ended = on_ended
         self._ending = False
+        self._held_before: bool | None = None
 
     async def next_event(self) -> SipEvent:
         return await self._events.get()
@@ -87,11 +87,11 @@ class SipCall:
         """
         if self._pj is None or self._ending or self._sdp.local is None:
             return
-        before, self._sdp.local = self._sdp.local, replace(self._sdp.local, held=held)
+        self._held_before, self._sdp.local = self.holds, replace(self._sdp.local, held=held)
         try:
             self._pj.reoffer()
         except PjError as error:
-            self._sdp.local = before
+            self._keep_hold()
             raise ReinviteFailed(reason(error)) from None
 
     @property
@@ -204,6 +204,16 @@ class SipCall:
             self._placing.on_answer(sip_status)
         elif sip_status == 491:
             self._reoffer_later()
+        elif 200 <= sip_status < 300:
+            self._held_before = None
+        elif sip_status >= 300 and sip_status not in (401, 407):
+            self._keep_hold()
+
+    def _keep_hold(self) -> None:
+        """What we wanted of the peer by a re-INVITE is not to be: the call is held, or not, as it was."""
+        if self._held_before is not None and self._sdp.local is not None:
+            self._sdp.local = replace(self._sdp.local, held=self._held_before)
+            self._held_before = None
 
     def _reoffer(self) -> None:
         if self._pj is None or self._ending:
@@ -264,48 +274,3 @@ class SipCall:
 def contacts(targets: Sequence[str]) -> list[str]:
     """Contacts to call, in order: the first is preferred most (RFC 3261 section 20.10)."""
     return [f"<{target}>;q={1 - index / max(len(targets), 10):.3g}" for index, target in enumerate(targets)]
-
-
-class Calls:
-    """Every call that pjsua2 still holds, and those that it has ended and that are to be let go.
-
-    pjsua2 wants its calls referenced until they have ended, and not let go from within its callbacks.
-    """
-
-    def __init__(self) -> None:
-        self._held: set[SipCall] = set()
-        self._ended: list[SipCall] = []
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def __iter__(self) -> Iterator[SipCall]:
-        return iter(list(self._held))
-
-    def new(self, invite: IncomingInvite | None) -> SipCall:
-        call = SipCall(invite, self._on_ended)
-        self._held.add(call)
-        self._idle.clear()
-        return call
-
-    def release_ended(self) -> None:
-        while self._ended:
-            self._ended.pop().release()
-
-    def release_all(self) -> None:
-        for call in self:
-            self._on_ended(call)
-        self.release_ended()
-
-    async def wait_until_none(self, patience_s: float) -> None:
-        """Return when there is no call any more, or after `patience_s`."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), patience_s)
-
-    def _on_ended(self, call: SipCall) -> None:
-        self._held.discard(call)
-        self._ended.append(call)
-        if not self._held:
-            self._idle.set()

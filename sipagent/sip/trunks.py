@@ -15,7 +15,7 @@ from sipagent.errors import ConfigError
 from sipagent.events import TargetStateChanged, TrunkStateChanged
 from sipagent.sip import pjsua
 from sipagent.sip.accounts import Account, OnIncoming
-from sipagent.sip.call import Calls
+from sipagent.sip.calls import Calls
 from sipagent.sip.names import DnsNames
 from sipagent.sip.peers import Peers
 from sipagent.sip.pjsua import PjError, reason

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from sipagent.config import HostPort, TrunkConfig
+from sipagent.sip.locating import Place
+from sipagent.sip.outgoing import own_place
 from sipagent.sip.pjlog import redacted
 from sipagent.sip.settings import AccountSettings, Digest, over, settings_for
 from sipagent.sip.sources import Sources
@@ -106,3 +108,27 @@ def test_nobody_reads_credentials_in_the_log() -> None:
     )
     assert "f00" not in redacted(message)
     assert redacted(message).endswith("a=sendrecv")
+
+
+@pytest.mark.parametrize(
+    ("uri", "proxy", "expected"),
+    [
+        ("sip:1@carrier.example", None, None),
+        ("sip:1@Carrier.Example:5070", None, None),
+        ("sip:1@carrier.example:5090", None, Place("carrier.example", 5090, "udp")),
+        ("sip:1@192.0.2.7", None, Place("192.0.2.7", None, "udp")),
+        ("sip:1@elsewhere.example", None, Place("elsewhere.example", None, "udp")),
+        ("sip:1@elsewhere.example", "sip:proxy.example", None),
+    ],
+)
+def test_what_a_registered_trunk_does_not_send_to_its_registrar(
+    uri: str, proxy: str | None, expected: Place | None
+) -> None:
+    registration = {"registrar": "sip:carrier.example:5070", "username": "alice", "outbound_proxy": proxy}
+    assert own_place(trunk(registration=registration), uri) == expected
+
+
+def test_an_address_needs_no_looking_up_over_a_trunk_without_servers() -> None:
+    listed = trunk(allowed_addresses=["203.0.113.7"])
+    assert own_place(listed, "sip:1@203.0.113.7:5070") is None
+    assert own_place(listed, "sip:1@pbx.example") == Place("pbx.example", None, "udp")
