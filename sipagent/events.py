@@ -266,7 +266,7 @@ class CallEnded(CallEvent, frozen=True, kw_only=True):
 
 
 class TrunkStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Registration state of a trunk; `expires_s` is 0 unless registered. `target` is the registrar's server."""
+    """A trunk's registration; `expires_s` is 0 unless registered. `target` is its registrar's server."""
 
     at: float
     trunk: str
