@@ -62,7 +62,8 @@ class Server:
         self._reload_wanted = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
         count = workers if workers != "auto" else len(os.sched_getaffinity(0))
-        self._workers = Supervisor(count, config.logging)
+        self._hub = Hub(config.redact)
+        self._workers = Supervisor(count, config.logging, self._hub.hear)
         self._log = CallLog(
             spool=storage.spool,
             transcripts=storage.transcripts,
@@ -73,7 +74,6 @@ class Server:
         self._metrics = Metrics(self._worker_figures, self._figures)
         self._books = Bookkeeping(config, self._metrics)
         self._webhooks = Webhooks(config, self._metrics)
-        self._hub = Hub(config.redact)
         self._sip = SipAgent(
             config,
             on_invite=self._on_invite,

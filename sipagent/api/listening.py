@@ -12,34 +12,50 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from sipagent import events
 from sipagent.api.access import Client, Needs
-from sipagent.api.control import Control
+from sipagent.api.control import CantBeDone, Control
 from sipagent.api.problems import Problem
 from sipagent.call.outward import fields_of, name_of
 from sipagent.call.record import iso
 from sipagent.config import RedactionConfig
+from sipagent.worker.ipc import AudioTapped, TapAudio
 
 router = APIRouter()
 
 #: Messages that wait for a slow listener. What comes while they do is lost, and it is told how much.
 MOST_WAITING = 1000
-ENDED = "call.ended"
+ENDED, ANSWERED, AUDIO = "call.ended", "call.answered", "audio"
+
+Heard = dict[str, Any] | bytes
 
 
 class Ear:
-    """One listener's queue. Policy: what comes while it is full is dropped and counted."""
+    """One listener's queue. Policy: what comes while it is full is dropped and counted.
 
-    def __init__(self, hears: Callable[[str, str | None], bool]) -> None:
+    `audio_of` is the call whose audio it wants; that comes as bytes, after a message that names the codec.
+    """
+
+    def __init__(self, hears: Callable[[str, str | None], bool], audio_of: str | None = None) -> None:
         self.hears = hears
-        self._waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MOST_WAITING)
+        self.audio_of = audio_of
+        self._codec = ""
+        self._waiting: asyncio.Queue[Heard] = asyncio.Queue(MOST_WAITING)
         self._lost = 0
 
-    def put(self, message: dict[str, Any]) -> None:
+    def put_audio(self, audio: AudioTapped) -> None:
+        if audio.codec != self._codec:
+            self._codec = audio.codec
+            self.put(
+                {"type": AUDIO, "call_id": audio.call_id, "data": {"codec": audio.codec, "frame_ms": 20}}
+            )
+        self.put(audio.caller + audio.agent)
+
+    def put(self, message: Heard) -> None:
         if self._waiting.full():
             self._lost += 1
         else:
             self._waiting.put_nowait(message)
 
-    async def next(self) -> dict[str, Any]:
+    async def next(self) -> Heard:
         """The next message; what was lost is told after all that came before it."""
         if self._lost and self._waiting.empty():
             lost, self._lost = self._lost, 0
@@ -69,10 +85,22 @@ class Hub:
         if isinstance(event, events.CallEnded):
             self._trunks.pop(event.call_id, None)
 
+    def hear(self, audio: AudioTapped) -> None:
+        """20 ms of a call that somebody listens to."""
+        for ear in self._ears:
+            if ear.audio_of == audio.call_id:
+                ear.put_audio(audio)
+
+    def wants_audio(self, call_id: str) -> bool:
+        """Is there anybody who listens to this call?"""
+        return any(ear.audio_of == call_id for ear in self._ears)
+
     @contextlib.contextmanager
-    def listening(self, hears: Callable[[str, str | None], bool]) -> Iterator[Ear]:
+    def listening(
+        self, hears: Callable[[str, str | None], bool], audio_of: str | None = None
+    ) -> Iterator[Ear]:
         """`hears` is asked with call id and trunk."""
-        ear = Ear(hears)
+        ear = Ear(hears, audio_of)
         self._ears.add(ear)
         try:
             yield ear
@@ -88,12 +116,15 @@ async def all_events(websocket: WebSocket) -> None:
         hub: Hub = websocket.app.state.hub
         with hub.listening(lambda call_id, trunk: client.sees(trunk)) as ear:
             await websocket.accept()
-            await _serve(websocket, ear, until_ended=False)
+            await _serve(websocket, ear)
 
 
 @router.websocket("/v1/calls/{call_id}/events")
-async def events_of_call(websocket: WebSocket, call_id: str) -> None:
-    """The events of one call from now on, after its record so far; closed with 1000 when it has ended."""
+async def events_of_call(websocket: WebSocket, call_id: str, audio: bool = False) -> None:
+    """The events of one call from now on, after its record so far; closed with 1000 when it has ended.
+
+    With `audio` also what is heard, as binary messages: 20 ms of the caller, then 20 ms of what it is sent.
+    """
     client = await _admitted(websocket)
     if client is None:
         return
@@ -104,10 +135,20 @@ async def events_of_call(websocket: WebSocket, call_id: str) -> None:
         await websocket.send_denial_response(unknown.response())
         return
     hub: Hub = websocket.app.state.hub
-    with hub.listening(lambda other, trunk: other == call_id) as ear:
-        await websocket.accept()
-        await websocket.send_json({"type": "snapshot", "call_id": call_id, "data": {"record": record}})
-        await _serve(websocket, ear, until_ended=True)
+    try:
+        with hub.listening(lambda other, trunk: other == call_id, call_id if audio else None) as ear:
+            await websocket.accept()
+            await websocket.send_json({"type": "snapshot", "call_id": call_id, "data": {"record": record}})
+            _tap(control, hub, call_id)
+            await _serve(websocket, ear, call_id)
+    finally:
+        _tap(control, hub, call_id)
+
+
+def _tap(control: Control, hub: Hub, call_id: str) -> None:
+    """Have the call heard, if anybody listens. One that isn't answered yet is asked again when it is."""
+    with contextlib.suppress(CantBeDone):
+        control.do(call_id, TapAudio(call_id=call_id, on=hub.wants_audio(call_id)))
 
 
 async def _admitted(websocket: WebSocket) -> Client | None:
@@ -118,10 +159,10 @@ async def _admitted(websocket: WebSocket) -> Client | None:
         return None
 
 
-async def _serve(websocket: WebSocket, ear: Ear, *, until_ended: bool) -> None:
-    """Send what is heard, until the listener goes, or the call has ended."""
+async def _serve(websocket: WebSocket, ear: Ear, only: str | None = None) -> None:
+    """Send what is heard, until the listener goes, or the call that is the only one has ended."""
     gone = asyncio.create_task(_until_gone(websocket))
-    telling = asyncio.create_task(_tell(websocket, ear, until_ended))
+    telling = asyncio.create_task(_tell(websocket, ear, only))
     try:
         await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -131,11 +172,17 @@ async def _serve(websocket: WebSocket, ear: Ear, *, until_ended: bool) -> None:
             await telling
 
 
-async def _tell(websocket: WebSocket, ear: Ear, until_ended: bool) -> None:
+async def _tell(websocket: WebSocket, ear: Ear, only: str | None) -> None:
+    state = websocket.app.state
     while True:
         message = await ear.next()
+        if isinstance(message, bytes):
+            await websocket.send_bytes(message)
+            continue
         await websocket.send_json(message)
-        if until_ended and message["type"] == ENDED:
+        if only is not None and message["type"] == ANSWERED:
+            _tap(state.control, state.hub, only)
+        if only is not None and message["type"] == ENDED:
             await websocket.close()
             return
 

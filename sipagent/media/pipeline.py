@@ -32,6 +32,7 @@ def caller(
     recorder: Recorder | None,
     detector: DigitDetector | None = None,
     ears: Ears | None = None,
+    tap: Write | None = None,
 ) -> Node:
     """From RTP to the backend."""
     path = convert_into(phone, backend_input, Sink("backend", to_backend))
@@ -39,6 +40,8 @@ def caller(
         path = Tee("ears", ears.caller_lane(phone), path)
     if detector is not None:
         path = Tee("digits", detector.lane(phone), path)
+    if tap is not None:
+        path = Tee("tap", tap, path)
     return path if recorder is None else Tee("rec.caller", recorder.lane("caller", phone), path)
 
 

@@ -192,6 +192,13 @@ class GiveBack(Message, frozen=True, kw_only=True):
     call_id: str
 
 
+class TapAudio(Message, frozen=True, kw_only=True):
+    """Let somebody outside hear the call: `AudioTapped` follows every 20 ms while `on`."""
+
+    call_id: str
+    on: bool
+
+
 class CloseLeg(Message, frozen=True, kw_only=True):
     call_id: str
     reason: str
@@ -217,6 +224,15 @@ class WorkerReport(Message, frozen=True, kw_only=True):
     ticks_skipped: int
 
 
+class AudioTapped(Message, frozen=True, kw_only=True):
+    """20 ms of both sides as G.711, of the RTP encoding name `codec`."""
+
+    call_id: str
+    codec: str
+    caller: bytes
+    agent: bytes
+
+
 ToLeg = (
     StartMedia
     | PressDigit
@@ -233,10 +249,11 @@ ToLeg = (
     | SetAside
     | JoinLegs
     | GiveBack
+    | TapAudio
     | CloseLeg
 )
 ToWorker = OpenLeg | ToLeg
-ToControl = WorkerReady | WorkerReport | LegEvent
+ToControl = WorkerReady | WorkerReport | AudioTapped | LegEvent
 
 #: Upper bounds, in seconds, of `WorkerReport.tick_late_buckets` (the last bucket is unbounded).
 LATE_BOUNDS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)

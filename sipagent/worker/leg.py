@@ -66,6 +66,7 @@ class Leg:
         self._speaker = Speaker(agent, backend, self._reporter)
         self._jukebox = Jukebox(self._speaker.prompts, self._speaker.queued, self._reporter.prompt_ended)
         self._stream: Stream | None = None
+        self._is_tapped = False
         self._bridge: Bridge | None = None
         self._end: asyncio.Future[tuple[str, str]] = asyncio.get_running_loop().create_future()
 
@@ -103,6 +104,13 @@ class Leg:
             recordings=self._recordings,
         )
         self._speaker.line = self._stream
+        self._stream.tap(self._is_tapped)
+
+    def tap(self, on: bool) -> None:
+        """Somebody outside wants to hear the call, or does no more."""
+        self._is_tapped = on
+        if self._stream is not None:
+            self._stream.tap(on)
 
     def start_recording(self) -> None:
         """Record, if the call is to be recorded, from now on or from the start."""

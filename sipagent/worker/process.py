@@ -42,6 +42,7 @@ from sipagent.worker.ipc import (
     StartMedia,
     StartRecording,
     StopPrompt,
+    TapAudio,
     ToLeg,
     ToWorker,
     UseBackend,
@@ -186,6 +187,8 @@ def tell(leg: Leg, message: ToLeg) -> None:
             leg.set_aside(message.ringing)
         case GiveBack():
             leg.give_back()
+        case TapAudio():
+            leg.tap(message.on)
         case CloseLeg():
             leg.close(message.reason)
 

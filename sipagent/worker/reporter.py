@@ -18,9 +18,11 @@ from sipagent.backends.base import (
     TranscriptFinished,
     UsageCounted,
 )
+from sipagent.formats import CODECS, AudioFormat
 from sipagent.media.recorder import RecordingOutcome
+from sipagent.worker.ipc import AudioTapped
 
-Emit = Callable[[events.LegEvent], None]
+Emit = Callable[[events.LegEvent | AudioTapped], None]
 
 
 class Reporter:
@@ -41,6 +43,10 @@ class Reporter:
                 agent=agent,
             )
         )
+
+    def tapped(self, law: AudioFormat, caller: bytes, agent: bytes) -> None:
+        codec = next(name for name, known in CODECS.items() if known == law)
+        self._emit(AudioTapped(call_id=self._call_id, codec=codec, caller=caller, agent=agent))
 
     def fell_silent(self, now: float) -> None:
         self._emit(events.AgentFellSilent(call_id=self._call_id, at=now))

@@ -36,6 +36,7 @@ from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.media_watch import MediaWatch
 from sipagent.worker.outgoing import Outgoing
 from sipagent.worker.reporter import Reporter
+from sipagent.worker.tap import Tap
 from sipagent.worker.tape import Tape
 from sipagent.worker.ticker import FRAME_MS, Ticker
 
@@ -95,6 +96,7 @@ class Stream:
         self._tape = Tape(order, recordings, reporter, agent=self._queued)
         if order.record_at_once:
             self._tape.start(phone, now)
+        self._tap = Tap(reporter.tapped)
         self._detector = DigitDetector(lambda digit, ms, now: leg.press(digit, ms, "inband"))
         self._outgoing = Outgoing(
             playout, self._queued, hold_tone=order.hold_tone, hush=self._tape.mute_agent
@@ -168,6 +170,13 @@ class Stream:
             self._build_path(*self._shape, now)
             self._reporter.recording_started(now)
 
+    def tap(self, on: bool) -> None:
+        """Let somebody outside hear both sides, or no more."""
+        if on != self._tap.is_on:
+            self._tap.switch(on)
+            assert self._shape is not None
+            self._build_path(*self._shape, time.monotonic())
+
     def let_agent_listen(self, listens: bool) -> None:
         """An agent that doesn't hears silence, so that its own times go on."""
         self._agent_listens = listens
@@ -239,8 +248,9 @@ class Stream:
             recorder,
             self._detector if detects_digits else None,
             self._ears,
+            self._tap.caller_lane if self._tap.is_on else None,
         )
-        self._wire = pipeline.wire(self._queued, phone, self._session.send_frame, recorder, self._ears)
+        self._wire = pipeline.wire(self._queued, phone, self._to_rtp, recorder, self._ears)
         self._far_wire = None
         path = f"caller: rtp -> {self._caller} | agent: backend -> {self._agent} -> {self._wire}"
         self._reporter.path_built(path, now)
@@ -288,6 +298,7 @@ class Stream:
             self._fill_slot(now, late_s)
         self._session.handle_timer(now)
         self._send()
+        self._tap.tick(self.format)
         self._tape.advance(now, self._session.hears_digit or self._detector.hears_digit)
         inbound = self._session.inbound
         overdue = self._watch.overdue(inbound.last_packet_at, inbound.pausing, now)
@@ -311,9 +322,14 @@ class Stream:
         assert self._far is not None
         source = self._far.format
         if self._far_wire is None or self._far_wire[0] != source:
-            wire = pipeline.wire(source, self.format, self._session.send_frame, self._tape.recorder)
+            wire = pipeline.wire(source, self.format, self._to_rtp, self._tape.recorder)
             self._far_wire = source, wire
         return self._far_wire[1]
+
+    def _to_rtp(self, audio: bytes, now: float) -> None:
+        if self._tap.is_on:
+            self._tap.agent_lane(audio, now)
+        self._session.send_frame(audio, now)
 
     def _to_backend(self, audio: bytes, now: float) -> None:
         held = self._on_hold and self._is_drawn_from

@@ -19,6 +19,7 @@ from sipagent.config import LoggingConfig
 from sipagent.errors import EndReason, NoWorker
 from sipagent.events import LegEnded, LegEvent, LegFailed
 from sipagent.worker.ipc import (
+    AudioTapped,
     Channel,
     CloseLeg,
     OpenLeg,
@@ -102,9 +103,15 @@ class Supervisor:
     call still ends exactly once; it is started again after a back-off that doubles while it keeps dying.
     """
 
-    def __init__(self, count: int, logging: LoggingConfig) -> None:
+    def __init__(
+        self,
+        count: int,
+        logging: LoggingConfig,
+        on_audio: Callable[[AudioTapped], None] = lambda audio: None,
+    ) -> None:
         self._count = count
         self._logging = logging.model_dump_json()
+        self._on_audio = on_audio
         self._workers: dict[int, WorkerProcess] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._all_ready = asyncio.Event()
@@ -242,6 +249,8 @@ class Supervisor:
                     self._all_ready.set()
             case WorkerReport():
                 worker.take(message, time.monotonic())
+            case AudioTapped():
+                self._on_audio(message)
             case LegEnded() | LegFailed():
                 on_event = worker.legs.pop(message.call_id, None)
                 if on_event is not None:

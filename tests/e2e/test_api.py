@@ -91,6 +91,25 @@ async def test_all_events_of_all_calls_can_be_heard(setup: SetupFactory) -> None
         await server.next_records(2)
 
 
+async def test_a_call_can_be_listened_to(setup: SetupFactory) -> None:
+    said = audio.signal(1, 800, ULAW)
+    async with (
+        running(setup(None, api=api_section()), spare_threads=THREADS) as server,
+        call(server.setup) as caller,
+    ):
+        api = Api(server.setup)
+        path = f"/v1/calls/{await call_id_of(server, caller.sip_call_id)}/events"
+        async with api.listening(f"{path}?audio=true") as ear, api.listening(path) as deaf:
+            assert (await ear.until("audio"))["data"] == {"codec": "PCMU", "frame_ms": 20}
+            await caller.say(said)
+            await ear.hear(lambda: said in ear.caller and said in ear.agent)
+            await caller.hang_up()
+            await ear.until("call.ended")
+            await deaf.until("call.ended")
+            assert deaf.caller == b""
+        await server.next_record()
+
+
 async def test_nobody_comes_in_without_a_token_that_may(setup: SetupFactory) -> None:
     async with (
         running(setup(None, api=api_section()), spare_threads=THREADS) as server,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import httpx
@@ -80,19 +81,36 @@ class Api:
 
 
 class Listening:
-    """Events over a WebSocket, all kept."""
+    """Events over a WebSocket, all kept; audio as two lanes of law bytes."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
         self.heard: list[dict[str, Any]] = []
+        self.caller, self.agent = b"", b""
 
     async def until(self, kind: str) -> dict[str, Any]:
         """The next event of this type."""
         while True:
-            message: dict[str, Any] = json.loads(await self._connection.recv())
-            self.heard.append(message)
-            if message["type"] == kind:
+            message = await self._next()
+            if message is not None and message["type"] == kind:
                 return message
+
+    async def hear(self, enough: Callable[[], bool]) -> None:
+        """Until enough audio has come."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not enough():
+                await self._next()
+
+    async def _next(self) -> dict[str, Any] | None:
+        """An event; None is audio."""
+        data = await self._connection.recv()
+        if isinstance(data, bytes):
+            half = len(data) // 2
+            self.caller, self.agent = self.caller + data[:half], self.agent + data[half:]
+            return None
+        message: dict[str, Any] = json.loads(data)
+        self.heard.append(message)
+        return message
 
     async def closed(self) -> int | None:
         """The close code, once nothing more comes."""
