@@ -83,6 +83,7 @@ class CallSession(ABC):
         self._strict_source = False
         self._directors: tuple[Director, ...] = ()
         self._transfers: Transfers | None = None
+        self._is_aside = False
         self._cast: Cast | None = None
         self._order: OpenLeg | None = None
         self._sockets: tuple[socket, ...] = ()
@@ -154,7 +155,6 @@ class CallSession(ABC):
             self._sip.hold(held)
         except ReinviteFailed as error:
             raise ValueError(str(error)) from None
-        self._leg.tell(SetAside(call_id=self.call_id) if held else GiveBack(call_id=self.call_id))
 
     async def abandon(self) -> None:
         """What is left to do for a call whose task failed: end both sides, and keep the record."""
@@ -375,8 +375,17 @@ class CallSession(ABC):
         if media.direction != "sendrecv" and not was_held:
             by: Literal["peer", "us"] = "us" if self._sip is not None and self._sip.holds else "peer"
             self._tell(events.CallHeld(call_id=self.call_id, at=now, direction=media.direction, by=by))
+            self._set_aside(by == "us")
         elif media.direction == "sendrecv" and was_held:
             self._tell(events.CallResumed(call_id=self.call_id, at=now))
+            self._set_aside(False)
+
+    def _set_aside(self, aside: bool) -> None:
+        """While we hold the peer, nobody speaks to it. Who is being transferred is nobody's to give back."""
+        transferring = self._transfers is not None and self._transfers.is_under_way
+        if aside != self._is_aside and self._leg is not None and not transferring:
+            self._is_aside = aside
+            self._leg.tell(SetAside(call_id=self.call_id) if aside else GiveBack(call_id=self.call_id))
 
     def _move(self, event: object) -> None:
         self._state = next_state(self._state, type(event))

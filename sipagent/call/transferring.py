@@ -91,6 +91,10 @@ class Transfers:
         return self._enter(self._attempt.begin(self._goodbye.is_said, now), now)
 
     @property
+    def is_under_way(self) -> bool:
+        return self._attempt is not None
+
+    @property
     def ends_with_caller(self) -> EndReason | None:
         """What it means if the peer ends the call now, where that is no hanging up."""
         taken = self._attempt is not None and self._attempt.step is Step.FOLLOWING
