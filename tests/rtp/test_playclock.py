@@ -1,3 +1,4 @@
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -170,7 +171,7 @@ def test_who_listens_after_a_while_begins_anew() -> None:
             arrival = next(coming, None)
         if part == 1:
             rtp.stop_playing()
-            pieces = list(iter(lambda: rtp.pop_frame(now), None))
+            pieces = list(iter(partial(rtp.pop_frame, now), None))
         else:
             piece = rtp.play_frame(160, now)
             pieces = [piece] if piece is not None else []

@@ -14,7 +14,7 @@ from tests.e2e.support.waiting import PATIENCE_S
 
 
 class ReferredPhone(DeskPhone):
-    """Answers a REFER with `takes`, and keeps it in `refer`. `holds` are the directions that re-INVITEs ask for."""
+    """Answers a REFER with `takes`, and keeps it in `refer`. `holds` are the directions it was asked for."""
 
     def __init__(self, setup: Setup, *, takes: str = "202 Accepted", **options: Any) -> None:
         super().__init__(setup, **options)
