@@ -14,7 +14,7 @@ from tests.e2e.support.server import NUMBER, Server, running, write_setup
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 RELIABLE = ("Require", "100rel")
-INSISTS, TIMED, BELIEVED = "127.0.0.6", "127.0.0.7", "127.0.0.8"
+INSISTS, TIMED, BELIEVED, SUPPORTS = "127.0.0.6", "127.0.0.7", "127.0.0.8", "127.0.0.10"
 BELIEVING = {"take_from": "p_asserted_identity", "trust": ["diversion"]}
 PASSPORT = (
     "eyJhbGciOiJFUzI1NiJ9"
@@ -26,6 +26,7 @@ PASSPORT = (
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     trunks = {
         "insists": {"allowed_addresses": [INSISTS], "prack": "required"},
+        "supports": {"allowed_addresses": [SUPPORTS], "prack": "supported"},
         "timed": {"allowed_addresses": [TIMED], "session_timer": {"use": "required", "expires_s": 90}},
         "believes": {"allowed_addresses": [BELIEVED], "caller_id": BELIEVING},
     }
@@ -71,6 +72,18 @@ async def test_ringing_is_reliable_for_a_peer_that_insists(server: Server, calle
     await caller.next("200 PRACK")
     await caller.answered()
     await hangs_up(caller, server)
+
+
+async def test_ringing_is_reliable_where_both_sides_can(server: Server) -> None:
+    async with peer(host=SUPPORTS) as caller:
+        caller.calls(NUMBER, (server.setup.host, server.setup.sip_port))
+        caller.request("INVITE", headers=[("Supported", "100rel")], body=sdp())
+        ringing = await caller.next("180 INVITE")
+        caller.follow(ringing)
+        caller.request("PRACK", headers=[("RAck", f"{ringing['rseq']} {ringing['cseq']}")])
+        await caller.next("200 PRACK")
+        await caller.answered()
+        await hangs_up(caller, server)
 
 
 async def test_a_session_refreshed_by_update(server: Server, caller: Peer) -> None:
