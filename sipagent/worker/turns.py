@@ -92,7 +92,7 @@ class Turns:
         if self._state in (State.QUIET, State.SPEECH):
             return
         hears_echo = echo is not None and echo.hears_echo()
-        is_speech = not hears_echo and not burst.is_over and burst.speech_ms >= self._config.min_speech_ms
+        is_speech = not hears_echo and not burst.quiet_ms and burst.speech_ms >= self._config.min_speech_ms
         if is_speech:
             self._take_floor(now)
         elif self._state is State.DOUBTFUL and (hears_echo or burst.quiet_ms >= RESUME_AFTER_MS):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sipagent.formats import ULAW
+from sipagent.simulator.laws import encoded
 from sipagent.simulator.realtime_options import Pattern, RealtimeOptions, Turn
 from sipagent.simulator.realtime_server import RealtimeServer, ServedSession
 from tests.e2e.conftest import SetupFactory
@@ -150,3 +151,79 @@ async def test_speaking_when_the_agent_is_done_truncates_nothing(setup: SetupFac
     assert not session.log.events("in", "response.cancel")
     assert not session.log.events("out", "error")
     assert not any(turn["interrupted"] for turn in record["turns"])
+
+
+async def test_a_cough_makes_the_agent_pause_and_go_on_where_it_was(setup: SetupFactory) -> None:
+    """And nobody answers it: the model forgets that it heard something."""
+    greeting = audio.signal(GREETING, 3000, ULAW)
+    async with (
+        RealtimeServer(script(Pattern(pattern_ms=3000, number=GREETING))) as model,
+        running(setup(model.url, agent=SPEAKS_FIRST | {"barge_in": {"min_speech_ms": 300}})) as server,
+        call(server.setup) as caller,
+    ):
+        await caller.hear_speech(600)
+        await caller.say(audio.signal(CALLER, 120, ULAW))
+        await caller.hear(lambda: caller.speech_heard() == greeting)
+        await server.wait_log("agent_fell_silent")
+        await caller.hang_up()
+        record = await server.next_record()
+        (session,) = model.sessions
+
+    assert longest_pause_ms(caller) > FRAME_MS, "it was never in doubt"
+    assert session.log.events("in", "conversation.item.delete")
+    assert not truncations(session)
+    assert len(session.log.events("in", "response.create")) == 1  # the greeting
+    assert not session.log.events("out", "error")
+    assert [turn["interrupted"] for turn in record["turns"] if turn["role"] == "agent"] == [False]
+
+
+async def test_who_speaks_for_long_enough_interrupts_and_is_answered(setup: SetupFactory) -> None:
+    async with (
+        RealtimeServer(script(Pattern(pattern_ms=GREETING_MS, number=GREETING))) as model,
+        running(setup(model.url, agent=SPEAKS_FIRST | {"barge_in": {"min_speech_ms": 200}})) as server,
+        call(server.setup) as caller,
+    ):
+        await interrupt(caller, after_ms=600)
+        await caller.hang_up()
+        await server.next_record()
+        (session,) = model.sessions
+
+    on_wire_ms = heard_of(audio.signal(GREETING, GREETING_MS, ULAW), caller.speech_heard())
+    (truncation,) = truncations(session)
+    assert abs(truncation["audio_end_ms"] - on_wire_ms) <= FRAME_MS
+    assert len(session.log.events("in", "response.create")) == 2
+    assert not session.log.events("in", "conversation.item.delete")
+    assert not session.log.events("out", "error")
+
+
+async def test_an_agent_is_not_interrupted_by_its_own_echo(setup: SetupFactory) -> None:
+    """The far end returns what it hears, half as loud, a fifth of a second later."""
+    speech = audio.signal(GREETING, 3000, ULAW)
+    async with (
+        RealtimeServer(script(Pattern(pattern_ms=3000, number=GREETING))) as model,
+        running(setup(model.url, agent=SPEAKS_FIRST | {"barge_in": {"echo_guard": True}})) as server,
+        call(server.setup) as caller,
+    ):
+        await caller.hear_speech(200)
+        await caller.say(half_as_loud(speech[: 2400 * ULAW.bytes_per_ms]))
+        await caller.hear(lambda: caller.speech_heard() == speech)
+        await server.wait_log("speech_started")
+        await caller.hang_up()
+        await server.next_record()
+        (session,) = model.sessions
+    assert not truncations(session)
+
+
+def half_as_loud(speech: bytes) -> bytes:
+    return encoded((audio.samples(speech, "PCMU") // 2).astype("<i2").tobytes(), ULAW)
+
+
+def longest_pause_ms(caller: Phone) -> int:
+    """Of silence between the first frame of speech and the last."""
+    spoken = caller.frames_of_speech()
+    among = caller.heard[caller.heard.index(spoken[0]) : caller.heard.index(spoken[-1])]
+    longest = silent = 0
+    for heard in among:
+        silent = 0 if heard in spoken else silent + 1
+        longest = max(longest, silent)
+    return longest * FRAME_MS
