@@ -51,6 +51,8 @@ def log_event(event: events.Event) -> None:
     """Log one event under its name in snake case, with its fields; the call's task has bound the call id."""
     fields = msgspec.structs.asdict(event)
     del fields["call_id"]
+    if isinstance(event, events.TransferStarted):  # the conversation is for level debug
+        del fields["said"], fields["summary"]
     write = log.info if isinstance(event, MILESTONES) else log.debug
     write(snake_case(type(event).__name__), **fields)
 

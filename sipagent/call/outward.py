@@ -45,3 +45,5 @@ def fields_of(event: events.Event, policy: RedactionConfig) -> dict[str, Any] | 
     if policy.digits == "mask":
         fields |= {key: events.MASKED for key in ("digit", "digits") if key in fields}
     return fields
+    if isinstance(event, events.TransferStarted) and policy.transcripts == "drop":
+        fields |= {"summary": "", "said": []}

@@ -25,6 +25,7 @@ def redacted_record(record: CallRecord, policy: RedactionConfig) -> dict[str, An
         entry["transcript"] = None
         entry["turns"] = [{**turn, "text": None} for turn in entry["turns"]]
         entry["tools"] = [{**use, "arguments": "", "output": None} for use in entry["tools"]]
+        entry["transfers"] = [{**transfer, "summary": ""} for transfer in entry["transfers"]]
     if policy.digits == "mask":
         entry["digits"] = [{**press, "digit": events.MASKED} for press in entry["digits"]]
         entry["digits_sent"] = [{**sent, "digits": events.MASKED} for sent in entry["digits_sent"]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -217,3 +219,29 @@ def test_times_in_safe_mode() -> None:
         events.SafeModeLeft(call_id=CALL_ID, at=103.5),
     )
     assert record.safe_modes == [{"started_s": 1.0, "ended_s": 3.5, "tools": ["book"]}]
+
+
+def test_transfers_and_our_own_calls_to_humans() -> None:
+    builder = RecordBuilder(received(), INVITED_AT_WALL)
+    to_sales: dict[str, Any] = {"call_id": CALL_ID, "target": "sales", "to_number": "+1555"}
+    for event in (
+        events.TransferStarted(**to_sales, at=105.0, how="refer", summary="wants a bicycle"),
+        events.TransferJoined(call_id=CALL_ID, at=109.0, target="sales"),
+        events.TransferEnded(**to_sales, at=120.0, how="bridge", outcome="transferred", sip_status=0),
+        events.HumanLegEnded(
+            call_id=CALL_ID,
+            at=120.5,
+            to_number="+1555",
+            trunk="pbx",
+            sip_call_id="sip-2",
+            began=106.0,
+            answered=None,
+            sip_status=486,
+            end_reason="not_answered",
+        ),
+    ):
+        builder.apply(event)
+    (transfer,), (leg,) = builder.record.transfers, builder.record.legs
+    assert (transfer.started_s, transfer.joined_s, transfer.ended_s) == (5.0, 9.0, 20.0)
+    assert (transfer.how, transfer.outcome, transfer.summary) == ("bridge", "transferred", "wants a bicycle")
+    assert (leg.started_s, leg.answered_s, leg.ended_s, leg.sip_status) == (6.0, None, 20.5, 486)

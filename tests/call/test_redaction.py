@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sipagent.call.record import CallRecord, Turn
+from sipagent.call.record_transfers import Transfer
 from sipagent.call.redaction import masked, redacted_record
 from sipagent.config import RedactionConfig
 
@@ -69,3 +70,12 @@ def test_digits_are_masked() -> None:
 def test_in_a_message_numbers_are_masked_and_nothing_else() -> None:
     message = f"INVITE sip:{OURS}@192.0.2.1:5060 SIP/2.0\r\nFrom: <sip:{CALLER}@192.0.2.9>;tag=a1\r\n"
     assert masked(message, {OURS}) == message.replace(CALLER, "+44***23")
+
+
+def test_what_a_transfer_was_about_goes_with_the_transcript() -> None:
+    transfer = Transfer(target="sales", to="100", how="refer", started_s=5.0, summary="wants a bicycle")
+    (kept,) = redacted_record(record(transfers=[transfer]), RedactionConfig())["transfers"]
+    (dropped,) = redacted_record(record(transfers=[transfer]), RedactionConfig(transcripts="drop"))[
+        "transfers"
+    ]
+    assert (kept["summary"], dropped["summary"], dropped["target"]) == ("wants a bicycle", "", "sales")

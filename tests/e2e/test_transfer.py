@@ -55,6 +55,7 @@ async def test_a_successful_transfer_keeps_the_goodbye_whole(setup: SetupFactory
             await caller.hung_up()
             record = await server.next_record()
             metrics = await server.metrics()
+    assert "said" not in server.lines("transfer_started")[0]
     assert (record["end_reason"], record["call_status"]) == ("transferred", "completed")
     (transfer,) = record["transfers"]
     told = {key: transfer[key] for key in ("target", "to", "how", "outcome", "sip_status", "summary")}
