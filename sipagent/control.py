@@ -15,6 +15,7 @@ from sipagent import events, logs
 from sipagent.api.control import CantBeDone, Reloaded
 from sipagent.call.directors import Accept, Command, HangUp, Reject
 from sipagent.call.house import House
+from sipagent.call.outward import summary_of
 from sipagent.call.redaction import redacted_record
 from sipagent.call.reloading import Reloader
 from sipagent.call.session import CallSession
@@ -61,7 +62,7 @@ class ServerControl:
     # --- calls --------------------------------------------------------------------------------------
 
     def live(self) -> list[dict[str, Any]]:
-        return [self._shown(session) for session in self._sessions().values()]
+        return [summary_of(session.record, self._config.redact) for session in self._sessions().values()]
 
     def live_record(self, call_id: str) -> dict[str, Any] | None:
         session = self._sessions().get(call_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from html import escape
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from fastapi import Depends, FastAPI, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from sipagent import logs
 from sipagent.api import calls, files, listening, operations, problems
 from sipagent.api.access import Access, Anyone, Needs
 from sipagent.api.body_limit import BodyLimit
@@ -19,6 +21,8 @@ from sipagent.api.control import Control
 from sipagent.api.idempotency import Replays
 from sipagent.api.listening import Hub
 from sipagent.config import Config
+
+log = logs.get_logger(__name__)
 
 DESCRIPTION = "Control of a SIP/RTP server for voice models. Errors are problem details with a `reason_code`."
 
@@ -34,6 +38,7 @@ def build(control: Control, config: Config, hub: Hub) -> FastAPI:
     if config.http.metrics != "off":
         _add_metrics(app, control, is_open=config.http.metrics == "open")
     if config.api.tokens:
+        _warn_in_clear(config)
         app.state.hub = hub
         app.state.replays = Replays()
         app.state.link_key = link_key(config)
@@ -41,6 +46,12 @@ def build(control: Control, config: Config, hub: Hub) -> FastAPI:
             app.include_router(router)
         _add_documents(app)
     return app
+
+
+def _warn_in_clear(config: Config) -> None:
+    listen = config.http.listen
+    if config.http.tls is None and not ip_address(listen.host).is_loopback:
+        log.warning("api_tokens_in_clear", listen=str(listen), fix="http.tls, or a proxy with TLS before it")
 
 
 def _add_health(app: FastAPI, control: Control) -> None:

@@ -12,7 +12,6 @@ from sipagent.api.control import CantBeDone, Control
 from sipagent.api.idempotency import IdempotentRoute
 from sipagent.api.problems import RESPONSES, Problem
 from sipagent.call.directors import Accept, Command, HangUp, Hold, PressKeys, Reject, Resume, Transfer
-from sipagent.call.outward import summary
 from sipagent.config.transfer import How
 from sipagent.errors import EndReason
 from sipagent.worker.ipc import Inject, Say
@@ -112,8 +111,8 @@ async def list_calls(
     """Calls that are on, oldest first."""
     wanted = {"trunk": trunk, "agent": agent, "direction": direction, "from": from_, "to": to}
     asked = {key: value for key, value in wanted.items() if value is not None}
-    seen = [record for record in control.live() if client.sees(record["trunk"])]
-    return Calls(calls=[summary(record) for record in seen if asked.items() <= record.items()])
+    seen = [call for call in control.live() if client.sees(call["trunk"])]
+    return Calls(calls=[call for call in seen if asked.items() <= call.items()])
 
 
 @router.get("/{call_id}")

@@ -30,9 +30,10 @@ class Control(Protocol):
     """The server. Records are JSON values, redacted as policy says; see docs/call-record.md."""
 
     def live(self) -> list[dict[str, Any]]:
-        """The records of the calls that are on, as far as they have got, oldest first."""
+        """Summaries of the calls that are on (see `call.outward`), oldest first."""
 
-    def live_record(self, call_id: str) -> dict[str, Any] | None: ...
+    def live_record(self, call_id: str) -> dict[str, Any] | None:
+        """Of a call that is on, as far as it has got."""
 
     async def record(self, call_id: str) -> dict[str, Any] | None:
         """Of a call that is on or over."""

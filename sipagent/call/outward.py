@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from sipagent import events
+from sipagent.call.record import CallRecord
+from sipagent.call.redaction import masked, own_numbers
 from sipagent.config import RedactionConfig
 
 #: Names that don't follow from an event's own.
@@ -22,6 +24,7 @@ SUMMARY = (
     *("call_id", "direction", "from", "to", "trunk", "agent", "route", "call_status", "sip_call_id"),
     *("received_at", "answered_at", "ended_at", "duration_s", "sip_status", "reason_code", "end_reason"),
 )
+_FIELDS = {"from": "from_"}
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -35,6 +38,15 @@ def summary(record: Mapping[str, Any]) -> dict[str, Any]:
     return {key: record.get(key) for key in SUMMARY}
 
 
+def summary_of(record: CallRecord, policy: RedactionConfig) -> dict[str, Any]:
+    """The same of a call that is on."""
+    shown = {key: getattr(record, _FIELDS.get(key, key)) for key in SUMMARY}
+    if policy.caller_numbers == "mask":
+        own = own_numbers(record)
+        shown |= {key: masked(shown[key], own) for key in ("from", "to")}
+    return shown
+
+
 def fields_of(event: events.Event, policy: RedactionConfig) -> dict[str, Any] | None:
     """What an event tells besides its call and its time; None if policy keeps it back altogether."""
     if isinstance(event, events.Transcript) and policy.transcripts == "drop":
@@ -42,8 +54,8 @@ def fields_of(event: events.Event, policy: RedactionConfig) -> dict[str, Any] | 
     fields: dict[str, Any] = msgspec.to_builtins(event)
     for key in ("call_id", "at", "type"):
         del fields[key]
+    if isinstance(event, events.TransferStarted) and policy.transcripts == "drop":
+        fields |= {"summary": "", "said": []}
     if policy.digits == "mask":
         fields |= {key: events.MASKED for key in ("digit", "digits") if key in fields}
     return fields
-    if isinstance(event, events.TransferStarted) and policy.transcripts == "drop":
-        fields |= {"summary": "", "said": []}

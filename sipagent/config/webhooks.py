@@ -22,7 +22,7 @@ def _http_url(url: str) -> str:
     return url
 
 
-EventPattern = Annotated[str, Field(pattern=r"^[a-z*][a-z_*]*(\.[a-z_*]+)?$")]
+EventPattern = Annotated[str, Field(pattern=r"^(\*|[a-z_*]+\.[a-z_*]+)$")]
 
 
 class WebhookConfig(Section):

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from sipagent import events
-from sipagent.call.outward import fields_of, name_of, summary
+from sipagent.call.outward import fields_of, name_of, summary, summary_of
 from sipagent.call.record import RecordBuilder, iso
 from sipagent.call.redaction import masked, own_numbers
 from sipagent.config import RedactionConfig, WebhookConfig
@@ -64,8 +64,7 @@ class Story:
         self, event: events.Event, name: str, told: Mapping[str, Any], endpoint: WebhookConfig
     ) -> Message:
         record = self._builder.record
-        call = summary(msgspec.to_builtins(record))
-        fields = {"call": call, "sequence": self._sequence, **told}
+        fields = {"call": summary_of(record, self._policy), "sequence": self._sequence, **told}
         if "mask" in (endpoint.numbers, self._policy.caller_numbers):
             fields = without_numbers(fields, own_numbers(record))
         message_id = f"msg_{event.call_id}_{self._sequence}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
+import yaml
 from websockets.exceptions import InvalidStatus
 
 from sipagent.formats import ULAW
@@ -14,8 +16,9 @@ from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
 from tests.e2e.support.api import Api, api_section, call_id_of, set_tokens
 from tests.e2e.support.phone import TELEPHONE_EVENT, Phone, call, phone
-from tests.e2e.support.server import running
+from tests.e2e.support.server import HOST, SIPAGENT, running
 from tests.e2e.support.waiting import eventually
+from tests.e2e.test_tls import certificate
 
 pytestmark = pytest.mark.e2e
 
@@ -89,6 +92,27 @@ async def test_all_events_of_all_calls_can_be_heard(setup: SetupFactory) -> None
             assert len(set(calls)) == 2
             assert ear.heard[0]["type"] == "call.received"
         await server.next_records(2)
+
+
+async def test_the_api_is_had_over_tls(setup: SetupFactory, tmp_path: Path) -> None:
+    certificate_file, key_file = certificate(tmp_path, HOST)
+    prepared = setup(None, api=api_section())
+    document = yaml.safe_load(prepared.config.read_text())
+    document["http"]["tls"] = {"certificate_file": str(certificate_file), "key_file": str(key_file)}
+    prepared.config.write_text(yaml.safe_dump(document))
+    process = await asyncio.create_subprocess_exec(
+        *(SIPAGENT, "run", "-c", prepared.config), stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        api = Api(prepared, scheme="https")
+        async with asyncio.timeout(60):
+            while (answer := await api.try_get("/v1/calls")) is None:
+                await asyncio.sleep(0.1)
+        assert answer.json() == {"calls": []}
+        assert await Api(prepared).try_get("/v1/calls") is None
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 async def test_a_call_can_be_listened_to(setup: SetupFactory) -> None:
@@ -171,6 +195,7 @@ async def test_a_call_rings_until_it_is_accepted_or_rejected(setup: SetupFactory
             await api.do(call_id, "accept")
             assert (await inviting).status == 200
             await caller.hang_up()
+        accepted = await server.next_record()
         async with phone(server.setup) as caller:
             inviting = asyncio.create_task(caller.invite())
             await server.wait_log("call_offered", count=2)
@@ -178,7 +203,7 @@ async def test_a_call_rings_until_it_is_accepted_or_rejected(setup: SetupFactory
             answer = await inviting
             assert answer.status == 486
             assert "api_rejected" in answer["reason"]
-        accepted, rejected = await server.next_records(2)
+        rejected = await server.next_record()
         assert (accepted["call_status"], accepted["end_reason"]) == ("completed", "caller_hung_up")
         assert (rejected["call_status"], rejected["reason_code"]) == ("rejected", "api_rejected")
 

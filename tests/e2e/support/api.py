@@ -54,6 +54,13 @@ class Api:
     async def get(self, path: str) -> httpx.Response:
         return await self._request("GET", path)
 
+    async def try_get(self, path: str) -> httpx.Response | None:
+        """None where no HTTP is spoken."""
+        try:
+            return await self.get(path)
+        except httpx.TransportError:
+            return None
+
     async def post(self, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         return await self._request("POST", path, json=body)
 
