@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rtp.ports import PortPair, PortsExhausted
-from sipagent import events
+from sipagent import events, logs
 from sipagent.call.house import House
 from sipagent.call.order import rtp_params
 from sipagent.call.place import outgoing_media
@@ -29,6 +29,8 @@ from sipagent.sip.messages import (
 from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.media_watch import MediaTimeouts
 from sipagent.worker.supervisor import LegHandle
+
+log = logs.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +111,15 @@ class HumanLeg:
     async def _run(self) -> None:
         trunk, house = self._call.trunk, self._house
         try:
-            most, load = trunk.max_calls, house.load.snapshot()
-            if most is not None and load.calls_by_trunk.get(trunk.name, 0) >= most:
-                self._note_end(503, EndReason.REFUSED, f"trunk {trunk.name} carries {most} calls already")
+            if (full := self._why_full()) is not None:
+                self._note_end(503, EndReason.REFUSED, full)
                 return
             with house.load.permit(trunk.name, self._began):
                 await self._serve()
         except (NoRtpPort, NoWorker, SdpError, OSError) as error:
             self._note_end(503, EndReason.SIGNALLING_FAILED, str(error))
+        except Exception:  # this task's edge: the caller must not wait for ever for who never comes
+            log.exception("human_leg_crashed")
         finally:
             if self._hearing is not None:
                 self._hearing.cancel()
@@ -124,6 +127,13 @@ class HumanLeg:
                 self.sip.hang_up()
             sip_status, _, detail = self._ending or (500, "", "it failed")
             self._tell(HumanGone(sip_status, detail))
+
+    def _why_full(self) -> str | None:
+        """Which limit forbids one more call; it counts like any other."""
+        trunk, load, server = self._call.trunk, self._house.load.snapshot(), self._house.config.limits
+        if trunk.max_calls is not None and load.calls_by_trunk.get(trunk.name, 0) >= trunk.max_calls:
+            return f"trunk {trunk.name} carries {trunk.max_calls} calls already"
+        return f"there are {load.calls} calls already" if load.calls >= server.max_calls else None
 
     async def _serve(self) -> None:
         try:

@@ -56,6 +56,7 @@ class News(StrEnum):
     HUMAN_LEFT = "human_left"
     HUMAN_LEFT_FOR_GOOD = "human_left_for_good"
     CALLER_LEFT = "caller_left"
+    CALL_CUT = "call_cut"  # we ended the caller's call ourselves: its time was up, or it went silent
 
 
 STEPS: dict[Step, dict[News, Step]] = {
@@ -76,6 +77,7 @@ STEPS: dict[Step, dict[News, Step]] = {
         News.REFER_FAILED: Step.TAKEN_BACK,
         News.REFER_SUCCEEDED: Step.TRANSFERRED,
         News.CALLER_LEFT: Step.TRANSFERRED,  # most peers end our call by themselves once theirs stands
+        News.CALL_CUT: Step.CALLER_LEFT,
     },
     Step.CALLING: {
         News.HUMAN_ANSWERED: Step.BRIEFING,
@@ -148,7 +150,9 @@ class HumanGone:
 
 @dataclass(frozen=True, slots=True)
 class CallerGone:
-    """The caller, or the peer on its behalf, has ended the call."""
+    """The caller's call is over: ended by the caller, by the peer on its behalf, or else by us."""
+
+    by_peer: bool = True
 
 
 Happening = Reported | HumanAnswered | HumanBriefed | HumanGone | CallerGone
@@ -237,6 +241,8 @@ class Attempt:
                 return self._fail(left, 0, "the human hung up", now)
             case HumanGone():
                 return self._fail(News.HUMAN_FAILED, happening.sip_status, happening.detail, now)
+            case CallerGone(by_peer=False) if self.step is Step.FOLLOWING:
+                return self._fail(News.CALL_CUT, 0, "our call ended before the outcome was known", now)
             case CallerGone():
                 return self._move(News.CALLER_LEFT, now)
 

@@ -124,7 +124,7 @@ class Transfers:
             case ReferReported():
                 return self._reported(event, now)
             case CallDisconnected():
-                return self._happened(CallerGone(), now)
+                return self._happened(CallerGone(event.by_remote), now)
             case HumanAnswered() | HumanBriefed():
                 return self._happened(event, now)
             case HumanGone():

@@ -114,6 +114,7 @@ ROADS: dict[str, tuple[Plan, list[Any], tuple[Step, str, int]]] = {
     "busy, bridging possible": (AUTO, [Reported(486, "")], (Step.TAKEN_BACK, "refer", 486)),
     "no subscription": (REFER, [DONE], (Step.TRANSFERRED, "refer", 200)),
     "peer ends our call": (REFER, [TAKEN, CallerGone()], (Step.TRANSFERRED, "refer", 0)),
+    "our call is cut": (REFER, [TAKEN, CallerGone(by_peer=False)], (Step.CALLER_LEFT, "refer", 0)),
     "caller leaves before": (REFER, [CallerGone()], (Step.CALLER_LEFT, "refer", 0)),
     "human busy": (BRIDGE, [HumanGone(486, "busy")], (Step.TAKEN_BACK, "bridge", 486)),
     "human leaves early": (BRIDGE, [HumanAnswered(), LEFT], (Step.TAKEN_BACK, "bridge", 200)),
