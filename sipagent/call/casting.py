@@ -13,7 +13,6 @@ from sipagent.call.house import House
 from sipagent.call.rollover import Rollover
 from sipagent.call.story.director import Story
 from sipagent.call.tool_desk import ToolDesk
-from sipagent.config import OpenAIRealtimeConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,5 @@ def cast_of(scene: Scene, house: House) -> Cast:
 
 def directors_of(scene: Scene, house: House) -> tuple[Director, ...]:
     """Those that this call needs, in the order in which they are asked."""
-    directors: list[Director] = [Finishing(), Story(scene)]
-    if isinstance(scene.agent.backend, OpenAIRealtimeConfig):
-        directors.append(ToolDesk(scene, house.tools))
-    return tuple(directors)
+    agents = house.config.agents
+    return (Finishing(), Story(scene, agents), ToolDesk(scene, house.tools, agents))

@@ -36,7 +36,7 @@ from sipagent.call.directors import (
     Transfer,
 )
 from sipagent.call.house import House
-from sipagent.call.order import keeps_digits, rtp_params
+from sipagent.call.order import keeps_digits, rtp_params, spoken_for
 from sipagent.call.record import CallRecord
 from sipagent.call.state import State, next_state
 from sipagent.call.telling import Telling
@@ -338,8 +338,9 @@ class CallSession(ABC):
         agent = fallback.instead_of(failed)
         if agent is None:
             return False
-        keys, alone = agent.model_dump(mode="json"), fallback.answers_alone
-        order = msgspec.structs.replace(self._order, agent=keys, has_agent=not alone)
+        keys, alone = spoken_for(agent).model_dump(mode="json"), fallback.answers_alone
+        at_once = agent.story.consent is None
+        order = msgspec.structs.replace(self._order, agent=keys, has_agent=not alone, record_at_once=at_once)
         try:
             self._leg = self._house.workers.open_leg(order, self._sockets, self._inbox.put_nowait)
         except NoWorker:

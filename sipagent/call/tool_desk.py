@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sipagent import events
 from sipagent.call.directors import Command, PressKeys, Scene
 from sipagent.call.story.farewell import answered
+from sipagent.config import AgentConfig
 from sipagent.config.tools import (
     HangUpToolConfig,
     SendDtmfToolConfig,
@@ -32,21 +33,30 @@ OF_THE_STORY = (HangUpToolConfig, TransferToolConfig)
 class ToolDesk:
     """A director: see `call.directors`. Tools run as tasks; their answers come back as events."""
 
-    def __init__(self, scene: Scene, toolbox: Toolbox, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        toolbox: Toolbox,
+        agents: Mapping[str, AgentConfig],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._scene = scene
         self._toolbox = toolbox
+        self._agents = agents
+        self._agent = scene.agent
         self._clock = clock
         self._bench = toolbox.bench(scene.agent)
         self._context = CallContext(scene.call_id, scene.agent.name, scene.trunk, scene.direction)
         self._running: dict[str, tuple[events.ToolCalled, asyncio.Task[None]]] = {}
         self._called: set[str] = set()
         self._of_former_backend: dict[str, str] = {}
-        self._is_answered = self._is_safe = False
+        self._is_answered = self._is_safe = self._is_vacant = False
         self._bench.watchers.add(self._missing_changed)
 
     def on_event(self, event: events.Event, now: float) -> Iterable[Command]:
         match event:
             case events.LegReady():
+                self._speaks(event.agent)
                 self._enter_safe_mode(self._bench.missing_for_new(now))
             case events.CallAnswered():
                 self._is_answered = True
@@ -57,9 +67,10 @@ class ToolDesk:
                 return self._answer(event)
             case events.SafeModeEntered() | events.SafeModeLeft():
                 return self._instruct(isinstance(event, events.SafeModeEntered))
+            case events.BackendDown():
+                self._is_vacant = True
             case events.BackendReplaced():
-                self._of_former_backend |= {id_: each.name for id_, (each, _) in self._running.items()}
-                return self._instruct(True) if self._is_safe else []
+                return self._replaced(event)
         return []
 
     def next_timer(self) -> float | None:
@@ -136,6 +147,33 @@ class ToolDesk:
             return [Inject(call_id=call_id, text=text, respond=True)]
         return [AnswerTool(call_id=call_id, tool_call_id=answer.tool_call_id, output=answer.output)]
 
+    # --- who speaks ---------------------------------------------------------------------------------
+
+    def _replaced(self, event: events.BackendReplaced) -> Iterable[Command]:
+        """What is still running was called by a session that is gone.
+
+        Where that was lost, and not just relieved, the fallback hands over what it waited for.
+        """
+        if not self._is_vacant:
+            self._of_former_backend |= {id_: each.name for id_, (each, _) in self._running.items()}
+        self._is_vacant = False
+        self._speaks(event.agent)
+        if self._is_safe:
+            return self._instruct(True)
+        self._enter_safe_mode(self._bench.missing())
+        return []
+
+    def _speaks(self, name: str) -> None:
+        """If another agent has taken over, its tools are meant from now on."""
+        agent = self._agents.get(name, self._agent)
+        if agent.name == self._agent.name:
+            return
+        self._bench.watchers.discard(self._missing_changed)
+        self._agent, self._bench = agent, self._toolbox.bench(agent)
+        self._bench.watchers.add(self._missing_changed)
+        if self._is_safe and not self._bench.missing():
+            self._missing_changed([])
+
     # --- safe mode ----------------------------------------------------------------------------------
 
     def _missing_changed(self, missing: list[str]) -> None:
@@ -146,12 +184,12 @@ class ToolDesk:
             self._scene.tell(events.SafeModeLeft(call_id=self._scene.call_id, at=self._clock()))
 
     def _enter_safe_mode(self, missing: list[str]) -> None:
-        if missing and not self._is_safe and self._scene.agent.safe_mode_instructions is not None:
+        if missing and not self._is_safe and self._agent.safe_mode_instructions is not None:
             self._is_safe = True
             entered = events.SafeModeEntered(call_id=self._scene.call_id, at=self._clock(), tools=missing)
             self._scene.tell(entered)
 
     def _instruct(self, safe: bool) -> Iterable[Command]:
-        agent = self._scene.agent
+        agent = self._agent
         words = agent.safe_mode_instructions if safe else agent.instructions
         return [Instruct(call_id=self._scene.call_id, instructions=words or "")]

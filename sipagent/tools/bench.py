@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -22,7 +21,6 @@ class Tool:
     config: FunctionToolConfig
     schema: Validator
     breaker: Breaker | None = None
-    healing: asyncio.Task[None] | None = None
     is_noted_down: bool = False
 
     @property

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from sipagent import signing
 from sipagent.config.tools import HttpToolConfig
+from sipagent.config.webhooks import SECRET_PREFIX
 from sipagent.tools.arguments import BadArguments
 from sipagent.tools.outcome import Outcome, as_json, error
-from sipagent.tools.signature import signed_headers
 
 WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
 FIRST_PAUSE_S = 0.2
@@ -83,8 +86,18 @@ def headers_of(request: Request, secret: str | None, unix_s: int) -> dict[str, s
     """With a signature over the id, this second and the body, if there is a secret to sign with."""
     headers = dict(request.headers)
     if secret is not None:
-        headers |= signed_headers(secret, headers["idempotency-key"], unix_s, request.body)
+        headers |= signing.headers(_key(secret), headers["idempotency-key"], unix_s, request.body)
     return headers
+
+
+def _key(secret: str) -> bytes:
+    """Base64 after `whsec_`, as the standard has it; any other text is taken as it stands, in UTF-8."""
+    if secret.startswith(SECRET_PREFIX):
+        try:
+            return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+        except binascii.Error:
+            pass  # not the standard's form after all
+    return secret.encode()
 
 
 def passes(status: int) -> bool:

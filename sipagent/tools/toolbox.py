@@ -43,12 +43,18 @@ class Toolbox:
         self._threads = 0
         self._http = HttpTools(limits.max_running)
         self._benches: dict[str, Bench] = {}
+        self._healing: set[asyncio.Task[None]] = set()
 
     def bench(self, agent: AgentConfig) -> Bench:
         """The tools of an agent as it is configured now; calls that began before keep theirs."""
-        bench = self._benches.get(agent.name)
-        if bench is None or bench.agent.tools != agent.tools:
-            bench = self._benches[agent.name] = bench_of(agent)
+        known = self._benches.get(agent.name)
+        if known is not None and known.agent.tools == agent.tools:
+            return known
+        if known is not None and self._on_down is not None:
+            for tool in known.tools.values():
+                if tool.is_noted_down:
+                    self._on_down(agent.name, tool.name, False)  # nothing is known of the new ones yet
+        bench = self._benches[agent.name] = bench_of(agent)
         return bench
 
     async def run(
@@ -68,10 +74,8 @@ class Toolbox:
             self._note(bench, tool, "" if outcome is None else outcome.detail)
 
     async def close(self) -> None:
-        for bench in self._benches.values():
-            for tool in bench.tools.values():
-                if tool.healing is not None:
-                    tool.healing.cancel()
+        for healing in self._healing:
+            healing.cancel()
         await self._http.close()
 
     async def _bounded(
@@ -146,7 +150,9 @@ class Toolbox:
         """Ask for the health of a tool that is down, if it can be asked for, until it is back."""
         if isinstance(tool.config, HttpToolConfig) and tool.config.health_url is not None:
             healing = self._ask_for_health(bench, tool, tool.config.health_url, tool.config.breaker.open_s)
-            tool.healing = asyncio.create_task(healing, name=f"health of {tool.name}")
+            task = asyncio.create_task(healing, name=f"health of {tool.name}")
+            self._healing.add(task)
+            task.add_done_callback(self._healing.discard)
 
     async def _ask_for_health(self, bench: Bench, tool: Tool, url: str, every_s: float) -> None:
         assert tool.breaker is not None
@@ -155,5 +161,4 @@ class Toolbox:
             await asyncio.sleep(every_s)
             if await self._http.is_healthy(url, HEALTH_TIMEOUT_S):
                 breaker.succeeded()
-        tool.healing = None
         self._note(bench, tool, url)

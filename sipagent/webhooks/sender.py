@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 
+from sipagent import signing
 from sipagent.config import WebhookConfig
-from sipagent.webhooks import signing
 from sipagent.webhooks.messages import Message
 from sipagent.webhooks.schedule import Answer
 
@@ -31,7 +31,8 @@ class Sender:
 
     async def send(self, message: Message, now: float) -> Answer:
         """Post it, signed for `now` (Unix time). What goes wrong is in the answer."""
-        headers = signing.headers(self._key, message.message_id, int(now), message.body)
+        signed = signing.headers(self._key, message.message_id, int(now), message.body)
+        headers = {**signed, "content-type": "application/json"}
         request = self._client.build_request("POST", self._url, content=message.body, headers=headers)
         try:
             response = await self._client.send(request, stream=True)

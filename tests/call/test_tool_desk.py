@@ -19,6 +19,13 @@ from sipagent.worker.ipc import AnswerTool, Inject, Instruct
 from tests.e2e.support.tool_server import Answer, ToolServer, tool_server
 
 ANYTHING = {"type": "object"}
+OTHER = AgentConfig.model_validate(
+    {
+        "name": "other",
+        "backend": {"kind": "openai_realtime"},
+        "tools": {"jot": {"kind": "take_message"}},
+    }
+)
 ID: dict[str, Any] = {"call_id": "c-1", "at": 1.0}
 
 
@@ -30,7 +37,10 @@ class Desk:
         self.done: list[Command] = []
         self._news = asyncio.Event()
         self.desk = ToolDesk(
-            Scene("c-1", "inbound", "carrier", agent, 600.0, self._tell), toolbox, lambda: 3.0
+            Scene("c-1", "inbound", "carrier", agent, 600.0, self._tell),
+            toolbox,
+            {"other": OTHER},
+            lambda: 3.0,
         )
 
     def _tell(self, event: events.Event) -> None:
@@ -183,6 +193,26 @@ async def test_a_session_that_came_meanwhile_is_told_in_words(tools, desk_of):
     assert isinstance(command, Inject)
     assert command.respond
     assert '{"table": 7}' in command.text
+
+
+async def test_what_a_lost_session_waited_for_is_handed_over_by_others(tools, desk_of):
+    gate = asyncio.Event()
+    tools.will(Answer({"table": 7}, released=gate))
+    desk = desk_of()
+    desk.call("book")
+    desk.hear(events.BackendDown(**ID, code="gone", message="gone", fatal=False))
+    desk.hear(events.BackendReplaced(**ID, agent="bot", ready_ms=1.0))
+    gate.set()
+    await desk.answered("book")
+    assert not [command for command in desk.done if isinstance(command, Inject)]
+
+
+async def test_another_agent_has_other_tools(desk_of):
+    desk = desk_of()
+    desk.hear(events.BackendReplaced(**ID, agent="other", ready_ms=1.0))
+    desk.call("note", '{"message": "Hi"}')
+    desk.call("jot", '{"message": "Hi"}')
+    assert [kind for kind, _ in desk.answers().values()] == ["unknown", "ok"]
 
 
 async def test_an_essential_tool_that_is_down_changes_the_instructions_of_every_call(tools, desk_of):

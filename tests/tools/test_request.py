@@ -101,3 +101,10 @@ def test_what_an_answer_means(status, kind, body, outcome, words):
 
 def test_an_answer_that_was_cut_says_so():
     assert understood(200, "text/plain", b"abc", is_cut=True).output == "abc [cut off after 3 bytes]"
+
+
+def test_a_secret_is_that_of_the_standard_or_any_text():
+    def signature(secret: str) -> str:
+        return headers_of(request({"seats": 2}), secret, 100)["webhook-signature"]
+
+    assert signature("whsec_c2VlZA==") == signature("seed") != signature("whsec_!")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from sipagent import events
@@ -14,6 +14,7 @@ from sipagent.call.story.floor import Floor
 from sipagent.call.story.keypad import Collector, Menu
 from sipagent.call.story.opening import Opening, is_staged
 from sipagent.call.story.silence import Silence
+from sipagent.config import AgentConfig
 from sipagent.config.story import CollectDigitsConfig, MenuConfig
 from sipagent.config.tools import HangUpToolConfig, TransferToolConfig
 from sipagent.errors import EndReason
@@ -32,19 +33,29 @@ class Part(Protocol):
 
 
 class Story:
-    """A director: see `call.directors`. It also answers the tools `hang_up` and `transfer`."""
+    """A director: see `call.directors`. It also answers the tools `hang_up` and `transfer`.
 
-    def __init__(self, scene: Scene) -> None:
+    `agents` are all there are, by name: where another one takes over, its story goes on from there.
+    """
+
+    def __init__(self, scene: Scene, agents: Mapping[str, AgentConfig]) -> None:
         self._scene = scene
+        self._agents = agents
+        self._agent = scene.agent
         self._floor = Floor()
         self._farewell = Farewell(scene.call_id, self._floor, scene.tell)
-        self._parts = tuple(self._made())
+        self._began: float | None = None
+        self._parts = tuple(self._made(now=0.0))
 
     def on_event(self, event: events.Event, now: float) -> Iterable[Command]:
         self._floor.hear(event, now)
         commands: list[Command] = []
-        if isinstance(event, events.ToolCalled):
-            commands += self._leave_by_tool(event, now)
+        match event:
+            case events.LegReady() | events.BackendReplaced():
+                self._speaks(event.agent, now)
+                self._began = now if self._began is None else self._began
+            case events.ToolCalled():
+                commands += self._leave_by_tool(event, now)
         for part in self._parts:
             commands += part.on_event(event, now)
         return commands
@@ -63,17 +74,27 @@ class Story:
     def close(self) -> None:
         self._farewell.close()
 
-    def _made(self) -> Iterator[Part]:
-        call_id, agent = self._scene.call_id, self._scene.agent
+    def _speaks(self, name: str, now: float) -> None:
+        """If another agent has taken over, go by its rules."""
+        agent = self._agents.get(name, self._agent)
+        if agent.name != self._agent.name:
+            self._agent = agent
+            self._parts = tuple(self._made(now))
+
+    def _made(self, now: float) -> Iterator[Part]:
+        call_id, agent = self._scene.call_id, self._agent
         story, floor, farewell = agent.story, self._floor, self._farewell
         yield farewell
-        if is_staged(agent):
+        if is_staged(agent) and not floor.is_answered:
             yield Opening(call_id, agent, floor)
         if story.silence is not None:
             yield Silence(call_id, story.silence, story.goodbye, floor, farewell)
         if story.max_duration_warning is not None or story.goodbye is not None:
             limit = self._scene.max_duration_s
-            yield Duration(call_id, limit, story.max_duration_warning, story.goodbye, floor, farewell)
+            duration = Duration(call_id, limit, story.max_duration_warning, story.goodbye, floor, farewell)
+            if self._began is not None:
+                duration.begin(self._began, now)
+            yield duration
         if isinstance(story.digits, CollectDigitsConfig):
             yield Collector(call_id, story.digits)
         if isinstance(story.digits, MenuConfig):
@@ -82,7 +103,7 @@ class Story:
             yield Filler(call_id, story.filler, floor, farewell)
 
     def _leave_by_tool(self, called: events.ToolCalled, now: float) -> Iterable[Command]:
-        agent = self._scene.agent
+        agent = self._agent
         match agent.tools.get(called.name):
             case HangUpToolConfig():
                 hang_up = HangUp(reason=EndReason.AGENT_HUNG_UP)

@@ -38,14 +38,18 @@ class Duration:
         self._warn_at: float | None = None
         self._leave_at: float | None = None
 
+    def begin(self, began: float, now: float) -> None:
+        """The call counts from `began`. What would have come before `now` doesn't come."""
+        limit = self._max_duration_s
+        if self._warning is not None and now <= (warn_at := began + limit - self._warning.before_s):
+            self._warn_at = warn_at
+        if self._goodbye is not None and now <= (leave_at := began + limit - min(GOODBYE_S, limit / 4)):
+            self._leave_at = leave_at
+
     def on_event(self, event: events.Event, now: float) -> Iterable[Command]:
         self._announcer.hear(event, now)
         if isinstance(event, events.LegReady):
-            limit = self._max_duration_s
-            if self._warning is not None and self._warning.before_s < limit:
-                self._warn_at = now + limit - self._warning.before_s
-            if self._goodbye is not None:
-                self._leave_at = now + limit - min(GOODBYE_S, limit / 4)
+            self.begin(now, now)
         return self._warn(now)
 
     def next_timer(self) -> float | None:

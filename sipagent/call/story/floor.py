@@ -18,7 +18,7 @@ class Floor:
         self.tools: dict[str, float] = {}
         self.prompts: set[str] = set()
         self.agent_had_last_word = False
-        self.is_away = False
+        self.is_away = self.is_vacant = False
         self._held_at: float | None = None
         self._last_at: float | None = None
 
@@ -33,7 +33,7 @@ class Floor:
         A hold doesn't count.
         """
         speaks = self.agent_speaks or self.caller_speaks or self.prompts
-        busy = speaks or self.tools or self.is_held or self.is_away
+        busy = speaks or self.tools or self.is_held or self.is_away or self.is_vacant
         return None if busy or not self.is_answered else self._last_at
 
     def hear(self, event: events.Event, now: float) -> None:
@@ -59,9 +59,10 @@ class Floor:
             case events.TransferStarted():
                 self.is_away = True
             case events.TransferFailed() | events.TransferEnded():
-                self.is_away = False
+                self.is_away = self.is_vacant = False
             case events.BackendReplaced() | events.BackendDown():
                 self.agent_speaks = self.caller_speaks = False
+                self.is_vacant = isinstance(event, events.BackendDown)
             case events.CallHeld():
                 self._held_at = now if self._held_at is None else self._held_at
                 return

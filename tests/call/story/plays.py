@@ -45,7 +45,9 @@ class Play:
         self.done: list[tuple[float, str]] = []
         self.answers: list[events.ToolAnswered] = []
         self._prompts: list[PlayPrompt] = []
-        self.story = Story(Scene("c-1", "inbound", "carrier", config, limit_s, self._tell))
+        other = AgentConfig.model_validate({"name": "other", "backend": {"kind": "voicemail"}})
+        scene = Scene("c-1", "inbound", "carrier", config, limit_s, self._tell)
+        self.story = Story(scene, {"bot": config, "other": other})
 
     def _tell(self, event: events.Event) -> None:
         assert isinstance(event, events.ToolAnswered)
@@ -143,6 +145,14 @@ class Play:
     def prompt_ended(self, *, completed: bool = True) -> Play:
         prompt = self._prompts.pop(0)
         self._hear(events.PromptEnded(**ID, at=self.now, prompt_id=prompt.prompt_id, completed=completed))
+        return self
+
+    def lost(self) -> Play:
+        self._hear(events.BackendDown(**ID, at=self.now, code="gone", message="gone", fatal=False))
+        return self
+
+    def replaced(self, agent: str) -> Play:
+        self._hear(events.BackendReplaced(**ID, at=self.now, agent=agent, ready_ms=1.0))
         return self
 
     def transfer_failed(self) -> Play:

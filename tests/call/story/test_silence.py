@@ -78,3 +78,14 @@ def test_nothing_before_the_call_is_answered() -> None:
 def test_a_model_that_says_nothing_does_not_keep_the_call_for_ever() -> None:
     play = Play(SILENCE).answered().until(100)
     assert play.words() == ["say Hello?", "say Hello?", "say Goodbye.", "hang up caller_silent"]
+
+
+def test_a_model_that_is_gone_is_not_the_callers_silence() -> None:
+    play = talking().until(8).lost().until(100)
+    assert play.done == []
+    assert play.replaced("bot").until(109.9).done == []
+    assert play.until(110).words() == ["say Hello?"]
+
+
+def test_whoever_takes_over_goes_by_rules_of_its_own() -> None:
+    assert talking().lost().replaced("other").until(300).done == []

@@ -1,4 +1,4 @@
-"""Signatures of Standard Webhooks 1.0, symmetric form (v1). Pure."""
+"""Signatures of Standard Webhooks 1.0 (https://www.standardwebhooks.com), symmetric form (v1). Pure."""
 
 from __future__ import annotations
 
@@ -15,5 +15,4 @@ def headers(key: bytes, message_id: str, timestamp: int, body: bytes) -> dict[st
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
-        "content-type": "application/json",
     }
