@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from sipagent import logs
 from sipagent.config import WebhookConfig
@@ -128,7 +128,7 @@ class Courier:
         """Do something with the outbox. A disk that refuses is told once, and asked again by and by."""
         try:
             done: T = await self._on_thread(job)
-        except OperationalError as error:
+        except DBAPIError as error:
             if not self._is_failing:
                 log.error("webhook_outbox_failed", endpoint=self._endpoint.name, error=str(error.orig))
             self._is_failing = True

@@ -104,14 +104,21 @@ class Backlog:
 
 
 class Outbox:
-    """Times are Unix times in seconds. Raises `sqlalchemy.exc.OperationalError` where the disk refuses."""
+    """Times are Unix times in seconds. Raises `sqlalchemy.exc.DBAPIError` where the disk refuses."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens, or makes, the file. A damaged one is put aside, and what waited in it is lost."""
+    def __init__(self, path: Path | None) -> None:
+        """Opens, or makes, the file; None is memory, which survives nothing.
+
+        A damaged file is put aside, and what waited in it is lost. Raises OSError besides.
+        """
+        if path is None:
+            self.is_new = True
+            self._open(":memory:")
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         self.is_new = not path.exists()
         try:
-            self._open(path)
+            self._open(str(path))
         except OperationalError:
             raise
         except DatabaseError as error:
@@ -119,11 +126,11 @@ class Outbox:
             os.replace(path, aside)
             log.error("webhook_outbox_damaged", error=str(error.orig), kept_as=aside.name)
             self.is_new = True
-            self._open(path)
+            self._open(str(path))
 
-    def _open(self, path: Path) -> None:
+    def _open(self, database: str) -> None:
         self._engine = create_engine(
-            URL.create("sqlite", database=str(path)),
+            URL.create("sqlite", database=database),
             poolclass=StaticPool,
             connect_args={"timeout": PATIENCE_S, "check_same_thread": False},
         )

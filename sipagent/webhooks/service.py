@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from sipagent import events, logs
 from sipagent.call_log.tail import Batch, new_records, spool_files
@@ -61,7 +61,7 @@ class Webhooks:
     async def open(self) -> None:
         """Call it before a crash's records are recovered: a new outbox tells of records from here on.
 
-        Raises `ConfigError` for a secret that can't be used, and OSError for a directory that can't be made.
+        Raises `ConfigError` for a secret that can't be used.
         """
         if not self._endpoints:
             return
@@ -71,7 +71,7 @@ class Webhooks:
             for endpoint in self._endpoints:
                 courier = Courier(endpoint, self._outbox, self._on_thread, self._metrics)
                 self._couriers[endpoint.name] = courier
-        except (OSError, SQLAlchemyError, ConfigError):
+        except ConfigError:
             self._thread.shutdown()
             self._thread = None
             raise
@@ -81,6 +81,8 @@ class Webhooks:
         if self._thread is not None:
             runs = [self._write(), self._measure(), *(each.run() for each in self._couriers.values())]
             self._tasks = [asyncio.create_task(run, name="webhooks") for run in runs]
+            for task in self._tasks:
+                task.add_done_callback(_tell_defect)
 
     async def stop(self) -> None:
         """Call it when the spool is closed. What is due still goes out, within `GOODBYE_S`."""
@@ -145,7 +147,7 @@ class Webhooks:
             try:
                 await self._pass()
                 is_failing, pause_s = False, LOOK_EVERY_S
-            except (OperationalError, OSError) as error:
+            except (DBAPIError, OSError) as error:
                 if not is_failing:
                     log.error("webhook_outbox_failed", error=str(error))
                 is_failing, pause_s = True, RETRY_S
@@ -163,7 +165,7 @@ class Webhooks:
         if told or read_to:
             try:
                 await self._on_thread(lambda: self._outbox.add(time.time(), [*told, *last], read_to))
-            except OperationalError:
+            except DBAPIError:
                 self._pending[:0] = told
                 raise
             self._positions |= read_to
@@ -178,7 +180,11 @@ class Webhooks:
     # --- on the outbox's thread -----------------------------------------------------------------------
 
     def _open(self) -> Outbox:
-        outbox = Outbox(self._config.storage.webhooks_outbox)
+        try:
+            outbox = Outbox(self._config.storage.webhooks_outbox)
+        except (DBAPIError, OSError) as error:
+            log.error("webhook_outbox_in_memory", error=str(error))
+            outbox = Outbox(None)
         spool = self._config.storage.spool
         files = {path.name: path.stat().st_size for path in spool_files(spool)}
         if outbox.is_new:
@@ -208,7 +214,7 @@ class Webhooks:
         while True:
             try:
                 backlogs = await self._on_thread(self._backlogs)
-            except OperationalError:
+            except DBAPIError:
                 log.debug("webhook_backlog_unknown")  # the writer says what is wrong with the disk
             else:
                 for endpoint, (backlog, dropped) in backlogs.items():
@@ -221,6 +227,12 @@ class Webhooks:
     async def _on_thread(self, job: Callable[[], T]) -> T:
         assert self._thread is not None
         return await asyncio.get_running_loop().run_in_executor(self._thread, job)
+
+
+def _tell_defect(task: asyncio.Task[None]) -> None:
+    """These tasks run until the server stops."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("webhooks_crashed", error=repr(error), exc_info=error)
 
 
 def _is_recent(record: Mapping[str, Any], now: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -88,6 +89,16 @@ async def test_whatever_is_wrong_is_told_in_one_shape(face: Face, path: str, sta
 async def test_a_body_beyond_all_measure_is_not_read(face: Face) -> None:
     answer = await face.http.post("/v1/calls/c-1/say", content=b"x" * 1_000_000)
     assert (answer.status_code, answer.json()["reason_code"]) == (413, "body_too_large")
+
+
+async def test_a_body_that_goes_on_and_on_is_cut_off(face: Face) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(1000):
+            yield b"x" * 1000
+
+    answer = await face.http.post("/v1/calls/c-1/say", content=endless())
+    assert answer.status_code >= 400
+    assert face.control.done == []
 
 
 async def test_the_server_serves_until_it_is_stopped(face: Face) -> None:

@@ -229,6 +229,18 @@ async def test_a_redirect_is_not_followed(house: House, receiver: Receiver) -> N
     assert {message.id for message in receiver.received if message.status == 302} == {"msg_a_1"}
 
 
+async def test_a_disk_that_refuses_costs_durability_and_no_message(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    (tmp_path / "webhooks.db").mkdir()
+    house = House(tmp_path, {"url": receiver.url})
+    await house.start()
+    house.call("a", stories.answered())
+    await ends(receiver, 1)
+    assert types_of(receiver.taken, "a") == ["call.received", "call.answered", "call.ended"]
+    await house.webhooks.stop()
+
+
 async def test_without_endpoints_nothing_is_opened(tmp_path: Path) -> None:
     house = House(tmp_path)
     await house.start()
