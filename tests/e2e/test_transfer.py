@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sipagent.formats import ULAW
-from sipagent.simulator.realtime_options import Pattern, RealtimeOptions, Turn
+from sipagent.simulator.realtime_options import Call, Pattern, RealtimeOptions, Turn
 from sipagent.simulator.realtime_server import RealtimeServer
 from tests.e2e.conftest import SetupFactory, Sipp
 from tests.e2e.support import audio
@@ -70,6 +70,37 @@ async def test_a_successful_transfer_keeps_the_goodbye_whole(setup: SetupFactory
     (turn,) = [turn for turn in record["turns"] if turn["role"] == "agent"]
     assert (turn["played_ms"], turn["interrupted"]) == (GOODBYE_MS, False)
     assert metrics['sipagent_transfers_total{how="refer",outcome="transferred",trunk="carrier"}'] == 1
+
+
+async def test_a_model_hands_its_caller_on_by_its_tool(setup: SetupFactory) -> None:
+    """It says goodbye and calls the tool in one breath. Where that fails, the tool's answer tells it why."""
+    leave = Call(call="transfer", arguments={"target": "sales", "summary": "wants a bicycle"})
+    script = (
+        Turn(reply=[Pattern(pattern_ms=GOODBYE_MS, number=GOODBYE), leave]),
+        Turn(reply=[Pattern(pattern_ms=AGAIN_MS, number=AGAIN)]),
+    )
+    tools = {"transfer": {"kind": "transfer", "targets": ["sales"]}}
+    goodbye, again = audio.signal(GOODBYE, GOODBYE_MS, ULAW), audio.signal(AGAIN, AGAIN_MS, ULAW)
+    async with RealtimeServer(RealtimeOptions(script=script, obedient=False)) as model:
+        prepared = setup(model.url, agent=agent() | {"tools": tools}, trunk=TRUNK)
+        async with running(prepared) as server:
+            async with referred_call(prepared) as caller:
+                await caller.referred()
+                assert caller.speech_heard() == goodbye
+                caller.notify("200 OK")
+                await caller.hung_up()
+            assert (await server.next_record())["end_reason"] == "transferred"
+            async with referred_call(prepared) as caller:
+                await caller.referred()
+                caller.notify("100 Trying")
+                caller.notify("486 Busy Here")
+                await caller.hear(partial(heard_all, caller, goodbye + again))
+                await caller.hang_up()
+            record = await server.next_record()
+    assert [each["outcome"] for each in record["transfers"]] == ["failed"]
+    session = model.sessions[-1]
+    assert len(session.log.events("in", "response.create")) == 2
+    assert any("function_call_output" in text and "busy" in text for text in texts_in(session))
 
 
 #: How the peer answers the REFER, what it tells by NOTIFY, and what that comes to.
