@@ -25,6 +25,7 @@ from sipagent.sip.messages import (
 )
 from sipagent.sip.pjsua import PjAccount, PjCall, PjError, reason
 from sipagent.sip.placing import Placing, Way
+from sipagent.sip.replies import retry_after_s
 from sipagent.sip.reports import Reports
 
 logger = logging.getLogger("sipagent.sip")
@@ -199,9 +200,9 @@ class SipCall:
         except PjError as error:
             logger.debug("call %s: nothing left to give up: %s", self.sip_call_id, reason(error))
 
-    def _on_answer(self, sip_status: int) -> None:
+    def _on_answer(self, sip_status: int, message: str) -> None:
         if self._placing is not None:
-            self._placing.on_answer(sip_status)
+            self._placing.on_answer(sip_status, retry_after_s(message))
         elif sip_status == 491:
             self._reoffer_later()
         elif 200 <= sip_status < 300:

@@ -35,7 +35,7 @@ class CallHandler(CallbackHandler, Protocol):
         `remote_sdp` is the peer's part of it, empty where this pjsua2 can't tell.
         """
 
-    def on_invite_answered(self, sip_status: int) -> None:
+    def on_invite_answered(self, sip_status: int, message: str) -> None:
         """An answer to an INVITE of ours came in: to the first one, or to one within the call."""
 
     def on_sent(self, message: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from sipagent.sip.accounts import Account
 from sipagent.sip.messages import CallDisconnected
 from sipagent.sip.pjsua import PjAccount, PjError, reason
-from sipagent.sip.targets import NextHop, Target
+from sipagent.sip.targets import AVOID_S, NextHop, Target
 
 logger = logging.getLogger("sipagent.sip")
 
@@ -39,9 +39,9 @@ class Way:
                 logger.warning("no way by %s: %s", target, reason(error))
         return None
 
-    def note_failure(self) -> None:
+    def note_failure(self, avoid_s: float = AVOID_S) -> None:
         if self._hop is not None and self._target is not None:
-            self._hop.note_failure(self._target, time.monotonic())
+            self._hop.note_failure(self._target, time.monotonic(), avoid_s)
 
     def note_answer(self) -> None:
         if self._hop is not None and self._target is not None:
@@ -70,11 +70,17 @@ class Placing:
     def start(self) -> None:
         self._next(CallDisconnected(_UNAVAILABLE, "no server to send to", by_remote=False))
 
-    def on_answer(self, sip_status: int) -> None:
-        """The server has said something, 100 at least: it is there, and has the call unless it is full."""
+    def on_answer(self, sip_status: int, retry_after_s: int | None = None) -> None:
+        """The server has said something, 100 at least: it is there, and has the call unless it is full.
+
+        One that is full is left alone for as long as it asks for; else other calls may try it at once
+        (RFC 3261, 21.5.4).
+        """
         self._cancel_patience()
         if sip_status != _UNAVAILABLE:
             self._way.note_answer()
+        elif retry_after_s is not None:
+            self._way.note_failure(retry_after_s)
         if 100 < sip_status < 200:
             self._is_heard = True
 
@@ -85,7 +91,8 @@ class Placing:
             return False
         if end.by_remote and end.sip_status != _UNAVAILABLE:
             return False
-        self._way.note_failure()
+        if not end.by_remote:
+            self._way.note_failure()
         asyncio.get_running_loop().call_soon(self._next, end)
         return True
 

@@ -33,7 +33,7 @@ class Reports:
         emit: Callable[[SipEvent], None],
         end: Callable[[int, ReasonCode], None],
         messages: MessageLog,
-        on_answer: Callable[[int], None],
+        on_answer: Callable[[int, str], None],
     ) -> None:
         self._sdp = sdp
         self._messages = messages
@@ -76,8 +76,8 @@ class Reports:
     def on_received(self, message: str) -> None:
         self._messages.note("in", message, time.monotonic())
 
-    def on_invite_answered(self, sip_status: int) -> None:
-        self._on_answer(sip_status)
+    def on_invite_answered(self, sip_status: int, message: str) -> None:
+        self._on_answer(sip_status, message)
 
     def on_sent(self, message: str) -> None:
         self._messages.note("out", message, time.monotonic())

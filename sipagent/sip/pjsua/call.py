@@ -103,9 +103,10 @@ class PjCall(pj.Call):  # type: ignore[misc] # pjsua2 is untyped
         if event.type == pj.PJSIP_EVENT_TX_MSG:
             self.handler.on_sent(event.src.tdata.wholeMsg)
         elif event.type == pj.PJSIP_EVENT_RX_MSG:
-            self.handler.on_received(text(event.src.rdata.wholeMsg))
+            message = text(event.src.rdata.wholeMsg)
+            self.handler.on_received(message)
             if _is_our_invite(event.tsx):
-                self.handler.on_invite_answered(event.tsx.statusCode)
+                self.handler.on_invite_answered(event.tsx.statusCode, message)
 
     @contained
     def onCallTransferStatus(self, prm: Any) -> None:
