@@ -281,6 +281,24 @@ def test_a_worker_that_is_gone_is_not_shown(house: House) -> None:
     assert house.value("sipagent_worker_legs", worker="1") is None
 
 
+def test_tools_are_timed_by_outcome_and_inventions_have_no_name(house: House) -> None:
+    def answered(name: str, outcome: events.ToolOutcome) -> events.ToolAnswered:
+        return events.ToolAnswered(**CALL, tool_call_id="t", name=name, outcome=outcome, duration_ms=250.0)
+
+    house.observe(answered("book", "ok"), answered("book", "ok"), answered("fly-to-the-moon", "unknown"))
+    assert house.value("sipagent_tool_call_seconds_sum", tool="book", outcome="ok") == 0.5
+    assert house.value("sipagent_tool_call_seconds_count", tool="", outcome="unknown") == 1
+
+
+def test_tools_that_are_down_and_calls_in_safe_mode(house: House) -> None:
+    house.metrics.tool_down("bot", "book", True)
+    house.observe(events.SafeModeEntered(**CALL, tools=["book"]))
+    assert house.value("sipagent_tool_down", agent="bot", tool="book") == 1
+    assert house.value("sipagent_safe_modes_total", trunk="pbx") == 1
+    house.metrics.tool_down("bot", "book", False)
+    assert house.value("sipagent_tool_down", agent="bot", tool="book") == 0
+
+
 def test_two_servers_in_one_process_do_not_share_metrics(house: House) -> None:
     other = House()
     house.observe(received())

@@ -21,7 +21,8 @@ class BadArguments(Exception):
 
 def validator(schema: Mapping[str, Any]) -> Validator:
     """A schema ready for use. References lead nowhere but into the schema itself."""
-    return Draft202012Validator(schema, registry=Registry())
+    checker = Draft202012Validator.FORMAT_CHECKER
+    return Draft202012Validator(schema, registry=Registry(), format_checker=checker)
 
 
 def read(text: str, schema: Validator) -> dict[str, Any]:

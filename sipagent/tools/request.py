@@ -156,5 +156,5 @@ def _decoded(content_type: str, body: bytes) -> str | None:
     charset = parameters.partition("charset=")[2].strip('" ') or "utf-8"
     try:
         return body.decode(charset, errors="replace").strip()
-    except LookupError:
+    except (LookupError, ValueError):  # no charset at all, or one that is no such thing as text
         return body.decode(errors="replace").strip()

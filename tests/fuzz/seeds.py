@@ -225,6 +225,21 @@ def _realtime_sessions() -> Seeds:
     }
 
 
+def _tool_arguments() -> Seeds:
+    return {
+        "good": b'{"seats": 2, "day": "2026-03-01", "wishes": ["window", "quiet"]}',
+        "bad": b'{"seats": "two", "day": "tomorrow", "wishes": [1, 1]}',
+    }
+
+
+def _tool_answers() -> Seeds:
+    return {
+        "json": b'application/json; charset=utf-8\n{"table": 7}',
+        "latin": b"text/plain; charset=iso-8859-1\nf\xfcr zwei",
+        "picture": b"image/png\n\x89PNG",
+    }
+
+
 ALL = {
     "rtp_packet": _rtp_packets,
     "rtp_session": _rtp_sessions,
@@ -235,6 +250,8 @@ ALL = {
     "sdp_exchange": _sdp_exchanges,
     "invite": _invites,
     "realtime": _realtime_sessions,
+    "tool_arguments": _tool_arguments,
+    "tool_answer": _tool_answers,
 }
 
 

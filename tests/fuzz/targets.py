@@ -19,6 +19,8 @@ from sipagent.errors import ReasonCode
 from sipagent.sip import identity
 from sipagent.sip import invite as sip
 from sipagent.sip.replies import retry_after_s
+from sipagent.tools import arguments
+from sipagent.tools.request import understood
 from tests.fuzz.bounds import Target
 from tests.fuzz.realtime import realtime
 from tests.fuzz.rtp_session import rtp_session
@@ -89,6 +91,33 @@ def invite(data: bytes) -> None:
         assert len(value.encode()) <= 3 * len(data) + LONGEST_HEADER_NAME  # records and logs can hold it
 
 
+TOOL = arguments.validator(
+    {
+        "type": "object",
+        "properties": {
+            "seats": {"type": "integer", "minimum": 1},
+            "day": {"type": "string", "format": "date"},
+            "wishes": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+        },
+        "required": ["seats"],
+    }
+)
+
+
+def tool_arguments(data: bytes) -> None:
+    """What a model writes."""
+    with contextlib.suppress(arguments.BadArguments):
+        assert arguments.read(data.decode(errors="replace"), TOOL)["seats"] >= 1
+
+
+def tool_answer(data: bytes) -> None:
+    """A line of content type, and the body."""
+    kind, _, body = data.partition(b"\n")
+    outcome = understood(200, kind.decode("latin-1"), body, is_cut=False)
+    assert outcome.kind in ("ok", "failed")
+    assert msgspec.json.encode(outcome.output)
+
+
 TARGETS: dict[str, Target] = {
     "rtp_packet": rtp_packet,
     "rtp_session": rtp_session,
@@ -99,4 +128,6 @@ TARGETS: dict[str, Target] = {
     "sdp_exchange": sdp_exchange,
     "invite": invite,
     "realtime": realtime,
+    "tool_arguments": tool_arguments,
+    "tool_answer": tool_answer,
 }

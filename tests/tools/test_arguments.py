@@ -9,7 +9,10 @@ from sipagent.tools.arguments import BadArguments, read, validator
 SCHEMA = validator(
     {
         "type": "object",
-        "properties": {"seats": {"type": "integer", "minimum": 1}, "day": {"type": "string"}},
+        "properties": {
+            "seats": {"type": "integer", "minimum": 1},
+            "day": {"type": "string", "format": "date"},
+        },
         "required": ["seats"],
         "additionalProperties": False,
     }
@@ -18,7 +21,7 @@ SCHEMA = validator(
 
 @pytest.mark.parametrize(
     ("text", "arguments"),
-    [('{"seats": 2}', {"seats": 2}), ('{"seats":1,"day":"x"}', {"seats": 1, "day": "x"})],
+    [('{"seats": 2}', {"seats": 2}), ('{"seats":1,"day":"2026-03-01"}', {"seats": 1, "day": "2026-03-01"})],
 )
 def test_arguments_that_fit(text, arguments):
     assert read(text, SCHEMA) == arguments
@@ -31,6 +34,7 @@ def test_arguments_that_fit(text, arguments):
         ("{}", "'seats' is a required property"),
         ('{"seats": 0}', "seats: 0 is less than the minimum of 1"),
         ('{"seats": "two"}', "seats: 'two' is not of type 'integer'"),
+        ('{"seats": 2, "day": "tomorrow"}', "day: 'tomorrow' is not a 'date'"),
         ('{"seats": 2, "colour": 1}', "Additional properties are not allowed ('colour' was unexpected)"),
         ("[1]", "the arguments must be a JSON object"),
         ('{"seats": ', "the arguments are not JSON"),

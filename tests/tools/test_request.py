@@ -86,6 +86,8 @@ JSON = "application/json; charset=utf-8"
         (204, "", b"", "ok", '{"status":"done"}'),
         (200, "text/plain; charset=latin-1", b"f\xfcr", "ok", "für"),
         (200, "text/plain; charset=nonsense", b"x", "ok", "x"),
+        (200, "text/plain; charset=undefined", b"x", "ok", "x"),
+        (200, "text/plain; charset=\0", b"x", "ok", "x"),
         (200, "image/png", b"\x89", "failed", "not text"),
         (404, JSON, b'{"why": "no such table"}', "rejected", "no such table"),
         (302, "", b"", "failed", "misconfigured"),

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from sipagent.call.order import spoken_for
+from sipagent.config import AgentConfig
 from tests.call.story.plays import Play
 
 CONSENT = {"consent": {"say": "This is recorded."}}
@@ -11,6 +15,24 @@ CONSENT = {"consent": {"say": "This is recorded."}}
 
 def test_a_plain_greeting_is_the_media_workers() -> None:
     assert Play(greeting="Hello").answered().until(60).done == []
+
+
+@pytest.mark.parametrize(
+    ("story", "worker_greets"),
+    [
+        ({}, True),
+        ({"greeting_interruptible": False}, True),
+        (CONSENT, False),
+        (CONSENT | {"silence": None}, False),
+    ],
+)
+def test_whoever_greets_the_other_does_not(story: dict[str, Any], worker_greets: bool) -> None:
+    agent = AgentConfig.model_validate(
+        {"name": "bot", "backend": {"kind": "openai_realtime"}, "greeting": "Hello", "story": story}
+    )
+    assert (spoken_for(agent).greeting == "Hello") is worker_greets
+    said = Play(story, greeting="Hello").answered().agent_says(1).words()
+    assert any("Hello" in words for words in said) is not worker_greets
 
 
 def test_the_recording_begins_when_consent_was_heard_and_then_the_greeting_comes() -> None:
