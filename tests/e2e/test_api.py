@@ -16,6 +16,7 @@ from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
 from tests.e2e.support.api import Api, api_section, call_id_of, set_tokens
 from tests.e2e.support.phone import TELEPHONE_EVENT, Phone, call, phone
+from tests.e2e.support.referred_phone import referred_call
 from tests.e2e.support.server import HOST, SIPAGENT, running
 from tests.e2e.support.waiting import eventually
 from tests.e2e.test_tls import certificate
@@ -78,6 +79,26 @@ async def test_a_live_call_is_shown_heard_and_directed(setup: SetupFactory) -> N
         assert (await api.get("/v1/calls")).json() == {"calls": []}
         late = await api.post(f"/v1/calls/{call_id}/say", {"text": "Hello?"})
         assert (late.status_code, late.json()["reason_code"]) == (404, "call_unknown")
+
+
+async def test_a_caller_is_put_on_hold_taken_up_and_handed_on(setup: SetupFactory) -> None:
+    target = {"transfers": {"sales": {"to": "+1555 0100", "how": "refer"}}}
+    trunk = {"transfer": {"uri_template": "sip:{number}@127.0.0.1:9"}}
+    prepared = setup(None, api=api_section(), agent=target, trunk=trunk)
+    async with running(prepared, spare_threads=THREADS) as server, referred_call(prepared) as caller:
+        api = Api(prepared)
+        call_id = await call_id_of(server, caller.sip_call_id)
+        await api.do(call_id, "hold")
+        await eventually(lambda: caller.holds[-1:] == ["sendonly"], "the peer is on hold")
+        await api.do(call_id, "resume")
+        await eventually(lambda: caller.holds[-1:] == ["sendrecv"], "the peer is taken up")
+        await api.do(call_id, "refer", target="sales", summary="wants a bicycle")
+        assert "+15550100" in (await caller.referred())["refer-to"]
+        caller.notify("200 OK")
+        await caller.hung_up()
+        record = await server.next_record()
+        assert record["end_reason"] == "transferred"
+        assert record["transfers"][0]["summary"] == "wants a bicycle"
 
 
 async def test_all_events_of_all_calls_can_be_heard(setup: SetupFactory) -> None:
