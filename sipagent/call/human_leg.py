@@ -37,10 +37,12 @@ log = logs.get_logger(__name__)
 class HumanCall:
     """Whom to call, over what, and for whom. If `agent` `briefs`, the human hears its greeting first.
 
-    `codec` is the caller's, asked for first: then nothing has to be transcoded.
+    `call_id` is the caller's, `leg_id` that of this call. `codec` is the caller's, too, and asked for first:
+    then nothing has to be transcoded.
     """
 
     call_id: str
+    leg_id: str
     number: str
     uri: str
     trunk: TrunkConfig
@@ -53,7 +55,7 @@ class HumanLeg:
     """Lives from `start` until its task is done; then `ended` tells of it. `tell` hears of it meanwhile."""
 
     def __init__(self, call: HumanCall, house: House, tell: Callable[[Happening], None]) -> None:
-        self.call_id = f"{call.call_id}-human"
+        self.call_id = call.leg_id
         self.sip: SipCall | None = None
         self._call = call
         self._house = house
@@ -126,7 +128,7 @@ class HumanLeg:
             if self.sip is not None and not self._is_sip_over:
                 self.sip.hang_up()
             sip_status, _, detail = self._ending or (500, "", "it failed")
-            self._tell(HumanGone(sip_status, detail))
+            self._tell(HumanGone(sip_status, detail, self.call_id))
 
     def _why_full(self) -> str | None:
         """Which limit forbids one more call; it counts like any other."""
@@ -209,14 +211,14 @@ class HumanLeg:
         """The human is there: what the agent has to say to them begins to play now."""
         self._answered = time.monotonic()
         self._start()
-        self._tell(HumanAnswered())
+        self._tell(HumanAnswered(self.call_id))
         if not self._call.briefs:
             self._briefed()
 
     def _briefed(self) -> None:
         if self._answered is not None and not self._is_briefed:
             self._is_briefed = True
-            self._tell(HumanBriefed())
+            self._tell(HumanBriefed(self.call_id))
 
     def _start(self) -> None:
         if self._leg is not None and self._media is not None:

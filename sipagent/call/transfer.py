@@ -132,12 +132,16 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class HumanAnswered:
-    """The human has picked up."""
+    """The human has picked up. `leg` is the call id of our call to them, here and below."""
+
+    leg: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class HumanBriefed:
     """The human has heard what there was to say, if anything."""
+
+    leg: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ class HumanGone:
 
     sip_status: int
     detail: str
+    leg: str = ""
 
 
 @dataclass(frozen=True, slots=True)

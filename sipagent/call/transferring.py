@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import count
 
 from sipagent import events
 from sipagent.call.directors import Command, HangUp, Transfer
@@ -62,6 +63,7 @@ class Transfers:
         self._route: Route | None = None
         self._human: HumanLeg | None = None
         self._untold: list[HumanLeg] = []
+        self._leg_numbers = count(2)
         self._tells_agent = True
         self._is_aside = False
 
@@ -76,7 +78,7 @@ class Transfers:
         except Forbidden as why:
             return self._refused(command, str(why))
         self._tells_agent = not command.tells_agent
-        self._attempt, self._route = Attempt(plan), route
+        self._attempt, self._route, self._human = Attempt(plan), route, None
         self._line.tell(
             events.TransferStarted(
                 call_id=self._line.call_id,
@@ -125,11 +127,11 @@ class Transfers:
                 return self._reported(event, now)
             case CallDisconnected():
                 return self._happened(CallerGone(event.by_remote), now)
-            case HumanAnswered() | HumanBriefed():
-                return self._happened(event, now)
             case HumanGone():
-                self._tell_of_human()
-                return self._happened(event, now)
+                self._tell_of_human(event.leg)
+                return self._happened(event, now) if self._is_present(event.leg) else ()
+            case HumanAnswered() | HumanBriefed():
+                return self._happened(event, now) if self._is_present(event.leg) else ()
             case _:
                 return ()
 
@@ -183,6 +185,7 @@ class Transfers:
         route = self._route
         call = HumanCall(
             call_id=self._line.call_id,
+            leg_id=f"{self._line.call_id}-{next(self._leg_numbers)}",
             number=self._attempt.plan.number,
             uri=route.uri,
             trunk=route.trunk,
@@ -244,10 +247,14 @@ class Transfers:
             return []
         return [StopPrompt(call_id=self._line.call_id, prompt_id=WAIT_PROMPT)]
 
-    def _tell_of_human(self) -> None:
-        if self._human is not None and self._human in self._untold:
-            self._untold.remove(self._human)
-            self._line.tell(self._human.ended)
+    def _is_present(self, leg: str) -> bool:
+        """Is this our call for the present attempt, and not one that an earlier attempt has left behind?"""
+        return self._human is not None and self._human.call_id == leg
+
+    def _tell_of_human(self, leg: str) -> None:
+        for human in [each for each in self._untold if each.call_id == leg]:
+            self._untold.remove(human)
+            self._line.tell(human.ended)
 
     def _refused(self, command: Transfer, why: str) -> Iterable[Command]:
         call_id, target = self._line.call_id, command.target

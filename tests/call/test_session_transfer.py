@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from rtp.ports import PortPool
 from sipagent import events
 from sipagent.call.directors import Hold, Resume, Transfer
+from sipagent.call.transfer import HumanGone
 from sipagent.sip.messages import ReferReported
 from sipagent.worker.ipc import GiveBack, Inject, SetAside
 from tests.call.test_session import Exchange, FakeSip, FakeWorkers, Talk, invite
@@ -143,3 +144,16 @@ async def test_without_a_media_worker_the_human_is_not_called(
     record = await talk.over()
     assert [each["outcome"] for each in record["transfers"]] == ["failed"]
     assert [leg["sip_status"] for leg in record["legs"]] == [503]
+
+
+async def test_what_an_earlier_attempt_left_behind_is_not_this_ones_failure(
+    talk: Talk, workers: FakeWorkers
+) -> None:
+    """The call that was given up says so late, when the next one is on already."""
+    talk.session.do(TO_BOB)
+    talk.sip.send(HumanGone(487, "cancelled", "c-1-2"))
+    talk.sip.send(ReferReported(100, ""))
+    await talk.settled()
+    assert told(workers) == [SetAside]
+    talk.sip.send(ReferReported(200, ""))
+    assert [each["outcome"] for each in (await talk.over())["transfers"]] == ["transferred"]
