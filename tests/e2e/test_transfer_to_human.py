@@ -113,7 +113,7 @@ async def test_caller_and_human_talk_through_us_and_are_recorded(setup: SetupFac
     assert leg["rtp"]["inbound"]["playout_delay_ms"] is not None
 
 
-async def test_a_busy_human_leaves_the_caller_with_the_agent(setup: SetupFactory) -> None:
+async def test_a_busy_human_leaves_the_caller_with_the_agent_who_may_try_again(setup: SetupFactory) -> None:
     async with RealtimeServer(speaks()) as model:
         desk = Desk(setup, model)
         async with desk.running() as server, desk.human() as called:
@@ -122,11 +122,18 @@ async def test_a_busy_human_leaves_the_caller_with_the_agent(setup: SetupFactory
                 await called.refuse(486, "Busy Here")
                 again = audio.signal(AGAIN, AGAIN_MS, ULAW)
                 await caller.hear(lambda: again in caller.audio_heard())
+                await server.wait_log("agent_speech_ended", count=2)
+                server.process.send_signal(signal.SIGUSR1)
+                await called.pick_up()
+                await server.wait_log("transfer_joined")
                 await caller.hang_up()
+            await called.hung_up()
             record = await server.next_record()
         (session,) = model.sessions
-    assert only_transfer(record, "outcome", "sip_status", "detail") == ("failed", 486, "busy")
-    assert [leg["sip_status"] for leg in record["legs"]] == [486]
+    failed, succeeded = record["transfers"]
+    assert (failed["outcome"], failed["sip_status"], failed["detail"]) == ("failed", 486, "busy")
+    assert succeeded["outcome"] == "transferred"
+    assert [leg["sip_status"] for leg in record["legs"]] == [486, 200]
     assert "The transfer to sales failed: busy." in json.dumps(
         session.log.events("in", "conversation.item.create")
     )

@@ -14,7 +14,8 @@ from tests.e2e.support.waiting import PATIENCE_S
 
 
 class HumanPhone(DeskPhone):
-    """`invited` is the INVITE it got. Once it has answered it is as any phone in a call."""
+    """`invited` is the INVITE it got. Once it has answered it is as any phone in a call; who was refused may
+    call again."""
 
     def __init__(self, setup: Setup, *, port: int, **options: Any) -> None:
         super().__init__(setup, **options)
@@ -40,6 +41,7 @@ class HumanPhone(DeskPhone):
     async def pick_up(self) -> None:
         """200, and talk once it is acknowledged."""
         invite = await self.rings()
+        self.answered.clear()
         self._respond(200, "OK", self._offer())
         async with asyncio.timeout(PATIENCE_S):
             await self.answered.wait()
@@ -49,6 +51,8 @@ class HumanPhone(DeskPhone):
     async def refuse(self, status: int, reason: str) -> None:
         await self.rings()
         self._respond(status, reason)
+        self.invited = None
+        self._rings.clear()
 
     def _respond(self, status: int, reason: str, body: str = "") -> None:
         assert self.invited is not None
