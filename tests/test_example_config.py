@@ -28,7 +28,7 @@ def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_examples_pass_check() -> None:
     config = check(EXAMPLES / "sipagent.yaml")
     assert set(config.trunks) == {"example-registered", "example-peer"}
-    assert set(config.agents) == {"receptionist", "echo"}
+    assert set(config.agents) == {"receptionist", "echo", "voicemail"}
     assert isinstance(config.agents["receptionist"].backend, OpenAIRealtimeConfig)
 
 

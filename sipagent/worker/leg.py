@@ -245,6 +245,8 @@ class Leg:
         report, recording = await self._stream.finish() if self._stream else ({}, None)
         overflowed_ms = round(self._speaker.playout.overflowed_ms)
         audio = self._speaker.seat.counters() | {"playout_dropped_ms": overflowed_ms}
+        if false_starts := self._speaker.turns.false_starts:
+            audio["false_barge_ins"] = false_starts
         self._reporter.ended(reason, detail, report, audio, recording, time.monotonic())
 
     @property

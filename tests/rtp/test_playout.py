@@ -241,3 +241,28 @@ def test_the_spans_add_up_to_what_was_heard(pushed, pops, rng) -> None:  # type:
             spanned[span.item_id] = spanned.get(span.item_id, 0) + span.size
     assert all(queue.heard_ms(item, 0) == size // 8 for item, size in spanned.items())
     assert sum(spanned.values()) + queue.queued_ms * 8 == accepted
+
+
+def test_items_may_be_flushed_by_choice() -> None:
+    queue = playout()
+    for item_id in ("a", "b", "c"):
+        queue.push(ms(100), item_id, 0)
+        queue.end_item(item_id, 0)
+    pop(queue, 2)
+    flushed = queue.flush(lambda item_id: item_id != "b")
+    assert flushed.heard == HeardItem("a", 0, 40)
+    assert (flushed.dropped_ms, flushed.unheard) == (160, (("c", 0),))
+    assert queue.item_ids == ("b",)
+    assert (queue.queued_ms, queue.waiting_ms("b"), queue.waiting_ms("c")) == (100, 100, 0)
+    assert [frame.audio for frame in pop(queue, 2)] == [ms(20), ms(20)]
+
+
+def test_while_it_is_paused_nothing_is_taken_and_nobody_is_to_blame() -> None:
+    queue = playout()
+    queue.push(ms(40, b"b"), "a", 0)
+    assert pop(queue)[0].audio == ms(20, b"b")
+    queue.pause()
+    assert pop(queue, 2) == [PlayoutFrame(ms(20, SILENCE))] * 2
+    queue.resume()
+    assert pop(queue)[0].audio == ms(20, b"b")
+    assert not queue.starvations
