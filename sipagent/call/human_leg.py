@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec.structs import replace as replace_field
+
 from rtp.ports import PortPair, PortsExhausted
 from sipagent import events, logs
 from sipagent.call.house import House
@@ -52,14 +54,24 @@ class HumanCall:
 
 
 class HumanLeg:
-    """Lives from `start` until its task is done; then `ended` tells of it. `tell` hears of it meanwhile."""
+    """Lives from `start` until its task is done; then `ended` tells of it. `tell` hears of it meanwhile.
 
-    def __init__(self, call: HumanCall, house: House, tell: Callable[[Happening], None]) -> None:
+    `follow` is given its dialog, once there is one.
+    """
+
+    def __init__(
+        self,
+        call: HumanCall,
+        house: House,
+        tell: Callable[[events.Event | Happening], None],
+        follow: Callable[[SipCall], None],
+    ) -> None:
         self.call_id = call.leg_id
         self.sip: SipCall | None = None
         self._call = call
         self._house = house
         self._tell = tell
+        self._follow = follow
         # Not bounded by itself: its writers are our own worker, and SipCall's bounded queue.
         self._inbox: asyncio.Queue[events.LegEvent | SipEvent] = asyncio.Queue()
         self._leg: LegHandle | None = None
@@ -182,6 +194,8 @@ class HumanLeg:
                     self._start()
             case CallConfirmed():
                 self._pick_up()
+            case events.UsageReported():  # of the session that says the whisper
+                self._tell(replace_field(event, call_id=self._call.call_id))
             case InfoDigit() if self._leg is not None:
                 self._leg.press(event.digit, event.duration_ms)
             case events.AgentSpeechEnded() | events.AgentFellSilent() | events.BackendFinished():
@@ -201,6 +215,7 @@ class HumanLeg:
             return
         media = replace(self._local, codecs=self._codecs())
         self.sip = self._house.place_call(self._call.trunk.name, self._call.uri, media)
+        self._follow(self.sip)
         self._hearing = asyncio.create_task(self._hear(self.sip))
 
     async def _hear(self, sip: SipCall) -> None:

@@ -320,6 +320,7 @@ class CallSession(ABC):
             agent=agent,
             caller=self._telling.record.from_,
             tell=self._inbox.put_nowait,
+            follow=lambda sip: self._telling.follow(sip.messages),
             sip=lambda: self._sip,
             codec=lambda: self._media.codec if self._media is not None else trunk.codecs[0],
         )

@@ -40,13 +40,17 @@ RINGING = range(180, 200)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What transfers need of their call. `tell` puts into its inbox; `sip` and `codec` are those of now."""
+    """What transfers need of their call. `tell` puts into its inbox; `sip` and `codec` are those of now.
+
+    `follow` has the messages of one more dialog told with those of the call.
+    """
 
     call_id: str
     trunk: TrunkConfig
     agent: AgentConfig
     caller: str
     tell: Callable[[events.Event | Happening], None]
+    follow: Callable[[SipCall], None]
     sip: Callable[[], SipCall | None]
     codec: Callable[[], str]
 
@@ -193,7 +197,7 @@ class Transfers:
             agent=whisperer(self._line.agent, route),
             briefs=route.briefs,
         )
-        self._human = HumanLeg(call, self._house, self._line.tell)
+        self._human = HumanLeg(call, self._house, self._line.tell, self._line.follow)
         self._untold.append(self._human)
         self._human.start()
         if route.wait_file is None:

@@ -111,6 +111,9 @@ async def test_caller_and_human_talk_through_us_and_are_recorded(setup: SetupFac
     assert leg["answered_s"] is not None
     assert leg["rtp"]["inbound"]["packets"] > 50
     assert leg["rtp"]["inbound"]["playout_delay_ms"] is not None
+    ladder = Path(record["ladder"]).read_text()
+    assert caller.sip_call_id in ladder
+    assert called.sip_call_id in ladder
 
 
 async def test_a_busy_human_leaves_the_caller_with_the_agent_who_may_try_again(setup: SetupFactory) -> None:
@@ -217,13 +220,14 @@ async def test_the_human_hears_first_what_it_is_about(setup: SetupFactory) -> No
                 await server.wait_log("transfer_joined")
                 await talk(caller, called)
                 await caller.hang_up()
-            await server.next_record()
+            record = await server.next_record()
         _, briefing = model.sessions
     whisper = audio.signal(GOODBYE, GOODBYE_MS, ULAW)
     assert called.speech_heard().startswith(whisper)
     assert audio.signal(WORDS, TALK_MS, ULAW) in called.audio_heard()
     assert whisper not in caller.audio_heard()[8 * GOODBYE_MS + 1600 :]
     assert "A caller wants a bicycle." in json.dumps(briefing.log.events("in"))
+    assert record["usage"]["response"]["count"] == 2
 
 
 def sound(path: Path, hz: float, ms: int) -> str:
