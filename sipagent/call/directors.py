@@ -96,7 +96,10 @@ class Director(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What directors may know of their call. `tell` puts an event into its inbox."""
+    """What directors may know of their call. `tell` puts an event into its inbox.
+
+    `is_recorded`: it is, or will be once its story lets the recording begin.
+    """
 
     call_id: str
     direction: str
@@ -104,3 +107,4 @@ class Scene:
     agent: AgentConfig
     max_duration_s: float
     tell: Callable[[events.Event], None]
+    is_recorded: bool = True

@@ -313,7 +313,16 @@ class CallSession(ABC):
         self._keeps_digits = keeps_digits(trunk, agent)
         self._strict_source = not trunk.symmetric_rtp
         tell = self._inbox.put_nowait
-        scene = Scene(self.call_id, self._direction, trunk.name, agent, self._max_duration_s, tell)
+        self._telling.keeps_digits = self._keeps_digits
+        scene = Scene(
+            call_id=self.call_id,
+            direction=self._direction,
+            trunk=trunk.name,
+            agent=agent,
+            max_duration_s=self._max_duration_s,
+            tell=tell,
+            is_recorded=recording is not None,
+        )
         line = Line(
             call_id=self.call_id,
             trunk=trunk,

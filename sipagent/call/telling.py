@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -16,12 +17,15 @@ from sipagent.sip.identity import identified
 from sipagent.sip.ladder import MessageLog
 from sipagent.sip.messages import IncomingInvite, RejectedInvite
 
+_DIGITS = re.compile(r"\d+")
+
 
 class Telling:
     """Begins with the `CallReceived` it is made of, and is over after `end`."""
 
     def __init__(self, received: events.CallReceived, house: House) -> None:
         self._call_id = received.call_id
+        self.keeps_digits = True
         self._trunk = received.trunk or ""
         self._began = received.at
         self._house = house
@@ -49,8 +53,12 @@ class Telling:
             self._messages.append(messages)
 
     def publish(self, event: events.Event) -> None:
-        if isinstance(event, events.DigitReceived) and not event.kept:
-            event = msgspec.structs.replace(event, digit=events.MASKED)
+        match event:
+            case events.DigitReceived(kept=False):
+                event = msgspec.structs.replace(event, digit=events.MASKED)
+            case events.ToolCalled() if not self.keeps_digits:  # they may have come by keys
+                masked = _DIGITS.sub(events.MASKED, event.arguments)
+                event = msgspec.structs.replace(event, arguments=masked)
         self._is_admitted = self._is_admitted or isinstance(event, events.CallAdmitted)
         self._tell_messages()
         self._story.tell(event)

@@ -553,8 +553,12 @@ async def test_digits_that_came_are_masked_for_all_but_the_directors(
     talk = Talk(exchange, workers, FakeSip(invite(to="secret")))
     await talk.talking()
     workers.report(events.DigitReceived(call_id="c-1", at=1.0, digit="7", kept=False, duration_ms=100))
+    pin = events.ToolCalled(call_id="c-1", at=1.0, tool_call_id="t", name="pin", arguments='{"pin": "1234"}')
+    workers.report(pin)
     talk.sip.bye()
-    assert [press["digit"] for press in (await talk.over())["digits"]] == ["***"]
+    record = await talk.over()
+    assert [press["digit"] for press in record["digits"]] == ["***"]
+    assert record["tools"][0]["arguments"] == '{"pin": "***"}'
     assert [event.digit for event in exchange.seen if isinstance(event, events.DigitReceived)] == ["***"]
 
 

@@ -86,7 +86,7 @@ class Story:
         story, floor, farewell = agent.story, self._floor, self._farewell
         yield farewell
         if is_staged(agent) and not floor.is_answered:
-            yield Opening(call_id, agent, floor)
+            yield Opening(call_id, agent, floor, is_recorded=self._scene.is_recorded)
         if story.silence is not None:
             yield Silence(call_id, story.silence, story.goodbye, floor, farewell)
         if story.max_duration_warning is not None or story.goodbye is not None:

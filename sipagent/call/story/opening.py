@@ -28,9 +28,9 @@ def is_staged(agent: AgentConfig) -> bool:
 class Opening:
     """A part of the story."""
 
-    def __init__(self, call_id: str, agent: AgentConfig, floor: Floor) -> None:
+    def __init__(self, call_id: str, agent: AgentConfig, floor: Floor, *, is_recorded: bool) -> None:
         self._call_id = call_id
-        self._consent = agent.story.consent
+        self._consent = agent.story.consent if is_recorded else None
         self._greeting = greeting_of(agent)
         self._is_interruptible = agent.story.greeting_interruptible
         self._announcer = Announcer(call_id, floor, "opening")

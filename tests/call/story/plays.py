@@ -37,7 +37,14 @@ def spoken(command: Command) -> str:
 class Play:
     """Each method is something that happens, at `now`; what the story does is in `done`, as (time, words)."""
 
-    def __init__(self, story: dict[str, Any] | None = None, *, limit_s: float = 600.0, **agent: Any) -> None:
+    def __init__(
+        self,
+        story: dict[str, Any] | None = None,
+        *,
+        limit_s: float = 600.0,
+        recorded: bool = True,
+        **agent: Any,
+    ) -> None:
         config = AgentConfig.model_validate(
             {"name": "bot", "backend": {"kind": "openai_realtime"}, "story": story or {}} | agent
         )
@@ -46,7 +53,7 @@ class Play:
         self.answers: list[events.ToolAnswered] = []
         self._prompts: list[PlayPrompt] = []
         other = AgentConfig.model_validate({"name": "other", "backend": {"kind": "voicemail"}})
-        scene = Scene("c-1", "inbound", "carrier", config, limit_s, self._tell)
+        scene = Scene("c-1", "inbound", "carrier", config, limit_s, self._tell, recorded)
         self.story = Story(scene, {"bot": config, "other": other})
 
     def _tell(self, event: events.Event) -> None:

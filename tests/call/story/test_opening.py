@@ -67,6 +67,10 @@ def test_files_are_played_to_their_end() -> None:
     assert play.until(3).prompt_ended().words()[1:] == ["record", "play hello.wav interruptible"]
 
 
+def test_a_call_that_is_not_recorded_asks_for_no_consent() -> None:
+    assert Play(CONSENT, greeting="Hello", recorded=False).answered().words() == ["say Hello"]
+
+
 def test_a_file_that_can_not_be_played_means_no_recording() -> None:
     play = Play({"consent": {"file": "/consent.wav"}}, greeting="Hello").answered()
     assert play.prompt_ended(completed=False).words() == ["play consent.wav", "say Hello"]
