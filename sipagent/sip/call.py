@@ -33,6 +33,7 @@ logger = logging.getLogger("sipagent.sip")
 #: A peer that sends more than the call's owner reads loses the oldest; the last event always gets through.
 EVENT_QUEUE_SIZE = 64
 Headers = Iterable[tuple[str, str]]
+GIVEN_UP = CallDisconnected(487, "given up", by_remote=False)
 
 
 class SipCall:
@@ -54,6 +55,7 @@ class SipCall:
         self._events: asyncio.Queue[SipEvent] = asyncio.Queue(EVENT_QUEUE_SIZE)
         self._on_ended = on_ended
         self._ending = False
+        self._is_over = False
         self._held_before: bool | None = None
 
     async def next_event(self) -> SipEvent:
@@ -157,7 +159,6 @@ class SipCall:
     def place(self, invite: OutgoingInvite, way: Way) -> None:
         """Send an INVITE, by the servers of `way` until one takes it. One that can't be sent has failed."""
         if self._ending:
-            self.fail(CallDisconnected(487, "given up", by_remote=False))
             return
         self._placing = Placing(way, partial(self._dial, invite), self.fail)
         self._placing.start()
@@ -176,7 +177,7 @@ class SipCall:
 
     def _dial(self, invite: OutgoingInvite, account: PjAccount) -> None:
         if self._ending:
-            self.fail(CallDisconnected(487, "given up", by_remote=False))
+            self.fail(GIVEN_UP)
             return
         before, self._account = self._pj, account
         self._sdp = SdpExchange(invite.local)
@@ -244,9 +245,8 @@ class SipCall:
         self._ending = True
         if self._placing is not None:
             self._placing.stop()
-        if (
-            self._pj is None
-        ):  # a name is still looked up: `place` will see that nobody wants the call any more
+        if self._pj is None:  # its host is still looked up
+            asyncio.get_running_loop().call_soon(self.fail, GIVEN_UP)
             return
         cause = [] if reason_code is None else [("Reason", f'SIP;cause={sip_status};text="{reason_code}"')]
         self.messages.note_end(sip_status, [*cause, *headers], time.monotonic())
@@ -257,7 +257,7 @@ class SipCall:
 
     def _emit(self, event: SipEvent, reports: Reports | None = None) -> None:
         """Tell of an event; those of an attempt that was given up are nobody's business."""
-        if reports is not None and reports is not self._reports:
+        if self._is_over or (reports is not None and reports is not self._reports):
             return
         if isinstance(event, CallDisconnected) and self._placing and not self._ending:
             if self._placing.fails_over(event):
@@ -268,7 +268,7 @@ class SipCall:
             logger.warning("call %s: event lost: %s", self.sip_call_id, self._events.get_nowait())
         self._events.put_nowait(event)
         if isinstance(event, CallDisconnected):
-            self._ending = True
+            self._ending = self._is_over = True
             self._on_ended(self)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,16 @@ async def test_a_call_by_an_outbound_proxy(agent: Any, sipp: Any, port: int, tmp
             logged = await server_of_theirs.logged("INVITE:")
             assert "ruri=sip:+15550002@elsewhere.invalid routes=1" in logged
             await callee
+
+
+async def test_a_call_is_given_up_while_its_host_is_looked_up(agent: Any) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        names = f"127.0.0.1:{silent.getsockname()[1]}"
+        options = {"call": "sip:+15550002@nowhere.test", "give_up": True}
+        async with agent(sip={"nameservers": [names]}, **options) as server:
+            end = await server.next("CallDisconnected", patience_s=3)
+            assert (end["sip_status"], end["by_remote"]) == (487, False)
 
 
 async def test_a_call_to_a_name_nobody_knows_fails(agent: Any) -> None:
