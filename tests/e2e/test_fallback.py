@@ -251,3 +251,20 @@ def write_wav(path: Path, samples: audio.Samples) -> None:
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 8000, len(samples), "NONE", ""))
         file.writeframes(samples.astype("<i2").tobytes())
+
+
+async def test_a_call_that_no_agent_answers_hears_a_prompt(setup: SetupFactory, tmp_path: Path) -> None:
+    sorry = tmp_path / "sorry.wav"
+    write_wav(sorry, audio.samples(audio.signal(LATER, LATER_MS, ULAW), "PCMU"))
+    async with (
+        RealtimeServer(RealtimeOptions(faults=Faults(refuse_status=503))) as model,
+        running(
+            setup(model.url, agent={"fallback": {"steps": [{"prompt": str(sorry)}]}}), spare_threads=1
+        ) as server,
+        call(server.setup) as caller,
+    ):
+        await caller.hung_up()
+        record = await server.next_record()
+    assert audio.signal(LATER, LATER_MS, ULAW) in caller.audio_heard()
+    assert (record["end_reason"], record["call_status"]) == ("prompt_played", "completed")
+    assert "503" in record["fallback"][0]["cause"]

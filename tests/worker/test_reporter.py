@@ -97,7 +97,7 @@ def test_what_playout_says(told: Told) -> None:
 
 
 def test_milestones_of_the_leg_itself(told: Told) -> None:
-    told.reporter.ready(150.04, None, NOW)
+    told.reporter.ready("a", 150.04, None, NOW)
     told.reporter.path_built("rtp -> backend", NOW)
     told.reporter.failed(503, "backend_refused", "why", NOW)
     assert told.events == [
