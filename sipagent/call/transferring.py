@@ -12,7 +12,6 @@ from sipagent.call.directors import Command, HangUp, Transfer
 from sipagent.call.house import House
 from sipagent.call.human_leg import HumanCall, HumanLeg
 from sipagent.call.transfer import (
-    OUTCOMES,
     Attempt,
     CallerGone,
     Goodbye,
@@ -21,13 +20,13 @@ from sipagent.call.transfer import (
     HumanBriefed,
     HumanGone,
     Reported,
-    Step,
     failure,
     outcome,
     phrase,
     said_before,
 )
 from sipagent.call.transfer_plan import Forbidden, Route, Wishes, plan_of, whisperer
+from sipagent.call.transfer_steps import OUTCOMES, Step
 from sipagent.config import AgentConfig, TrunkConfig
 from sipagent.errors import EndReason
 from sipagent.sip.call import SipCall

@@ -11,24 +11,19 @@ import pytest
 
 from sipagent import events
 from sipagent.call.transfer import (
-    OUTCOMES,
-    STEPS,
     Attempt,
     CallerGone,
     Goodbye,
     HumanAnswered,
     HumanBriefed,
     HumanGone,
-    News,
     Plan,
     Reported,
-    Step,
     failure,
-    next_step,
     outcome,
     phrase,
-    steps_diagram,
 )
+from sipagent.call.transfer_steps import OUTCOMES, STEPS, News, Step, next_step, steps_diagram
 
 NOW = 50.0
 PAGE = Path(__file__).parents[2] / "docs" / "transfers.md"
