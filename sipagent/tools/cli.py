@@ -32,7 +32,7 @@ DEFAULT_CONFIG = Path("config/sipagent.yaml")
 @app.command("list")
 def list_tools(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Every agent's tools."""
-    table = Table("agent", "tool", "kind", "description", box=None)
+    table = Table("agent", "tool", "kind", "description", box=None, pad_edge=False)
     for agent in _config(config).agents.values():
         for name, tool in agent.tools.items():
             table.add_row(agent.name, name, tool.kind, tool.description)
