@@ -71,6 +71,17 @@ async def test_what_either_says_the_other_hears_bit_by_bit(pair: Pair) -> None:
     assert REPLY[: -8 * FRAME] in pair.heard_by_caller
 
 
+async def test_a_bursty_network_on_one_side_is_unheard_on_the_other(pair: Pair) -> None:
+    """Three packets of the human's come at once, every 60 ms: the caller gets a frame on every tick."""
+    pair.join()
+    for at in range(0, len(REPLY), FRAME):
+        pair.human.phone.send_frame(REPLY[at : at + FRAME], pair.human.now)
+        if at // FRAME % 3 == 2:
+            pair.human._deliver()
+        pair.beat()
+    assert REPLY[: -8 * FRAME] in pair.heard_by_caller
+
+
 @pytest.mark.parametrize("pair", ["PCMA"], indirect=True)
 async def test_phones_of_two_laws_understand_each_other(pair: Pair) -> None:
     pair.join()
