@@ -28,12 +28,14 @@ Event = TypeVar("Event")
 class Call:
     """A leg as the call that ordered it sees it."""
 
-    def __init__(self, workers: Supervisor, pool: PortPool, call_id: str) -> None:
+    def __init__(
+        self, workers: Supervisor, pool: PortPool, call_id: str, *, beside: str | None = None
+    ) -> None:
         self.events: list[events.LegEvent] = []
         self._told = asyncio.Event()
         pair = pool.acquire(0.0)
         self.leg: LegHandle = workers.open_leg(
-            order(call_id), (pair.rtp_sock, pair.rtcp_sock), self._on_event
+            order(call_id), (pair.rtp_sock, pair.rtcp_sock), self._on_event, beside=beside
         )
 
     async def told(self, kind: type[Event]) -> Event:
@@ -181,3 +183,13 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(
         await until(lambda: workers.ready_workers() and workers.ready_workers() != [hung])
     finally:
         await workers.stop()
+
+
+async def test_a_leg_is_placed_beside_the_one_that_it_is_to_be_joined_with(
+    workers: Supervisor, pool: PortPool
+) -> None:
+    for call_id, beside in (("c-1", None), ("c-1-2", "c-1"), ("c-1-3", "c-1")):
+        await Call(workers, pool, call_id, beside=beside).told(events.LegReady)
+    assert sorted(len(worker.legs) for worker in workers.ready_workers()) == [0, 3]
+    with pytest.raises(NoWorker):
+        Call(workers, pool, "c-2-2", beside="c-2")
