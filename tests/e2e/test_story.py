@@ -171,3 +171,23 @@ async def test_keys_reach_the_model_as_one_number(setup: SetupFactory) -> None:
     assert told == ["[The caller entered 48291730 on the keypad]"]
     assert [press["digit"] for press in record["digits"]] == ["***"] * 9
     assert "48291730" not in "".join(map(str, server.log))
+
+
+async def test_keys_are_choices_of_a_menu(setup: SetupFactory) -> None:
+    hours, bye = "We are open from nine to five.", "Goodbye then."
+    choices = {"1": {"say": hours}, "9": {"say": bye, "hang_up": True}}
+    agent = DEAF | {"story": {"digits": {"kind": "menu", "choices": choices}}}
+    async with (
+        RealtimeServer(obedient()) as model,
+        running(setup(model.url, agent=agent)) as server,
+        call(server.setup) as caller,
+    ):
+        caller.press("1")
+        await server.wait_log("agent_fell_silent")
+        caller.press("9")
+        await caller.hung_up()
+        record = await server.next_record()
+        sounds = said(model.sessions[0])
+    assert list(sounds) == [hours, bye]
+    assert all(was_heard(caller, sound) for sound in sounds.values())
+    assert (record["end_reason"], record["detail"]) == ("agent_hung_up", "key 9")
