@@ -52,10 +52,12 @@ from sipagent.sip.messages import (
     NegotiatedMedia,
     SipEvent,
 )
-from sipagent.worker.ipc import GiveBack, Inject, OpenLeg, SetAside
+from sipagent.worker.ipc import GiveBack, Inject, OpenLeg, PlayPrompt, SetAside, StopPrompt, ToLeg
 from sipagent.worker.supervisor import LegHandle
 
 log = logs.get_logger(__name__)
+
+HOLD_PROMPT = "hold"
 
 
 #: What comes into a call's inbox. Somebody's word counts while it is waited for: see `call.offering`.
@@ -84,6 +86,7 @@ class CallSession(ABC):
         self._directors: tuple[Director, ...] = ()
         self._transfers: Transfers | None = None
         self._is_aside = False
+        self._hold_file: Path | None = None
         self._cast: Cast | None = None
         self._order: OpenLeg | None = None
         self._sockets: tuple[socket, ...] = ()
@@ -312,6 +315,7 @@ class CallSession(ABC):
         self._max_duration_s = min(most, agent.max_call_duration_s or most)
         self._keeps_digits = keeps_digits(trunk, agent)
         self._strict_source = not trunk.symmetric_rtp
+        self._hold_file = trunk.hold_file
         tell = self._inbox.put_nowait
         self._telling.keeps_digits = self._keeps_digits
         scene = Scene(
@@ -394,9 +398,15 @@ class CallSession(ABC):
     def _set_aside(self, aside: bool) -> None:
         """While we hold the peer, nobody speaks to it. Who is being transferred is nobody's to give back."""
         transferring = self._transfers is not None and self._transfers.is_under_way
-        if aside != self._is_aside and self._leg is not None and not transferring:
-            self._is_aside = aside
-            self._leg.tell(SetAside(call_id=self.call_id) if aside else GiveBack(call_id=self.call_id))
+        if aside == self._is_aside or self._leg is None or transferring:
+            return
+        self._is_aside = aside
+        if aside:
+            self._leg.tell(SetAside(call_id=self.call_id))
+        if self._hold_file is not None:
+            self._leg.tell(hold_music(self.call_id, self._hold_file, aside))
+        if not aside:
+            self._leg.tell(GiveBack(call_id=self.call_id))
 
     def _move(self, event: object) -> None:
         self._state = next_state(self._state, type(event))
@@ -412,3 +422,10 @@ class CallSession(ABC):
 
 #: What keeps a call from being had, known only once it was tried.
 CANT_BE_HAD = (NoRtpPort, NoWorker, SdpError)
+
+
+def hold_music(call_id: str, file: Path, plays: bool) -> ToLeg:
+    """Let a peer that we hold hear it, over and over, or no more."""
+    if plays:
+        return PlayPrompt(call_id=call_id, prompt_id=HOLD_PROMPT, file=str(file), repeat=True)
+    return StopPrompt(call_id=call_id, prompt_id=HOLD_PROMPT)

@@ -22,7 +22,11 @@ def problems(files: Files) -> Iterator[Problem]:
 
 
 def unreadable(files: Files) -> Iterator[Problem]:
-    """Sounds that can't be played now."""
+    """Sounds that can't be played now: those of transfers, and of trunks for callers whom we hold."""
+    for trunk in files.trunks:
+        file = trunk.section.hold_file if trunk.section else None
+        if file is not None and (reason := sounds.problem(file)):
+            yield trunk.document.problem(("hold_file",), reason)
     for agent in files.agents:
         for name, target in (agent.section.transfers if agent.section else {}).items():
             for key, file in (("whisper_file", target.whisper_file), ("wait_file", target.wait_file)):

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, Posi
 from sipagent.config.callers import CallersConfig
 from sipagent.config.prices import BudgetConfig
 from sipagent.config.transfer import TransferPolicyConfig
-from sipagent.config.values import Network, PublicAddress, Secret, Section, StunServer, plain_ip
+from sipagent.config.values import ConfigPath, Network, PublicAddress, Secret, Section, StunServer, plain_ip
 
 #: The number of a trunk that stands for every number not named beside it.
 ANY_NUMBER = "*"
@@ -135,6 +135,7 @@ class TrunkConfig(Section):
     prack: Annotated[Literal["off", "supported", "required"], BeforeValidator(_off)] = "off"
     dtmf: DtmfConfig = DtmfConfig()
     hold: Literal["silence", "tone"] = "silence"
+    hold_file: ConfigPath | None = None
     transfer: TransferPolicyConfig = TransferPolicyConfig()
     keepalive_s: Annotated[int, Field(ge=0, le=3600)] = 15
     numbers: Mapping[str, str] = {}
