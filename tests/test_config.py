@@ -201,6 +201,23 @@ MISTAKES: Mapping[str, tuple[dict[str, str], str]] = {
         {"agents__echo": "backend:\n  kind: gpt\n"},
         "agents/echo.yaml:1: backend: kind must be one of 'openai_realtime', 'echo', 'prompt', 'voicemail'",
     ),
+    "a fallback that is nobody": (
+        {"agents__echo": AGENT + "fallback:\n  steps:\n    - agent: ekko\n"},
+        "agents/echo.yaml:4: fallback.steps[0].agent: there is no agent 'ekko' (known: echo)",
+    ),
+    "a fallback on itself": (
+        {"agents__echo": AGENT + "fallback:\n  steps:\n    - agent: echo\n"},
+        "agents/echo.yaml:4: fallback.steps[0].agent: is the agent itself, which has failed then",
+    ),
+    "a message for no machine": (
+        {"agents__echo": AGENT + "fallback:\n  steps:\n    - voicemail: echo\n"},
+        "agents/echo.yaml:4: fallback.steps[0].voicemail: agent 'echo' is not of kind voicemail",
+    ),
+    "two fallbacks in one": (
+        {"agents__echo": AGENT + "fallback:\n  steps:\n    - {agent: a, prompt: b.wav}\n"},
+        "agents/echo.yaml:4: fallback.steps[0]: needs exactly one of agent, prompt, voicemail, transfer,"
+        " goodbye",
+    ),
     "no kind of backend": (
         {"agents__echo": "backend:\n  model: x\n"},
         "agents/echo.yaml:1: backend: kind is missing",
@@ -454,6 +471,18 @@ def test_an_empty_secret_is_told(write: Write, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("TRUNK_PW", " ")
     with pytest.raises(ConfigError, match="environment variable TRUNK_PW is empty"):
         Secret(env="TRUNK_PW").resolve()
+
+
+def test_missing_sounds_are_told_by_check_alone(write: Write, tmp_path: Path) -> None:
+    fallback = "fallback: {filler_file: hum.wav, steps: [{goodbye: bye.wav}]}\n"
+    config = write(agents__echo="backend: {kind: prompt, file: closed.wav}\n" + fallback)
+    assert load(config).agents["echo"].fallback.filler_file == tmp_path / "agents/hum.wav"
+    told = problems(config, check)
+    assert len(told) == 3
+    assert (
+        "agents/echo.yaml:1: backend.file: agents/closed.wav can't be played: No such file or directory"
+        in told
+    )
 
 
 def test_missing_tls_files_are_told_by_check_alone(write: Write) -> None:

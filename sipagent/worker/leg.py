@@ -37,7 +37,7 @@ from sipagent.worker.stream import Stream, Upwards
 from sipagent.worker.ticker import Ticker
 
 #: A call that has lost its backend stands for so long, whatever is done about it.
-ABANDONED_S = 120.0
+ABANDONED_S = 300.0
 
 
 class Leg:
@@ -208,6 +208,8 @@ class Leg:
         if self._bridge is not None:
             self._bridge.end()
         self._speaker.is_aside = False
+        if self._speaker.seat.vacant_since is not None:
+            self._speaker.seat.vacant_since = time.monotonic()
         if self._stream is not None:
             self._stream.hear(None)
             self._stream.let_agent_listen(True)
