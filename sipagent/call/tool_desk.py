@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sipagent import events
+from sipagent import events, logs
 from sipagent.call.directors import Command, PressKeys, Scene
 from sipagent.call.story.farewell import answered
 from sipagent.config import AgentConfig
@@ -26,6 +26,8 @@ from sipagent.tools.outcome import Outcome, as_json, error
 from sipagent.tools.request import CallContext
 from sipagent.tools.toolbox import Toolbox
 from sipagent.worker.ipc import AnswerTool, Inject, Instruct
+
+log = logs.get_logger(__name__)
 
 OF_THE_STORY = (HangUpToolConfig, TransferToolConfig)
 
@@ -130,7 +132,11 @@ class ToolDesk:
         self._running[called.tool_call_id] = called, asyncio.create_task(run, name=f"tool {called.name}")
 
     async def _run(self, called: events.ToolCalled, tool: Tool, asked: dict[str, Any]) -> None:
-        outcome = await self._toolbox.run(self._bench, tool, asked, self._context, called.tool_call_id)
+        try:
+            outcome = await self._toolbox.run(self._bench, tool, asked, self._context, called.tool_call_id)
+        except Exception:  # the edge of this task: a defect must not leave the model waiting
+            log.exception("tool_crashed", tool=called.name)
+            outcome = error("failed", "the tool can't be used", "internal error")
         if self._running.pop(called.tool_call_id, None) is not None:
             self._tell(called, outcome)
 

@@ -66,9 +66,9 @@ def build(
     has_body = config.method not in WITHOUT_BODY
     own = {
         "accept": "application/json, text/plain;q=0.9, */*;q=0.1",
-        "idempotency-key": f"{call.call_id}.{tool_call_id}",
-        "sipagent-call-id": call.call_id,
-        "sipagent-agent": call.agent,
+        "idempotency-key": quote(f"{call.call_id}.{tool_call_id}"),
+        "sipagent-call-id": quote(call.call_id),
+        "sipagent-agent": quote(call.agent),
         "sipagent-tool": name,
     }
     if has_body:

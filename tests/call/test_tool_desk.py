@@ -171,6 +171,18 @@ async def test_what_leads_out_of_the_call_is_not_answered_here(desk_of):
     assert (desk.told, desk.done) == ([], [])
 
 
+async def test_a_defect_of_ours_is_answered_as_well(desk_of, monkeypatch):
+    desk = desk_of()
+
+    async def defect(*args: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(desk.desk._toolbox, "run", defect)
+    desk.call("book")
+    await desk.answered("book")
+    assert desk.answers()["book"][0] == "failed"
+
+
 async def test_the_end_of_the_call_answers_what_is_open(tools, desk_of):
     tools.will(Answer(released=asyncio.Event()))
     desk = desk_of()

@@ -33,6 +33,14 @@ def test_arguments_become_the_body_and_the_call_is_named_in_headers():
     assert "Bearer" not in repr(built)
 
 
+def test_names_that_no_header_could_hold_are_quoted():
+    call = CallContext("c-1", "Empfänger")
+    tool = HttpToolConfig.model_validate({"url": "https://api.example/"})
+    headers = build(tool, "book", {}, call, "ü\r\nx: y", {}).headers
+    assert headers["sipagent-agent"] == "Empf%C3%A4nger"
+    assert headers["idempotency-key"] == "c-1.%C3%BC%0D%0Ax%3A%20y"
+
+
 def test_a_get_asks_in_its_query():
     built = request({"day": "1 May", "seats": 2, "open": True}, method="GET")
     assert (built.body, built.params) == (b"", {"day": "1 May", "seats": "2", "open": "true"})
