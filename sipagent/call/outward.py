@@ -25,6 +25,12 @@ SUMMARY = (
     *("received_at", "answered_at", "ended_at", "duration_s", "sip_status", "reason_code", "end_reason"),
 )
 _FIELDS = {"from": "from_"}
+#: What of an event is words of the call, and what stands in their place where those are dropped.
+_SAID: Mapping[type[Any], Mapping[str, Any]] = {
+    events.TransferStarted: {"summary": "", "said": []},
+    events.ToolCalled: {"arguments": ""},
+    events.ToolAnswered: {"output": None},
+}
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -54,8 +60,8 @@ def fields_of(event: events.Event, policy: RedactionConfig) -> dict[str, Any] | 
     fields: dict[str, Any] = msgspec.to_builtins(event)
     for key in ("call_id", "at", "type"):
         del fields[key]
-    if isinstance(event, events.TransferStarted) and policy.transcripts == "drop":
-        fields |= {"summary": "", "said": []}
+    if policy.transcripts == "drop":
+        fields |= _SAID.get(type(event), {})
     if policy.digits == "mask":
         fields |= {key: events.MASKED for key in ("digit", "digits") if key in fields}
     return fields

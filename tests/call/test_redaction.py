@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sipagent.call.record import CallRecord, Turn
+from sipagent import events
+from sipagent.call.outward import fields_of
+from sipagent.call.record import CallRecord, ToolUse, Turn
 from sipagent.call.record_transfers import Transfer
 from sipagent.call.redaction import masked, redacted_record
 from sipagent.config import RedactionConfig
@@ -70,6 +72,20 @@ def test_digits_are_masked() -> None:
 def test_in_a_message_numbers_are_masked_and_nothing_else() -> None:
     message = f"INVITE sip:{OURS}@192.0.2.1:5060 SIP/2.0\r\nFrom: <sip:{CALLER}@192.0.2.9>;tag=a1\r\n"
     assert masked(message, {OURS}) == message.replace(CALLER, "+44***23")
+
+
+def test_what_was_said_to_tools_and_by_them_goes_with_the_transcript() -> None:
+    use = ToolUse(tool_call_id="t", name="book", at_s=1.0, arguments='{"name": "Ann"}', output="Ann, table 7")
+    policy = RedactionConfig(transcripts="drop")
+    (dropped,) = redacted_record(record(tools=[use]), policy)["tools"]
+    assert (dropped["name"], dropped["arguments"], dropped["output"]) == ("book", "", None)
+    told: dict[str, Any] = {"call_id": "c-1", "at": 1.0, "tool_call_id": "t", "name": "book"}
+    called = fields_of(events.ToolCalled(**told, arguments='{"name": "Ann"}'), policy)
+    answered = fields_of(events.ToolAnswered(**told, outcome="ok", duration_ms=1.0, output="Ann"), policy)
+    assert called is not None
+    assert called["arguments"] == ""
+    assert answered is not None
+    assert answered["output"] is None
 
 
 def test_what_a_transfer_was_about_goes_with_the_transcript() -> None:
