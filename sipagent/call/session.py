@@ -327,11 +327,12 @@ class CallSession(ABC):
             tell=tell,
             is_recorded=recording is not None,
         )
+        record = self._telling.record
         line = Line(
             call_id=self.call_id,
             trunk=trunk,
             agent=agent,
-            caller=self._telling.record.from_,
+            caller=record.from_ if record.direction == "inbound" else record.to,
             tell=self._inbox.put_nowait,
             follow=lambda sip: self._telling.follow(sip.messages),
             sip=lambda: self._sip,
