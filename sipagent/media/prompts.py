@@ -18,12 +18,13 @@ KEPT = 64
 async def load(name: str, audio: AudioFormat) -> bytes:
     """A WAV file, or one of `tones.BUILT_IN`, whole, as `audio`. Raises OSError or `SoundError`."""
     if name in tones.BUILT_IN:
-        return _converted(tones.BUILT_IN[name](), audio)
-    return _converted(await asyncio.to_thread(files.read, Path(name)), audio)
+        return converted(tones.BUILT_IN[name](), audio)
+    return converted(await asyncio.to_thread(files.read, Path(name)), audio)
 
 
 @lru_cache(maxsize=KEPT)
-def _converted(pcm: bytes, audio: AudioFormat) -> bytes:
+def converted(pcm: bytes, audio: AudioFormat) -> bytes:
+    """s16le at 8000 Hz as `audio`."""
     for _, step in conversions(PCM_8K, audio):
         pcm = step(pcm)
     return pcm

@@ -18,13 +18,14 @@ from sipagent.backends.base import (
     CallerSpeechStopped,
 )
 from sipagent.config import AgentConfig
-from sipagent.media import pipeline
+from sipagent.media import pipeline, prompts, tones
 from sipagent.media.ears import Ears
 from sipagent.media.nodes import Node
 from sipagent.worker.ipc import UseBackend
-from sipagent.worker.prompts import Prompts, is_prompt
+from sipagent.worker.prompts import Prompt, Prompts, is_prompt
 from sipagent.worker.reporter import Reporter
 from sipagent.worker.seat import Seat
+from sipagent.worker.ticker import FRAME_MS
 from sipagent.worker.turns import Turns
 
 PLAYOUT_MAX_MS = 180_000
@@ -32,6 +33,10 @@ PLAYOUT_MAX_MS = 180_000
 FINISHED = "finished"
 #: Another session takes over when for so long nobody has spoken, or been about to.
 QUIET_S = 0.5
+#: A model that has stopped in mid-sentence may be gone, which takes a while to be noticed. After so long the
+#: caller hears that the line stands.
+STALL_S = 1.2
+STALL_ID = "stall"
 
 
 class Line(Protocol):
@@ -67,6 +72,8 @@ class Speaker:
         self._item = ("", 0)
         self._has_spoken = False
         self._quiet_since: float | None = None
+        self._audio_at = 0.0
+        self._is_bridged = False
         self._finished: BackendFinished | None = None
 
     @property
@@ -80,6 +87,7 @@ class Speaker:
 
     def tick(self, now: float) -> None:
         """To be called every 20 ms, once audio flows."""
+        self._bridge_stall(now)
         self.prompts.top_up()
         if self.ears is not None:
             self.turns.look(self.ears.burst, self.ears.echo, now)
@@ -158,10 +166,22 @@ class Speaker:
 
     def _to_playout(self, audio: bytes, now: float) -> None:
         self.prompts.agent_speaks(now)
-        self._has_spoken = True
+        self._has_spoken, self._audio_at = True, now
         self.playout.push(audio, *self._item)
         if self.line is not None:
             self.line.begin_speech(now)
+
+    def _bridge_stall(self, now: float) -> None:
+        """Play something while a response that has begun to be heard doesn't go on."""
+        if self._is_bridged and (not self.backend.is_busy or self._audio_at > now - STALL_S):
+            self._is_bridged = False
+            self.prompts.stop(STALL_ID, now)
+        head = self.playout.item_ids[:1]
+        starves = bool(head) and not is_prompt(head[0]) and self.playout.queued_ms < FRAME_MS
+        if starves and self.backend.is_busy and now - self._audio_at >= STALL_S:
+            self._is_bridged = True
+            sound = prompts.converted(tones.comfort(), self.queued)
+            self.prompts.play(Prompt(STALL_ID, sound, repeats=True, gives_way=True))
 
     def _vacate(self, now: float) -> None:
         """What has been received of the agent's words is heard; more won't come."""

@@ -91,6 +91,24 @@ async def test_a_model_that_drops_in_mid_sentence_goes_on_knowing_what_was_heard
     assert metrics['sipagent_fallback_steps_total{outcome="taken",step="reconnect"}'] == 1
 
 
+async def test_a_model_that_stalls_in_mid_sentence_leaves_no_silence_either(setup: SetupFactory) -> None:
+    later = audio.signal(LATER, LATER_MS, ULAW)
+    async with (
+        RealtimeServer(tells(Say(say=STORY), speed=1.05)) as model,
+        running(setup(model.url, agent=SPEAKS_FIRST)) as server,
+        call(server.setup) as caller,
+    ):
+        await caller.hear_speech(1000)
+        model.options = tells(Pattern(pattern_ms=LATER_MS, number=LATER))
+        first = len(caller.heard)
+        model.sessions[0].stall()
+        await caller.hear(lambda: caller.speech_heard().endswith(later))
+        await caller.hang_up()
+        record = await server.next_record()
+    assert longest_silence_ms(caller, first) <= MOST_SILENCE_MS
+    assert record["fallback"][0]["cause"].startswith("ping_timeout")
+
+
 async def test_a_model_that_stays_away_gives_way_to_another(setup: SetupFactory) -> None:
     later = audio.signal(LATER, LATER_MS, ULAW)
     async with (

@@ -125,3 +125,25 @@ async def test_one_that_is_stopped_before_it_was_read_is_never_heard(bench: Benc
     await play(bench, file, "p2")
     bench.beat(12)
     assert ended(bench) == [("p1", False), ("p2", True)]
+
+
+async def test_an_agent_that_stops_in_mid_sentence_leaves_a_sign_of_life(bench: Bench) -> None:
+    await bench.talk()
+    bench.backend.is_busy = True
+    bench.backend.speak(noise(5))
+    bench.beat(5)
+    assert bench.beat(50) == SILENCE * 50
+    assert bench.beat(30) != SILENCE * 30
+    bench.backend.speak(noise(5, seed=2))
+    assert noise(4, seed=2) in bench.beat(6)
+    assert ended(bench) == [("stall", False)]
+
+
+async def test_a_sign_of_life_ends_with_the_response(bench: Bench) -> None:
+    await bench.talk()
+    bench.backend.is_busy = True
+    bench.backend.speak(noise(5))
+    bench.beat(100)
+    bench.backend.is_busy = False
+    bench.beat()
+    assert bench.beat(100) == SILENCE * 100
