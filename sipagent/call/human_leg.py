@@ -90,7 +90,7 @@ class HumanLeg:
 
     def end(self, reason: EndReason | str) -> None:
         """End it, whatever it is doing. What it told of its end before stands."""
-        self._note_end(200, reason, "")
+        self._note_end(487 if self._answered is None else 200, reason, "")
         if self.sip is not None:
             self.sip.hang_up(reason_code=reason)
         if self._leg is not None:

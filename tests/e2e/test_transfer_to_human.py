@@ -154,6 +154,7 @@ async def test_a_human_who_lets_it_ring_is_given_up(setup: SetupFactory) -> None
                 await caller.hang_up()
             record = await server.next_record()
     assert only_transfer(record, "outcome", "sip_status", "detail") == ("failed", 408, "no answer")
+    assert [(leg["sip_status"], leg["answered_s"]) for leg in record["legs"]] == [(487, None)]
 
 
 @pytest.mark.parametrize("then", ["agent", "end"])
