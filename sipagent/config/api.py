@@ -12,7 +12,6 @@ from sipagent.config.values import Secret, Section
 Scope = Literal[
     "calls:read",
     "calls:write",
-    "calls:originate",
     "calls:listen",
     "trunks:read",
     "recordings:read",

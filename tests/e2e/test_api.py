@@ -41,6 +41,12 @@ def pressed(caller: Phone) -> bool:
     return any(heard.packet.payload_type == TELEPHONE_EVENT for heard in caller.heard)
 
 
+def sounding(lane: bytes) -> bytes:
+    """Without the frames that silence fills up where audio is late."""
+    frames = (lane[at : at + 160] for at in range(0, len(lane), 160))
+    return b"".join(frame for frame in frames if frame.strip(ULAW.silence))
+
+
 async def test_a_live_call_is_shown_heard_and_directed(setup: SetupFactory) -> None:
     async with (
         RealtimeServer(RealtimeOptions(speed=8.0)) as model,
@@ -147,7 +153,7 @@ async def test_a_call_can_be_listened_to(setup: SetupFactory) -> None:
         async with api.listening(f"{path}?audio=true") as ear, api.listening(path) as deaf:
             assert (await ear.until("audio"))["data"] == {"codec": "PCMU", "frame_ms": 20}
             await caller.say(said)
-            await ear.hear(lambda: said in ear.caller and said in ear.agent)
+            await ear.hear(lambda: said in sounding(ear.caller) and said in sounding(ear.agent))
             await caller.hang_up()
             await ear.until("call.ended")
             await deaf.until("call.ended")

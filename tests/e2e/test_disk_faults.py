@@ -27,7 +27,7 @@ async def is_heard(caller: Phone) -> None:
     before = len(caller.heard)
     said = audio.signal(SIGNAL, SIGNAL_MS, ULAW)
     await caller.say(said)
-    await caller.hear(lambda: said in caller.audio_heard())
+    await caller.hear(lambda: said in caller.speech_heard())
     late_ms = [1000 * (later.at - sooner.at) - 20 for sooner, later in pairwise(caller.heard[before:])]
     assert max(late_ms) <= 40, f"{max(late_ms):.0f} ms late"
 

@@ -149,7 +149,7 @@ async def assert_reached_at(public: str, setup: Setup, caller_at: Any) -> None:
         assert f"@{public}:{setup.sip_port}" in caller.answer["contact"]
         await caller.hear_speech(1000)
         await caller.hang_up()
-    assert said in caller.audio_heard()
+    assert said in caller.speech_heard()
 
 
 async def test_a_server_behind_1_to_1_nat_with_a_fixed_address(setup: SetupFactory, net: Internet) -> None:
