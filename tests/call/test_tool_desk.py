@@ -17,6 +17,7 @@ from sipagent.config.tools import ToolLimitsConfig
 from sipagent.tools.toolbox import Toolbox
 from sipagent.worker.ipc import AnswerTool, Inject, Instruct
 from tests.e2e.support.tool_server import Answer, ToolServer, tool_server
+from tests.e2e.support.waiting import eventually
 
 ANYTHING = {"type": "object"}
 OTHER = AgentConfig.model_validate(
@@ -122,8 +123,7 @@ async def test_tools_run_side_by_side_up_to_a_number(tools, desk_of):
     for n in range(3):
         desk.call("book", tool_call_id=f"t{n}")
     assert desk.answers()["t2"][0] == "busy"
-    while len(tools.asked) < 2:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: len(tools.asked) == 2, "two of them run")
     gate.set()
     await desk.answered("t0", "t1")
     assert desk.answers()["t0"] == ("ok", '{"n": 1}')

@@ -8,7 +8,7 @@ import pytest
 
 from sipagent.config import CallPrices, Config, PricesConfig
 from sipagent.cost.bill import Bill
-from sipagent.cost.pricing import billed_s, model_cost, models_without_price, trunk_cost
+from sipagent.cost.pricing import Direction, billed_s, model_cost, models_without_price, trunk_cost
 from sipagent.cost.usage import Quantities
 
 PRICES = PricesConfig.model_validate(
@@ -63,8 +63,8 @@ def test_a_model_without_a_price_costs_nothing() -> None:
         ("outbound", 90.2, "0.101"),
     ],
 )
-def test_a_trunk_is_paid_by_whole_increments(direction: str, answered_s: float, cost: str) -> None:
-    assert trunk_cost(PRICES, "pbx", direction, answered_s) == Decimal(cost)  # type: ignore[arg-type]
+def test_a_trunk_is_paid_by_whole_increments(direction: Direction, answered_s: float, cost: str) -> None:
+    assert trunk_cost(PRICES, "pbx", direction, answered_s) == Decimal(cost)
 
 
 def test_models_that_were_forgotten_are_named() -> None:
