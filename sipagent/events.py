@@ -395,6 +395,17 @@ class ToolCalled(CallEvent, frozen=True, kw_only=True):
     arguments: str
 
 
+class McpToolUsed(CallEvent, frozen=True, kw_only=True):
+    """The model's host ran a tool of the MCP `server`. `error` says why it failed, if it did."""
+
+    tool_call_id: str
+    server: str
+    name: str
+    arguments: str
+    output: str | None = None
+    error: str = ""
+
+
 class BackendDown(CallEvent, frozen=True, kw_only=True):
     """The backend is gone. The call stands, without one: what had come of the agent's words is still played.
 
@@ -488,6 +499,7 @@ LegEvent = (
     | AgentFellSilent
     | PromptEnded
     | ToolCalled
+    | McpToolUsed
     | BackendDown
     | BackendReplaced
     | BackendNotReplaced

@@ -82,6 +82,17 @@ class ToolCalled(BackendEvent, frozen=True, kw_only=True):
     arguments: str
 
 
+class McpToolUsed(BackendEvent, frozen=True, kw_only=True):
+    """The model's host ran a tool of an MCP server: nobody is to answer. See `events.McpToolUsed`."""
+
+    tool_call_id: str
+    server: str
+    name: str
+    arguments: str
+    output: str | None = None
+    error: str = ""
+
+
 class BackendFinished(BackendEvent, frozen=True, kw_only=True):
     """A backend without a model has done its part: a prompt was said, a message was taken.
 

@@ -179,6 +179,8 @@ class OpenAIRealtime:
                 self._events.extend(_caller_words(event))
             case "conversation.item.input_audio_transcription.failed":
                 self._report(event.error or Fault(code="transcription_failed"))
+            case "mcp_list_tools.failed":
+                self._report(Fault(code="mcp_list_tools_failed"))
             case "error":
                 self._error(event.error or Fault())
             case _ if event.type not in _OF_NO_USE:
@@ -282,7 +284,6 @@ _OF_NO_USE = frozenset(
         "input_audio_buffer.committed",
         "input_audio_buffer.timeout_triggered",
         "mcp_list_tools.completed",
-        "mcp_list_tools.failed",
         "mcp_list_tools.in_progress",
         "rate_limits.updated",
         "response.content_part.added",

@@ -15,6 +15,7 @@ from sipagent.backends.base import (
     AudioFinished,
     AudioReceived,
     BackendEvent,
+    McpToolUsed,
     ResponseFinished,
     ResponseStarted,
     ToolCalled,
@@ -136,6 +137,8 @@ class AgentSpeech:
             yield ToolCalled(
                 tool_call_id=done.call_id or "", name=done.name or "", arguments=done.arguments or "{}"
             )
+        elif done.type == "mcp_call":
+            yield mcp_tool_used(done)
         item = self._items.get(done.id or "")
         if item is not None:
             yield from self._finish_audio(item)
@@ -180,6 +183,19 @@ class AgentSpeech:
         if text and not item.text_done:
             item.text_done = True
             yield TranscriptFinished(role="agent", item_id=item.item_id, text=text)
+
+
+def mcp_tool_used(item: Item) -> McpToolUsed:
+    """Its error names the kind: protocol_error, tool_execution_error or http_error."""
+    error = item.error or {}
+    return McpToolUsed(
+        tool_call_id=item.id or "",
+        server=item.server_label or "",
+        name=item.name or "",
+        arguments=item.arguments or "{}",
+        output=item.output,
+        error=": ".join(str(error[key]) for key in ("type", "message") if error.get(key)),
+    )
 
 
 _HANDLERS: dict[str, Callable[[AgentSpeech, ServerEvent], Iterable[BackendEvent]]] = {

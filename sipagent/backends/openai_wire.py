@@ -51,7 +51,9 @@ class ContentPart(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """A message of the model's, or with `type` function_call its wish to have a tool run."""
+    """A message of the model's, or with `type` function_call its wish to have a tool run, or with mcp_call
+    one that its host has run.
+    """
 
     id: str | None = None
     type: str | None = None
@@ -60,6 +62,9 @@ class Item(msgspec.Struct, frozen=True):
     call_id: str | None = None
     name: str | None = None
     arguments: str | None = None
+    server_label: str | None = None
+    output: str | None = None
+    error: dict[str, Any] | None = None
 
 
 class ServerEvent(msgspec.Struct, frozen=True):

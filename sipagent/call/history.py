@@ -52,7 +52,7 @@ class History:
     def __init__(self) -> None:
         self._entries: list[_Entry] = []
         self._by_key: dict[str, _Entry] = {}
-        self._calls: dict[str, events.ToolCalled] = {}
+        self._calls: dict[str, events.ToolCalled | events.McpToolUsed] = {}
         self._handed_over: set[str] = set()
 
     def items(self) -> list[HistoryItem]:
@@ -113,6 +113,9 @@ class History:
                 self.note(f"The caller pressed the key {digit}.")
             case events.ToolAnswered(tool_call_id=tool_call_id, output=str(output)):
                 self._answered(tool_call_id, output)
+            case events.McpToolUsed(tool_call_id=tool_call_id):
+                self._calls[tool_call_id] = event
+                self._answered(tool_call_id, event.output or event.error)
             case events.ToolCalled():
                 self._calls[event.tool_call_id] = event
         return ()

@@ -30,6 +30,7 @@ _SAID: Mapping[type[Any], Mapping[str, Any]] = {
     events.TransferStarted: {"summary": "", "said": []},
     events.ToolCalled: {"arguments": ""},
     events.ToolAnswered: {"output": None},
+    events.McpToolUsed: {"arguments": "", "output": None},
 }
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 

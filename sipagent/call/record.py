@@ -44,7 +44,10 @@ class Hold(msgspec.Struct, kw_only=True):
 
 
 class ToolUse(msgspec.Struct, kw_only=True):
-    """A tool that the model called. `arguments` and `output` are what it wrote and was told."""
+    """A tool that the model called, or its host for it at an MCP `server`.
+
+    `arguments` and `output` are what it wrote and was told.
+    """
 
     tool_call_id: str
     name: str
@@ -54,6 +57,7 @@ class ToolUse(msgspec.Struct, kw_only=True):
     duration_ms: float | None = None
     output: str | None = None
     detail: str = ""
+    server: str | None = None
 
 
 class Timings(msgspec.Struct, kw_only=True):
@@ -211,7 +215,7 @@ class RecordBuilder:
                 record.cost = cost_of(event)
             case events.CallEnded():
                 self._end(event)
-            case events.ToolCalled() | events.ToolAnswered() | events.MessageTaken():
+            case events.ToolCalled() | events.ToolAnswered() | events.McpToolUsed() | events.MessageTaken():
                 self._apply_tools(event)
             case events.SafeModeEntered():
                 entered = {"started_s": self._s(event.at), "ended_s": None, "tools": event.tools}
@@ -221,13 +225,17 @@ class RecordBuilder:
             case _:
                 self._apply_speech(event)
 
-    def _apply_tools(self, event: events.ToolCalled | events.ToolAnswered | events.MessageTaken) -> None:
+    def _apply_tools(
+        self, event: events.ToolCalled | events.ToolAnswered | events.McpToolUsed | events.MessageTaken
+    ) -> None:
         record = self.record
         match event:
             case events.ToolCalled():
                 at_s, text = self._s(event.at), event.arguments[:MAX_TOOL_TEXT]
                 use = ToolUse(tool_call_id=event.tool_call_id, name=event.name, at_s=at_s, arguments=text)
                 record.tools.append(use)
+            case events.McpToolUsed():
+                record.tools.append(self._mcp_use(event))
             case events.ToolAnswered():
                 for use in record.tools:
                     if use.tool_call_id == event.tool_call_id:
@@ -238,6 +246,18 @@ class RecordBuilder:
                 record.messages.append(
                     {"at_s": self._s(event.at), "tool": event.tool, "fields": event.fields}
                 )
+
+    def _mcp_use(self, event: events.McpToolUsed) -> ToolUse:
+        return ToolUse(
+            tool_call_id=event.tool_call_id,
+            name=event.name,
+            at_s=self._s(event.at),
+            arguments=event.arguments[:MAX_TOOL_TEXT],
+            outcome="failed" if event.error else "ok",
+            output=None if event.output is None else event.output[:MAX_TOOL_TEXT],
+            detail=event.error,
+            server=event.server,
+        )
 
     def _apply_speech(self, event: events.Event) -> None:
         match event:

@@ -56,7 +56,8 @@ class Telling:
         match event:
             case events.DigitReceived(kept=False):
                 event = msgspec.structs.replace(event, digit=events.MASKED)
-            case events.ToolCalled() if not self.keeps_digits:  # they may have come by keys
+            case events.ToolCalled() | events.McpToolUsed() if not self.keeps_digits:
+                # they may have come by keys
                 masked = _DIGITS.sub(events.MASKED, event.arguments)
                 event = msgspec.structs.replace(event, arguments=masked)
         self._is_admitted = self._is_admitted or isinstance(event, events.CallAdmitted)

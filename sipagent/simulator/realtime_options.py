@@ -55,6 +55,16 @@ class Call(Part):
     arguments: dict[str, Any] = {}
 
 
+class Mcp(Part):
+    """A tool of the MCP server `mcp` that the model's host has run. With `error` it failed."""
+
+    mcp: str
+    tool: str
+    arguments: dict[str, Any] = {}
+    output: str = ""
+    error: str | None = None
+
+
 class Fail(Part):
     """The response fails with this error code."""
 
@@ -62,7 +72,7 @@ class Fail(Part):
     message: str = "The model failed."
 
 
-AnyPart = Say | Tone | Wav | Pattern | Call | Fail
+AnyPart = Say | Tone | Wav | Pattern | Call | Mcp | Fail
 
 
 class Turn(BaseModel):

@@ -14,7 +14,7 @@ from typing import Any
 from sipagent.formats import AudioFormat
 from sipagent.simulator.realtime_conversation import Conversation, Entry
 from sipagent.simulator.realtime_emitter import Emitter
-from sipagent.simulator.realtime_options import AnyPart, Call, Fail, RealtimeOptions
+from sipagent.simulator.realtime_options import AnyPart, Call, Fail, Mcp, RealtimeOptions
 from sipagent.simulator.realtime_usage import response_usage
 
 #: Seconds until the next step of a response.
@@ -97,6 +97,8 @@ class Response:
                 return
             if isinstance(part, Call):
                 self._call(index, part)
+            elif isinstance(part, Mcp):
+                self._use_mcp(index, part)
             else:
                 self.needs = part
                 yield 0.0
@@ -167,16 +169,47 @@ class Response:
             "arguments": "",
         }
         place = {"item_id": shown["id"], "output_index": index, "call_id": shown["call_id"]}
+        entry = self._begin_call(index, shown)
+        self._emit("response.function_call_arguments.delta", **place, delta=arguments)
+        self._emit("response.function_call_arguments.done", **place, name=call.call, arguments=arguments)
+        shown.update(status="completed", arguments=arguments)
+        self._end_call(index, entry, arguments)
+
+    def _use_mcp(self, index: int, use: Mcp) -> None:
+        arguments = json.dumps(use.arguments)
+        shown: dict[str, Any] = {
+            "id": self._emitter.new_id("mcp"),
+            "type": "mcp_call",
+            "server_label": use.mcp,
+            "name": use.tool,
+            "arguments": "",
+            "output": None,
+            "error": None,
+        }
+        place = {"item_id": shown["id"], "output_index": index}
+        entry = self._begin_call(index, shown)
+        self._emit("response.mcp_call_arguments.done", **place, arguments=arguments)
+        self._emitter.emit("response.mcp_call.in_progress", **place)
+        shown["arguments"] = arguments
+        if use.error is None:
+            shown["output"] = use.output
+        else:
+            shown["error"] = {"type": "tool_execution_error", "message": use.error}
+        outcome = "completed" if use.error is None else "failed"
+        self._emitter.emit(f"response.mcp_call.{outcome}", **place)
+        self._end_call(index, entry, arguments)
+
+    def _begin_call(self, index: int, shown: dict[str, Any]) -> Entry:
         entry = Entry(shown)
         self._emit("response.output_item.added", output_index=index, item=shown.copy())
         if self.in_conversation:
             self._conversation.add(entry)
-        self._emit("response.function_call_arguments.delta", **place, delta=arguments)
-        self._emit("response.function_call_arguments.done", **place, name=call.call, arguments=arguments)
-        shown.update(status="completed", arguments=arguments)
+        return entry
+
+    def _end_call(self, index: int, entry: Entry, arguments: str) -> None:
         self._text_length += len(arguments)
-        self._output.append(shown)
-        self._emit("response.output_item.done", output_index=index, item=shown.copy())
+        self._output.append(entry.shown)
+        self._emit("response.output_item.done", output_index=index, item=entry.shown.copy())
         if self.in_conversation:
             self._conversation.done(entry)
 

@@ -13,6 +13,7 @@ from sipagent.backends.base import (
     BackendLost,
     CallerSpeechStarted,
     CallerSpeechStopped,
+    McpToolUsed,
     ProblemReported,
     ToolCalled,
     TranscriptFinished,
@@ -170,6 +171,19 @@ class Reporter:
                     call_id=call_id, at=now, tool_call_id=tool_call_id, name=name, arguments=arguments
                 )
                 self._emit(called)
+            case McpToolUsed():
+                self._emit(
+                    events.McpToolUsed(
+                        call_id=call_id,
+                        at=now,
+                        tool_call_id=event.tool_call_id,
+                        server=event.server,
+                        name=event.name,
+                        arguments=event.arguments,
+                        output=event.output,
+                        error=event.error,
+                    )
+                )
             case BackendFinished(outcome=outcome, message_ms=message_ms, detail=detail):
                 finished = events.BackendFinished(
                     call_id=call_id, at=now, outcome=outcome, message_ms=message_ms, detail=detail

@@ -7,6 +7,8 @@ from typing import Any
 from openai.types.realtime import RealtimeSessionCreateRequest
 from pydantic import TypeAdapter
 
+from sipagent.backends.base import McpToolUsed, ProblemReported
+
 SCHEMA = {"type": "object", "properties": {"seats": {"type": "integer"}}, "required": ["seats"]}
 TOOLS: dict[str, Any] = {
     "book": {"kind": "http", "url": "https://x/", "description": "Book.", "parameters": SCHEMA},
@@ -54,6 +56,46 @@ def test_keys_that_are_collected_are_not_told_one_by_one(new_talk):
     talk.sent()
     talk.protocol.send_digit("5")
     assert talk.sent() == []
+
+
+def test_tools_that_the_host_runs_are_told_and_need_no_answer(new_talk, says):
+    talk = new_talk()
+    used = {
+        "type": "mcp_call",
+        "id": "m1",
+        "server_label": "docs",
+        "name": "search",
+        "arguments": '{"q": 1}',
+        "output": "found",
+    }
+    error = {"type": "http_error", "code": 502, "message": "Bad gateway"}
+    heard = talk.hear(
+        says.created(),
+        {"type": "response.output_item.done", "response_id": "r1", "item": used},
+        {
+            "type": "response.output_item.done",
+            "response_id": "r1",
+            "item": {**used, "id": "m2", "output": None, "error": error},
+        },
+        {"type": "response.done", "response": {"id": "r1"}},
+    )
+    found, failed = (event for event in heard if isinstance(event, McpToolUsed))
+    assert (found.server, found.name, found.arguments, found.output) == (
+        "docs",
+        "search",
+        '{"q": 1}',
+        "found",
+    )
+    assert (found.error, failed.output, failed.error) == ("", None, "http_error: Bad gateway")
+    assert talk.sent() == []
+    assert not talk.protocol.is_busy
+
+
+def test_a_server_whose_tools_cant_be_listed_is_a_problem(new_talk):
+    talk = new_talk()
+    (problem,) = talk.hear({"type": "mcp_list_tools.failed", "item_id": "i1"})
+    assert isinstance(problem, ProblemReported)
+    assert problem.code == "mcp_list_tools_failed"
 
 
 def test_what_waits_for_a_tool_is_not_about_to_be_said(new_talk, says):

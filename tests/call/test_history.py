@@ -68,6 +68,15 @@ def test_what_is_being_played_is_not_known_yet() -> None:
     assert history.rest() == []
 
 
+def test_tools_that_the_host_ran_are_part_of_it() -> None:
+    ran = events.McpToolUsed(
+        call_id=CALL_ID, at=101, tool_call_id="m1", server="docs", name="find", arguments="{}", error="gone"
+    )
+    history = told(ran)
+    assert history.pending_tools() == set()
+    assert history.items() == [ToolUsed(tool_call_id="m1", name="find", arguments="{}", output="gone")]
+
+
 def test_keys_notes_and_tools_are_part_of_it() -> None:
     called = events.ToolCalled(call_id=CALL_ID, at=101, tool_call_id="t1", name="find", arguments="{}")
     answered = events.ToolAnswered(

@@ -193,6 +193,18 @@ def test_a_record_is_one_json_object_with_the_documented_names() -> None:
     assert {"from", "to", "call_id", "call_status", "timings", "turns"} <= msgspec.json.decode(line).keys()
 
 
+def test_tools_that_the_models_host_ran_stand_with_their_server() -> None:
+    used = events.McpToolUsed(
+        call_id=CALL_ID, at=101.0, tool_call_id="m", server="docs", name="find", arguments="{}" * 5000
+    )
+    fine, failed = record_of(
+        msgspec.structs.replace(used, output="x" * 5000), msgspec.structs.replace(used, error="gone")
+    ).tools
+    assert (fine.server, fine.name, fine.outcome, fine.duration_ms) == ("docs", "find", "ok", None)
+    assert len(fine.arguments) == len(fine.output or "") == 2000
+    assert (failed.outcome, failed.output, failed.detail) == ("failed", None, "gone")
+
+
 def test_tools_stand_with_their_answers() -> None:
     record = record_of(
         events.ToolCalled(call_id=CALL_ID, at=101.0, tool_call_id="t", name="book", arguments="{}" * 5000),

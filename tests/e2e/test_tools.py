@@ -12,7 +12,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from sipagent.formats import ULAW
-from sipagent.simulator.realtime_options import Call, Pattern, RealtimeOptions, Turn
+from sipagent.simulator.realtime_options import Call, Mcp, Pattern, RealtimeOptions, Turn
 from sipagent.simulator.realtime_server import RealtimeServer, ServedSession
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio, tones
@@ -70,6 +70,37 @@ def outputs(session: ServedSession) -> dict[str, Any]:
 
 def requests(session: ServedSession) -> list[Mapping[str, Any]]:
     return session.log.events("in", "response.create")
+
+
+async def test_what_an_mcp_server_did_for_the_model_is_on_record(setup: SetupFactory) -> None:
+    """The model's host runs those tools: the session names the server, and the call goes on by itself."""
+    used = Mcp(mcp="docs", tool="search", arguments={"q": "hours"}, output="9-17")
+    failed = Mcp(mcp="docs", tool="search", arguments={"q": "prices"}, error="no such page")
+    agent = {"tools": {"docs": {"kind": "mcp", "server_url": "https://mcp.test.invalid/"}}}
+    async with (
+        RealtimeServer(script(Turn(reply=[used, failed, *DONE.reply]))) as model,
+        running(setup(model.url, agent=agent)) as server,
+        call(server.setup) as caller,
+    ):
+        await speak(caller)
+        await caller.hear_speech(DONE_MS)
+        await caller.hang_up()
+        record = await server.next_record()
+        (session,) = model.sessions
+
+    declared = session.log.events("in", "session.update")[0]["session"]["tools"]
+    assert [(tool["type"], tool["server_label"]) for tool in declared] == [("mcp", "docs")]
+    first, second = record["tools"]
+    assert (first["server"], first["name"], first["outcome"], first["output"]) == (
+        "docs",
+        "search",
+        "ok",
+        "9-17",
+    )
+    assert json.loads(first["arguments"]) == {"q": "hours"}
+    assert (second["outcome"], second["detail"]) == ("failed", "tool_execution_error: no such page")
+    assert requests(session) == []
+    assert not session.log.events("out", "error")
 
 
 async def test_two_tools_at_once_and_one_answer_of_the_models(setup: SetupFactory, tools: ToolServer) -> None:

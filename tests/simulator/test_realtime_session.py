@@ -10,7 +10,7 @@ import pytest
 
 from sipagent.formats import ULAW
 from sipagent.simulator import voice
-from sipagent.simulator.realtime_options import Call, Fail, Faults, Pattern, Say, Tone, Turn
+from sipagent.simulator.realtime_options import Call, Fail, Faults, Mcp, Pattern, Say, Tone, Turn
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
@@ -443,6 +443,25 @@ def test_a_function_call(new_client):
     client.send("response.create")
     client.pass_time(5)
     assert one(client.events, "response.output_audio_transcript.done")["transcript"] == "Nine to five."
+
+
+@pytest.mark.parametrize("error", [None, "no such day"])
+def test_a_tool_that_the_host_runs(new_client, error):
+    use = Mcp(mcp="diary", tool="lookup", arguments={"day": "Monday"}, output="9-17", error=error)
+    client = new_client([Turn(reply=[use, Say(say="Nine to five.")])])
+    client.configure()
+    client.send("response.create")
+    client.pass_time(5)
+    done = one(client.events, "response.mcp_call.failed" if error else "response.mcp_call.completed")
+    (item,) = [
+        event["item"]
+        for event in client.events
+        if event["type"] == "response.output_item.done" and event["item"]["id"] == done["item_id"]
+    ]
+    assert (item["type"], item["server_label"], item["name"]) == ("mcp_call", "diary", "lookup")
+    assert json.loads(item["arguments"]) == {"day": "Monday"}
+    assert item["output"] == (None if error else "9-17")
+    assert (item["error"] or {}).get("message") == error
 
 
 def test_a_failing_response(new_client):
