@@ -22,6 +22,14 @@ from sipagent.config.call_log import CallLogConfig, RedactionConfig, RetentionCo
 from sipagent.config.callers import CallersConfig
 from sipagent.config.fallback import FallbackConfig, FallbackStep
 from sipagent.config.loading import check, check_again, load
+from sipagent.config.outbound import (
+    DEFAULT_TENANT,
+    CapsConfig,
+    OutboundConfig,
+    PoolConfig,
+    RetryConfig,
+    TenantConfig,
+)
 from sipagent.config.prices import BudgetConfig, CallPrices, ModelPrices, PricesConfig, TrunkPrices
 from sipagent.config.routes import RoutesConfig
 from sipagent.config.server import (
@@ -50,6 +58,7 @@ from sipagent.config.webhooks import WebhookConfig
 
 __all__ = [
     "ANY_NUMBER",
+    "DEFAULT_TENANT",
     "AgentConfig",
     "ApiConfig",
     "BackendConfig",
@@ -60,6 +69,7 @@ __all__ = [
     "CallPrices",
     "CallerIdConfig",
     "CallersConfig",
+    "CapsConfig",
     "Config",
     "EchoConfig",
     "FallbackConfig",
@@ -71,11 +81,14 @@ __all__ = [
     "MediaConfig",
     "ModelPrices",
     "OpenAIRealtimeConfig",
+    "OutboundConfig",
+    "PoolConfig",
     "PricesConfig",
     "PromptConfig",
     "RedactionConfig",
     "RegistrationConfig",
     "RetentionConfig",
+    "RetryConfig",
     "RoutesConfig",
     "RtpConfig",
     "Secret",
@@ -85,6 +98,7 @@ __all__ = [
     "SessionTimerConfig",
     "SipConfig",
     "StorageConfig",
+    "TenantConfig",
     "TlsConfig",
     "TokenConfig",
     "TranscriptionConfig",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sipagent.config.outbound import CapsConfig
 from sipagent.config.values import Secret, Section
 
 #: `admin` may do everything. `calls:listen` is events and audio as they happen.
@@ -13,6 +14,7 @@ Scope = Literal[
     "calls:read",
     "calls:write",
     "calls:listen",
+    "calls:originate",
     "trunks:read",
     "recordings:read",
     "metrics:read",
@@ -23,12 +25,16 @@ TOKEN_MIN_CHARACTERS = 16
 
 
 class TokenConfig(Section):
-    """A bearer token. With `trunks` it sees, and acts on, the calls of these alone."""
+    """A bearer token. With `trunks` it sees, and acts on, the calls of these alone.
+
+    `caps` bound the calls that it places.
+    """
 
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     token: Secret
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
     trunks: tuple[str, ...] | None = None
+    caps: CapsConfig = CapsConfig()
 
 
 class ApiConfig(Section):

@@ -17,6 +17,7 @@ CHANGEABLE = frozenset(
         "callers",
         "backend_health",
         "budget",
+        "outbound",
         "prices",
         "public_address",
         "stun_server",

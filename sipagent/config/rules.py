@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sipagent.config import agent_rules, api_rules, route_rules, transfer_rules
+from sipagent.config import agent_rules, api_rules, outbound_rules, route_rules, transfer_rules
 from sipagent.config.agent import AgentConfig, OpenAIRealtimeConfig, PromptConfig, VoicemailConfig
 from sipagent.config.document import Problem
 from sipagent.config.files import Files
@@ -190,6 +190,7 @@ RULES: tuple[Rule, ...] = (
     _prices_are_of_known_trunks,
     _budgets_have_prices,
     api_rules.problems,
+    outbound_rules.problems,
 )
 
 

@@ -12,6 +12,7 @@ from sipagent.config.agent import AgentConfig
 from sipagent.config.api import ApiConfig
 from sipagent.config.call_log import CallLogConfig, RedactionConfig, RetentionConfig
 from sipagent.config.callers import CallersConfig
+from sipagent.config.outbound import OutboundConfig
 from sipagent.config.prices import BudgetConfig, PricesConfig
 from sipagent.config.routes import RoutesConfig
 from sipagent.config.tools import ToolLimitsConfig
@@ -166,6 +167,11 @@ class StorageConfig(Section):
         """Webhooks that wait for delivery."""
         return self.directory / "webhooks.db"
 
+    @property
+    def dials_database(self) -> Path:
+        """Dials that wait for their calls, and those that are over."""
+        return self.directory / "dials.db"
+
 
 class LoggingConfig(Section):
     """What is logged, and how. Phone numbers are masked unless `full_numbers`."""
@@ -194,6 +200,7 @@ class ServerConfig(Section):
     prices: PricesConfig | None = None
     api: ApiConfig = ApiConfig()
     webhooks: tuple[WebhookConfig, ...] = ()
+    outbound: OutboundConfig = OutboundConfig()
     logging: LoggingConfig = LoggingConfig()
     public_address: PublicAddress = "auto"
     stun_server: StunServer | None = None
