@@ -407,11 +407,13 @@ class McpToolUsed(CallEvent, frozen=True, kw_only=True):
 
 
 class BackendDown(CallEvent, frozen=True, kw_only=True):
-    """The backend is gone. The call stands, without one: what had come of the agent's words is still played.
+    """The backend of `agent` is gone. The call stands, without one: what had come of the agent's words is
+    still played.
 
     `fatal`: it will not serve us, so trying again is no use.
     """
 
+    agent: str
     code: str
     message: str
     fatal: bool

@@ -63,9 +63,7 @@ class BackendsHealth:
                 return self._changed(event.agent, BackendHealth())
             case events.LegFailed() if event.reason_code in BACKEND_CODES:
                 return self._failed(agent, event.reason_code, event.detail, event.at, settings)
-            case events.BackendDown():
-                return self._failed(agent, event.code, event.message, event.at, settings)
-            case events.BackendNotReplaced():
+            case events.BackendDown() | events.BackendNotReplaced():
                 return self._failed(event.agent, event.code, event.message, event.at, settings)
             case _:
                 return self

@@ -33,8 +33,10 @@ class Reporter:
         self._call_id = call_id
         self._emit = emit
         self._keeps_digits = keeps_digits
+        self._agent = ""
 
     def ready(self, agent: str, ready_ms: float, expires_at: float | None, now: float) -> None:
+        self._agent = agent
         self._emit(
             events.LegReady(
                 call_id=self._call_id,
@@ -63,6 +65,7 @@ class Reporter:
         self._emit(events.RecordingStarted(call_id=self._call_id, at=now))
 
     def replaced(self, agent: str, ready_ms: float, expires_at: float | None, now: float) -> None:
+        self._agent = agent
         self._emit(
             events.BackendReplaced(
                 call_id=self._call_id,
@@ -190,7 +193,15 @@ class Reporter:
                 )
                 self._emit(finished)
             case BackendLost(code=code, message=message, fatal=fatal):
-                down = events.BackendDown(call_id=call_id, at=now, code=code, message=message, fatal=fatal)
-                self._emit(down)
+                self._emit(
+                    events.BackendDown(
+                        call_id=call_id,
+                        at=now,
+                        agent=self._agent,
+                        code=code,
+                        message=message,
+                        fatal=fatal,
+                    )
+                )
             case ProblemReported(code=code, message=message):
                 self._emit(events.BackendProblem(call_id=call_id, at=now, code=code, message=message))

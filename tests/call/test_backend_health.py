@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from sipagent import events
@@ -60,12 +61,14 @@ def test_after_a_while_one_call_may_try_and_the_others_wait_for_it() -> None:
 
 def test_backends_that_drop_in_mid_call_count_too() -> None:
     lost = [
-        events.BackendDown(call_id="c", at=float(at), code="closed", message="1006", fatal=False)
+        events.BackendDown(call_id="c", at=float(at), agent="bot", code="closed", message="1006", fatal=False)
         for at in range(3)
     ]
     assert after(*lost).cause == "closed: 1006"
     assert not after(*lost).is_up
     assert after(*lost[:2], ready(2.0), lost[2]).is_up
+    of_the_spare = msgspec.structs.replace(lost[0], agent="spare")
+    assert set(BackendsHealth({}).after(of_the_spare, "bot", SETTINGS).by_agent) == {"spare"}
     spare = events.BackendNotReplaced(call_id="c", at=3.0, agent="spare", code="x", message="", fatal=False)
     assert BackendsHealth({}).after(spare, "bot", SETTINGS).by_agent["spare"].failures == 1
 

@@ -19,8 +19,10 @@ from sipagent.errors import EndReason
 from sipagent.worker.ipc import Inject, PlayPrompt, Recall, StopPrompt, UseBackend
 from tests.call.stories import CALL_ID, agent_spoke, answered, caller_spoke, ready, said
 
-DOWN = events.BackendDown(call_id=CALL_ID, at=110.0, code="1006", message="gone", fatal=False)
-FATAL = events.BackendDown(call_id=CALL_ID, at=110.0, code="401", message="no such key", fatal=True)
+DOWN = events.BackendDown(call_id=CALL_ID, at=110.0, agent="bot", code="1006", message="gone", fatal=False)
+FATAL = events.BackendDown(
+    call_id=CALL_ID, at=110.0, agent="bot", code="401", message="no such key", fatal=True
+)
 
 
 def agent(name: str = "reception", **keys: Any) -> AgentConfig:

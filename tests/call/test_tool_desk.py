@@ -212,7 +212,7 @@ async def test_what_a_lost_session_waited_for_is_handed_over_by_others(tools, de
     tools.will(Answer({"table": 7}, released=gate))
     desk = desk_of()
     desk.call("book")
-    desk.hear(events.BackendDown(**ID, code="gone", message="gone", fatal=False))
+    desk.hear(events.BackendDown(**ID, agent="bot", code="gone", message="gone", fatal=False))
     desk.hear(events.BackendReplaced(**ID, agent="bot", ready_ms=1.0))
     gate.set()
     await desk.answered("book")

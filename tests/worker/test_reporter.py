@@ -59,7 +59,7 @@ def told() -> Told:
         (base.ResponseFinished(response_id="r", status="completed"), None),
         (
             base.BackendLost(code="1006", message="m", fatal=False),
-            events.BackendDown(**CALL, code="1006", message="m", fatal=False),
+            events.BackendDown(**CALL, agent="", code="1006", message="m", fatal=False),
         ),
     ],
     ids=lambda value: type(value).__name__,
@@ -67,6 +67,16 @@ def told() -> Told:
 def test_what_the_backend_says(told: Told, said: base.BackendEvent, told_as: events.LegEvent | None) -> None:
     told.reporter.backend(said, NOW)
     assert told.events == ([told_as] if told_as else [])
+
+
+def test_a_lost_backend_is_told_with_the_agent_it_spoke_for(told: Told) -> None:
+    lost = base.BackendLost(code="1006", message="m", fatal=False)
+    told.reporter.ready("bot", 5.0, None, NOW)
+    told.reporter.backend(lost, NOW)
+    told.reporter.replaced("spare", 5.0, None, NOW)
+    told.reporter.backend(lost, NOW)
+    down = [event for event in told.events if isinstance(event, events.BackendDown)]
+    assert [event.agent for event in down] == ["bot", "spare"]
 
 
 def test_what_the_rtp_session_says(told: Told) -> None:

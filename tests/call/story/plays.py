@@ -155,7 +155,9 @@ class Play:
         return self
 
     def lost(self) -> Play:
-        self._hear(events.BackendDown(**ID, at=self.now, code="gone", message="gone", fatal=False))
+        self._hear(
+            events.BackendDown(**ID, at=self.now, agent="bot", code="gone", message="gone", fatal=False)
+        )
         return self
 
     def replaced(self, agent: str) -> Play:
