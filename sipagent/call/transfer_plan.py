@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sipagent.call.numbering import NotDiallable, is_number, uri_of
 from sipagent.call.transfer import Plan
 from sipagent.config import AgentConfig, PromptConfig, TransferTargetConfig, TrunkConfig
-from sipagent.config.transfer import How, filled, is_uri, plain_number
+from sipagent.config.transfer import How, is_uri, plain_number
 from sipagent.sip.messages import user_part
 
 
@@ -102,11 +103,6 @@ def whisperer(agent: AgentConfig, route: Route) -> AgentConfig:
     )
 
 
-def is_number(text: str) -> bool:
-    """Digits, perhaps with a plus, star or hash: nothing that could make a URI mean something else."""
-    return bool(text) and all(char.isascii() and (char.isdigit() or char in "+*#") for char in text)
-
-
 def _method(how: How, trunk: TrunkConfig) -> tuple[Literal["refer", "attended", "bridge"], bool]:
     """How to begin, and whether bridging is the way out."""
     if how != "auto":
@@ -115,11 +111,10 @@ def _method(how: How, trunk: TrunkConfig) -> tuple[Literal["refer", "attended", 
 
 
 def _uri(number: str, template: str | None) -> str:
-    if is_uri(number):
-        return number
-    if template is None:
-        raise Forbidden("the trunk doesn't say how to call a number")
-    return filled(template, number)
+    try:
+        return uri_of(number, template)
+    except NotDiallable as why:
+        raise Forbidden(str(why)) from None
 
 
 def _whisper(target: TransferTargetConfig, wishes: Wishes) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sipagent.call.transfer_plan import Forbidden, Wishes, is_number, plan_of, whisperer
+from sipagent.call.transfer_plan import Forbidden, Wishes, plan_of, whisperer
 from sipagent.config import AgentConfig, TrunkConfig
 
 TEMPLATE = "sip:{number}@carrier.example"
@@ -122,13 +122,3 @@ def test_a_whisper_tells_the_human_what_it_is_about() -> None:
 
 def test_without_whisper_nobody_speaks_first() -> None:
     assert not plan_of(wishes())[1].briefs
-
-
-@pytest.mark.parametrize("text", ["+15551234", "100", "*72", "#31#5551"])
-def test_numbers(text: str) -> None:
-    assert is_number(text)
-
-
-@pytest.mark.parametrize("text", ["", "alice", "1 2", "1;x", "1@h", "\u0661\u0662"])
-def test_no_numbers(text: str) -> None:
-    assert not is_number(text)
