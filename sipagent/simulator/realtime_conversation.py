@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sipagent.formats import AudioFormat
@@ -18,10 +18,14 @@ _ROLES["assistant"] = {"output_text", "output_audio"}
 
 @dataclass(slots=True)
 class Entry:
-    """An item as the server keeps it: `shown` is what clients see, `audio` what they may ask for."""
+    """An item as the server keeps it: `shown` is what clients see, `audio` what they may ask for.
+
+    The audio is the beginning of `sound`, which all sessions that say the same share.
+    """
 
     shown: dict[str, Any]
-    audio: bytearray = field(default_factory=bytearray)
+    sound: bytes = b""
+    audio_bytes: int = 0
     audio_format: AudioFormat | None = None
     #: Set by truncation: what counts as said from then on.
     audio_end_ms: int | None = None
@@ -31,8 +35,12 @@ class Entry:
         return str(self.shown["id"])
 
     @property
+    def audio(self) -> bytes:
+        return self.sound[: self.audio_bytes]
+
+    @property
     def audio_ms(self) -> int:
-        generated = len(self.audio) // self.audio_format.bytes_per_ms if self.audio_format else 0
+        generated = self.audio_bytes // self.audio_format.bytes_per_ms if self.audio_format else 0
         return generated if self.audio_end_ms is None else min(generated, self.audio_end_ms)
 
 
@@ -76,7 +84,7 @@ class Conversation:
     def retrieve(self, item_id: object) -> None:
         entry = self.entry(item_id)
         content = [dict(part) for part in entry.shown.get("content", ())]
-        if content and entry.audio:
+        if content and entry.audio_bytes:
             content[0]["audio"] = base64.b64encode(entry.audio).decode()
         shown = {**entry.shown, "content": content} if content else entry.shown
         self._emitter.emit("conversation.item.retrieved", item=shown)
@@ -106,7 +114,7 @@ class Conversation:
         self._emitter.emit("conversation.item.deleted", item_id=item_id)
 
     def has_model_audio(self) -> bool:
-        return any(entry.audio and entry.shown.get("role") == "assistant" for entry in self._entries)
+        return any(entry.audio_bytes and entry.shown.get("role") == "assistant" for entry in self._entries)
 
     def tokens(self) -> tuple[int, int]:
         """Text and audio tokens of the whole conversation: each response is billed for all of it."""

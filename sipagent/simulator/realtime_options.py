@@ -125,12 +125,27 @@ class Faults:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnsByClock:
+    """When callers are taken to speak, in seconds from the accepted connection, whatever their audio is.
+
+    They speak for `speech_s`, and again after a pause of random length; a reply that isn't over by then is
+    interrupted. Their audio is not looked at, so that one process can serve hundreds of them.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    first_s: float = 4.0
+    speech_s: float = 1.5
+    pause_s: tuple[float, float] = (4.0, 12.0)
+
+
+@dataclass(frozen=True, slots=True)
 class RealtimeOptions:
     """`speed` is how much faster than real time audio is sent, in deltas of `chunk_ms`.
 
     The script starts again after its last turn; if `obedient`, a request to `Say exactly: ...` precedes it.
     `api_key` None accepts every key. With `log_events` each session keeps its events in memory; with
-    `record_dir` it writes them, and the caller's audio, there.
+    `record_dir` it writes them, and the caller's audio, there. With `turns_by_clock` nobody listens.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -144,6 +159,7 @@ class RealtimeOptions:
     reply_delay_ms: int = 300
     transcription_delay_ms: int = 900
     obedient: bool = True
+    turns_by_clock: TurnsByClock | None = None
     voice: Literal["auto", "synthetic"] = "auto"
     obfuscation: bool = True
     unknown_events: bool = False

@@ -107,7 +107,7 @@ class Response:
 
     def _speak(self, index: int) -> Iterator[Wait]:
         sound = self._sound or Sound("", b"")
-        item = self._open = _OpenItem(self._emitter.new_id("item"), index, self.audio_format)
+        item = self._open = _OpenItem(self._emitter.new_id("item"), index, self.audio_format, sound.audio)
         self._begin(item)
         for text, audio in self._chunks(sound):
             if text:
@@ -115,7 +115,7 @@ class Response:
                 item.text += text
             if audio:
                 self._delta("response.output_audio.delta", item, base64.b64encode(audio).decode())
-                item.entry.audio += audio
+                item.entry.audio_bytes += len(audio)
                 chunk_ms = len(audio) // self.audio_format.bytes_per_ms
                 self.audio_ms += chunk_ms
                 yield chunk_ms / 1000 / self._options.speed
@@ -249,7 +249,7 @@ class Response:
 class _OpenItem:
     """The message being spoken."""
 
-    def __init__(self, item_id: str, index: int, audio_format: AudioFormat) -> None:
+    def __init__(self, item_id: str, index: int, audio_format: AudioFormat, sound: bytes) -> None:
         self.index = index
         self.text = ""
         self.place = {"item_id": item_id, "output_index": index, "content_index": 0}
@@ -261,4 +261,4 @@ class _OpenItem:
             "role": "assistant",
             "content": [],
         }
-        self.entry = Entry(shown, audio_format=audio_format)
+        self.entry = Entry(shown, sound, audio_format=audio_format)

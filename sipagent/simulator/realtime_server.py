@@ -143,6 +143,8 @@ class ServedSession:
             while True:
                 data = await self._connection.recv(decode=False)
                 self.log.received(data)
+                if self._session.is_of_no_interest(data):
+                    continue
                 timer = self._session.next_timer()
                 self._session.receive_message(data, self._now())
                 if self._session.has_output or self._session.next_timer() != timer:

@@ -29,6 +29,8 @@ from sipagent.simulator.realtime_shape import (
 )
 from sipagent.simulator.realtime_transcript import emit_transcript
 
+_APPEND = b'"input_audio_buffer.append"'
+_TYPE_WITHIN = 64
 _EXPIRED = "Your session hit the maximum duration of 60 minutes."
 
 
@@ -52,6 +54,9 @@ class RealtimeSession:
         self._replies = ReplyBook(options.script, obedient=options.obedient)
         self._agenda = Agenda()
         self._idle_due: float | None = None
+        self._began = now
+        if options.turns_by_clock is not None:
+            self._agenda.add(now + options.turns_by_clock.first_s, self._begin_turn)
         faults = options.faults
         if not faults.never_created:
             created = partial(self._emitter.emit, "session.created", session=self._resource)
@@ -59,6 +64,11 @@ class RealtimeSession:
         if faults.expire_after_s is not None:
             self._agenda.add(now + faults.expire_after_s, self._expire)
         self.advance(now)
+
+    def is_of_no_interest(self, data: bytes) -> bool:
+        """Whether a message needn't be given to `receive_message`: the caller's audio, where a clock says when
+        there is speech. Most messages are of that kind."""
+        return self._options.turns_by_clock is not None and _APPEND in data[:_TYPE_WITHIN]
 
     def receive_message(self, data: bytes | str, now: float) -> None:
         event_id = None
@@ -108,18 +118,45 @@ class RealtimeSession:
             self._agenda.run(now)
 
     def _append(self, message: Mapping[str, Any], now: float) -> None:
-        settings = self._resource["audio"]["input"]
-        for kind, audio_ms in self._input.append(message["audio"], settings):
+        if self._options.turns_by_clock is not None:
+            return
+        for kind, audio_ms in self._input.append(message["audio"], self._resource["audio"]["input"]):
             if kind == "started":
-                self._idle_due = None
-                self._input.speech_started(audio_ms)
-                if settings["turn_detection"]["interrupt_response"]:
-                    self._responder.interrupt()
+                self._speech_started(audio_ms)
             else:
-                self._input.speech_stopped(audio_ms)
-                self._commit(now)
-                if settings["turn_detection"]["create_response"]:
-                    self._respond({}, now)
+                self._speech_stopped(audio_ms, now)
+
+    def _speech_started(self, audio_ms: int) -> None:
+        self._idle_due = None
+        self._input.speech_started(audio_ms)
+        if self._resource["audio"]["input"]["turn_detection"]["interrupt_response"]:
+            self._responder.interrupt()
+
+    def _speech_stopped(self, audio_ms: int, now: float) -> None:
+        self._input.speech_stopped(audio_ms)
+        self._commit(now)
+        if self._resource["audio"]["input"]["turn_detection"]["create_response"]:
+            self._respond({}, now)
+
+    def _begin_turn(self, now: float) -> None:
+        """The clock says that the caller speaks."""
+        turns = self._options.turns_by_clock
+        assert turns is not None
+        if self._resource["audio"]["input"]["turn_detection"] is not None:
+            self._speech_started(self._audio_ms(now))
+            self._agenda.add(now + turns.speech_s, self._end_turn)
+        self._agenda.add(
+            now + turns.speech_s + self._emitter.random.uniform(*turns.pause_s), self._begin_turn
+        )
+
+    def _end_turn(self, now: float) -> None:
+        try:
+            self._speech_stopped(self._audio_ms(now), now)
+        except ClientError as error:  # the client asked for a response meanwhile
+            self._error(error, None)
+
+    def _audio_ms(self, now: float) -> int:
+        return int(1000 * (now - self._began))
 
     def _commit(self, now: float, least_ms: int = 0) -> None:
         """What the caller said becomes an item, and some time later a transcript."""
@@ -128,7 +165,7 @@ class RealtimeSession:
         item_id, audio = self._input.commit(self._conversation.last_id(), heard_as, least_ms)
         content = [{"type": "input_audio", "transcript": None}]
         shown = {"id": item_id, "object": "realtime.item", "type": "message", "status": "completed"}
-        entry = Entry({**shown, "role": "user", "content": content}, bytearray(audio), heard_as)
+        entry = Entry({**shown, "role": "user", "content": content}, audio, len(audio), heard_as)
         self._conversation.add(entry)
         self._conversation.done(entry)
         if settings["transcription"] is not None:
