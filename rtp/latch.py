@@ -126,6 +126,17 @@ class Latch:
             return Verdict.FOREIGN
         return self._try(packet, addr, now)
 
+    def resume(self, source: Address, ssrc: int, sequence: int, now: float) -> None:
+        """This source was locked elsewhere, where it sent this packet last. It is as if it had just done so:
+        while nobody was there to hear it, the lock was not open to others."""
+        self.source = source
+        self._last, self._heard_at = RtpPacket(0, sequence, 0, ssrc, b""), now
+
+    @property
+    def last(self) -> RtpPacket | None:
+        """The latest packet of the locked source."""
+        return self._last
+
     def take_held(self) -> list[tuple[RtpPacket, float]]:
         """After LOCKED: the new source's packets and their arrival times, oldest first."""
         held, self._held = self._held, []

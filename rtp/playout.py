@@ -12,7 +12,7 @@ from typing import Any
 from rtp.events import ItemStarted, MarkReached, PlayoutEvent, StarvationCause
 from rtp.speech import ItemKey, SpeechItem
 
-__all__ = ["Flushed", "HeardItem", "Playout", "PlayoutFrame", "Span", "StarvationCause"]
+__all__ = ["BeingHeard", "Flushed", "HeardItem", "Playout", "PlayoutFrame", "Span", "StarvationCause"]
 
 MAX_REMEMBERED = 64
 """Finished items whose heard_ms can still be asked for, and discarded items."""
@@ -44,6 +44,16 @@ class HeardItem:
     item_id: str
     content_index: int
     heard_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class BeingHeard:
+    """An item that has begun. `waiting_ms` is what there is of the rest: all of it if the item `is_whole`."""
+
+    item_id: str
+    played_ms: int
+    waiting_ms: int
+    is_whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,14 @@ class Playout:
     def waiting_ms(self, item_id: str) -> float:
         """Audio of this item that waits."""
         return sum(item.waiting for item in self._items if item.key[0] == item_id) / self._bytes_per_ms
+
+    @property
+    def being_heard(self) -> BeingHeard | None:
+        """The item at the head, if some of it has been taken."""
+        if not self._items or not self._items[0].taken:
+            return None
+        head, per_ms = self._items[0], self._bytes_per_ms
+        return BeingHeard(head.key[0], head.taken // per_ms, head.waiting // per_ms, head.ended)
 
     def pause(self) -> None:
         """Until `resume` nothing is taken: pop() gives silence, and nobody is to blame for it."""

@@ -43,7 +43,7 @@ class Reporter:
         self._reception = reception
         self._rng = rng
         self._unix_offset_s = unix_offset_s
-        self._cname = f"{rng.getrandbits(96):024x}"
+        self.cname = f"{rng.getrandbits(96):024x}"
         self._last_sr = 0
         self._last_sr_at = 0.0
         self._packets_reported = 0
@@ -121,7 +121,7 @@ class Reporter:
     def _report(self, stream_ssrc: int | None, now: float) -> list[RtcpPacket]:
         sender = self._sender
         blocks = (self._block(stream_ssrc, now),) if stream_ssrc is not None else ()
-        description = SourceDescription(sender.ssrc, self._cname)
+        description = SourceDescription(sender.ssrc, self.cname)
         if sender.packets == self._packets_reported:
             return [ReceiverReport(sender.ssrc, blocks), description]
         self._packets_reported = sender.packets

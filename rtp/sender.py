@@ -3,6 +3,7 @@
 from random import Random
 
 from rtp.dtmf import DigitSender
+from rtp.handover import SentStream
 from rtp.packet import header
 from rtp.params import RtpParams
 
@@ -15,6 +16,8 @@ KEEPALIVE_PAYLOAD_TYPE = 20
 """Assigned to nothing (RFC 3551, 6), so a receiver ignores it (RFC 6263, 4.6)."""
 MAX_LAG_FRAMES = 3
 """How far timestamps may fall behind the clock before they skip: what a pacer sends at once after a stall."""
+UNSEEN_PACKETS = 16
+"""What may have been sent beside one packet in each slot: after a stall, at the end of a digit."""
 
 
 class Sender:
@@ -54,6 +57,30 @@ class Sender:
         """A new key comes with a new SSRC: peers differ in what becomes of the old roll-over counter."""
         self.ssrc = self._rng.getrandbits(32)
         self._sequence = self._rng.getrandbits(FIRST_SEQUENCE_BITS)
+
+    @property
+    def sent(self) -> SentStream | None:
+        """How far this stream has gone."""
+        if self._started_at is None:
+            return None
+        return SentStream(
+            self.ssrc, self._sequence, self._first_timestamp, self._started_at, self.packets, self.octets
+        )
+
+    def go_on_from(self, stream: SentStream, at: float, now: float) -> None:
+        """Send on what somebody else sent, who was there `at`, and whom the peer hears no more.
+
+        To the peer it looks as if the packets between were lost: numbers that may have been used are passed
+        over, and timestamps are where the clock is. Not for SRTP: no index may be used twice, nor can that of
+        SRTCP be continued, so a new SSRC is the safe way (RFC 3711, 9.1).
+        """
+        slots = int((now - at) * 1000 / self._slot_ms) + UNSEEN_PACKETS
+        self.ssrc, self._first_timestamp = stream.ssrc, stream.first_timestamp
+        self._sequence = (stream.sequence + slots) & 0xFFFF
+        self._started_at = stream.started_at
+        frames = int((now - stream.started_at) * CLOCK_HZ) // self._slot + 1
+        self._sent = frames * self._slot
+        self.packets, self.octets = stream.packets, stream.octets
 
     @property
     def pressing(self) -> bool:

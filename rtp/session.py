@@ -6,6 +6,7 @@ from random import Random, SystemRandom
 from rtp.address import Address
 from rtp.events import RtpEvent
 from rtp.frames import Concealed, Frame
+from rtp.handover import Handover, added
 from rtp.packet import is_rtcp, is_stun
 from rtp.params import Direction, JitterConfig, RtpParams
 from rtp.playclock import PlayClock
@@ -25,7 +26,8 @@ class RtpSession:
     """One RTP stream pair. Does no I/O and never asks for the time: `now` is monotonic seconds.
 
     After anything was received, or a timer handled: pop_frame() until None, next_event() until None, and send
-    what datagrams_to_send() and rtcp_to_send() have. `unix_offset_s` is Unix time minus monotonic time.
+    what datagrams_to_send() and rtcp_to_send() have. `unix_offset_s` is Unix time minus monotonic time. With
+    `before` it goes on where another session of the same call had come to.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class RtpSession:
         *,
         rng: Random | None = None,
         unix_offset_s: float = 0.0,
+        before: Handover | None = None,
     ) -> None:
         rng = rng or SystemRandom()
         self.inbound = Receiver(params, jitter)
@@ -47,6 +50,31 @@ class RtpSession:
         self._unsent = self._stun = 0
         self._datagrams: list[Datagram] = []
         self._rtcp: list[Datagram] = []
+        self._before = before
+        self._is_same_stream = False
+        if before is not None:
+            self._go_on_from(before, now)
+
+    def _go_on_from(self, before: Handover, now: float) -> None:
+        self._reporter.cname = before.cname
+        if before.source is not None and before.ssrc is not None:
+            self.inbound.latch.resume(before.source, before.ssrc, before.sequence, now)
+        if before.sent is not None and self._params.srtp is None:
+            self._is_same_stream = True
+            self.outbound.go_on_from(before.sent, before.at, now)
+
+    def handover(self, now: float) -> Handover:
+        """What another session needs to go on from here."""
+        last = self.inbound.latch.last
+        return Handover(
+            at=now,
+            cname=self._reporter.cname,
+            source=self.inbound.latch.source,
+            ssrc=last.ssrc if last else None,
+            sequence=last.sequence if last else 0,
+            sent=self.outbound.sent,
+            report=self.report(now),
+        )
 
     def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
         """Take a datagram from the RTP port. RTCP (RFC 5761) and STUN (RFC 7983) on it are told apart."""
@@ -155,14 +183,17 @@ class RtpSession:
         self._queue_rtcp(self._reporter.goodbye(self.inbound.ssrc, now))
 
     def report(self, now: float) -> RtpReport:
-        """Both directions up to now, for the call record."""
+        """Both directions up to now, from the beginning of the call, for its record."""
         reporter, inbound = self._reporter, self.inbound.report(now)
         one_way_ms = (reporter.rtt_ms or 0.0) / 2 + self._params.ptime_ms
         score = round(mos(inbound.loss_percent, one_way_ms + inbound.jitter_mean_ms), 2)
         inbound = replace(
             self._clock.add_to(inbound), mos=score, foreign_rtcp=reporter.foreign, stun=self._stun
         )
-        return RtpReport(inbound, reporter.outbound_report(self._unsent, one_way_ms), reporter.rtt_ms)
+        report = RtpReport(inbound, reporter.outbound_report(self._unsent, one_way_ms), reporter.rtt_ms)
+        if self._before is None:
+            return report
+        return added(self._before.report, report, is_same_stream=self._is_same_stream)
 
     def _queue_rtcp(self, data: bytes) -> None:
         target = self.inbound.latch.target

@@ -5,7 +5,7 @@ never sees it.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from struct import Struct
 
 import pylibsrtp
@@ -42,13 +42,21 @@ class SrtpError(Exception):
 class Srtp:
     """Both directions of one call. Takes and returns datagrams; `now` is monotonic seconds."""
 
-    def __init__(self, params: SrtpParams) -> None:
+    def __init__(self, params: SrtpParams, indexes: Mapping[int, int] | None = None) -> None:
+        """`indexes` are those that somebody else has received under the same keys: see `indexes`."""
         self.params = params
         self.unauthenticated = 0
         """Datagrams refused as forged, damaged, under another key, or plain."""
         self.replayed = 0
         self._outbound = _session(params.suite, params.send_key, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
         self._inbound = [_Inbound(params.suite, params.receive_key)]
+        self._inbound[0].wind(indexes or {}, least=1)
+
+    @property
+    def indexes(self) -> dict[int, int]:
+        """The highest packet index (RFC 3711, 3.3.1) received under the peer's latest key, by SSRC."""
+        of_now = [context.indexes for context in self._inbound if context.until == float("inf")]
+        return {ssrc: index for indexes in of_now for ssrc, index in indexes.items()}
 
     def rekey(self, params: SrtpParams, now: float) -> None:
         """Take what a re-INVITE negotiated; keys that stay the same keep their state.
@@ -151,13 +159,16 @@ class _Inbound:
             self._admit(ssrc, 0)
         return packet
 
-    def wind(self, indexes: dict[int, int]) -> bool:
-        """Bring the roll-over counters to where another key's have come to; False if they are 0 anyway.
+    def wind(self, indexes: Mapping[int, int], least: int = 1 << 16) -> bool:
+        """Bring the roll-over counters to where another context's have come to, for indexes of at least so
+        much; False if there are none. Below one cycle they are 0 anyway; but of a number just short of it the
+        same key's context has to know, too: the next one may begin a cycle.
 
         libsrtp offers no other way here than to receive packets: made up, under the same key, sent nowhere.
         """
         sender = _session(*self._key, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
-        wound = {ssrc: index for ssrc, index in indexes.items() if 0 < index >> 16 <= MAX_WOUND_CYCLES}
+        most = (MAX_WOUND_CYCLES << 16) | 0xFFFF
+        wound = {ssrc: index for ssrc, index in indexes.items() if least <= index <= most}
         for ssrc, index in wound.items():
             for at in range(index % _STRIDE, index + 1, _STRIDE):
                 self.rtp(sender.protect(header(0, at & 0xFFFF, 0, ssrc) + b"\0"))
@@ -177,8 +188,15 @@ class SrtpUdp:
     the last RTP packets that were refused wait for a moment, and are tried again when the keys change.
     """
 
-    def __init__(self, udp: UdpPair, params: SrtpParams, on_rtp: Receive, on_rtcp: Receive) -> None:
-        self.srtp = Srtp(params)
+    def __init__(
+        self,
+        udp: UdpPair,
+        params: SrtpParams,
+        on_rtp: Receive,
+        on_rtcp: Receive,
+        indexes: Mapping[int, int] | None = None,
+    ) -> None:
+        self.srtp = Srtp(params, indexes)
         self._udp = udp
         self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
         self._early: deque[tuple[bytes, Address, float]] = deque(maxlen=MAX_EARLY)
