@@ -66,8 +66,8 @@ class RealtimeSession:
         self.advance(now)
 
     def is_of_no_interest(self, data: bytes) -> bool:
-        """Whether a message needn't be given to `receive_message`: the caller's audio, where a clock says when
-        there is speech. Most messages are of that kind."""
+        """Whether a message needn't be given to `receive_message`: the caller's audio, and so most messages,
+        where a clock says when there is speech."""
         return self._options.turns_by_clock is not None and _APPEND in data[:_TYPE_WITHIN]
 
     def receive_message(self, data: bytes | str, now: float) -> None:

@@ -1,4 +1,4 @@
-"""A simulated session whose caller's turns come by a clock: what hundreds of calls at once are served with."""
+"""A simulated session whose caller's turns come by a clock: so one process serves hundreds of calls."""
 
 from __future__ import annotations
 
