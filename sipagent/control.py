@@ -124,6 +124,14 @@ class ServerControl:
             for name, trunk in self._config.trunks.items()
         ]
 
+    def registered(self) -> dict[str, bool]:
+        """The trunks that register, by whether they are registered now."""
+        return {
+            name: name in self._trunk_states and self._trunk_states[name].registered
+            for name, trunk in self._config.trunks.items()
+            if trunk.registration is not None
+        }
+
     def agents(self) -> list[dict[str, Any]]:
         live = self.live()
         return [

@@ -31,6 +31,9 @@ from sipagent.config import Config
 from sipagent.control import ServerControl
 from sipagent.errors import EndReason
 from sipagent.metrics import Metrics, ServerFigures, TargetFigures, WorkerFigures
+from sipagent.service.notify import service_manager
+from sipagent.service.report import ServiceReport
+from sipagent.service.vitals import Vitals
 from sipagent.sip.agent import SipAgent
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import RejectedInvite
@@ -100,6 +103,7 @@ class Server:
         self._reloader = Reloader(path, self._current, self._sip, self._house.load, self._metrics)
         self._control = ServerControl(self._house, self._sip, self._reloader, self._sessions, self._readiness)
         self._http = HttpServer(build(self._control, config, self._hub), config.http)
+        self._service = ServiceReport(service_manager(), self._vitals)
 
     @property
     def _config(self) -> Config:
@@ -126,7 +130,9 @@ class Server:
         while True:
             await self._reload_wanted.wait()
             self._reload_wanted.clear()
+            self._service.reloading()
             await self.reload()
+            self._service.reloaded()
 
     async def _start(self) -> None:
         raise_file_limit()
@@ -138,6 +144,7 @@ class Server:
         await self._sip.start()
         await self._http.start()
         self._reloading = asyncio.create_task(self._reload_on_request(), name="reload")
+        self._service.start()
         log.info(
             "server_started",
             trunks=sorted(self._config.trunks),
@@ -149,6 +156,7 @@ class Server:
         """No new calls; those that are on may finish until the deadline, then they are ended."""
         self._house.load.draining = True
         deadline_s = self._config.limits.drain_deadline_s
+        self._service.stopping(deadline_s + GOODBYE_S)
         log.info("server_draining", calls=len(self._calls), deadline_s=deadline_s)
         try:
             async with asyncio.timeout(deadline_s):
@@ -171,6 +179,7 @@ class Server:
         self._books.stop()
         await self._webhooks.stop()
         self._house.ports.close()
+        await self._service.stop()
         log.info("server_stopped")
 
     def _watch(self, event: events.Event) -> None:
@@ -243,6 +252,15 @@ class Server:
             "workers": bool(self._workers.ready_workers()),
             "accepting_calls": not self._house.load.draining,
         }
+
+    def _vitals(self) -> Vitals:
+        return Vitals(
+            polled_at=self._sip.polled_at,
+            heard_at=self._workers.last_heard,
+            calls=len(self._calls),
+            draining=self._house.load.draining,
+            registered=self._control.registered(),
+        )
 
     def _figures(self) -> ServerFigures:
         return ServerFigures(

@@ -34,7 +34,8 @@ class SipAgent:
     """Owns pjsua2; one per process. Everything happens in the event loop that `start` ran in.
 
     `on_invite` gets every call that comes in, soon after its INVITE and not from within pjsua2: it may do
-    anything with the call. `on_rejected` is told of INVITEs that pjsip refused by itself.
+    anything with the call. `on_rejected` is told of INVITEs that pjsip refused by itself. `polled_at` is when
+    pjsua2 last had its turn (CLOCK_MONOTONIC).
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class SipAgent:
         )
         self._outgoing = Outgoing(self._trunks, self._calls)
         self._stack: Stack | None = None
+        self.polled_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -74,7 +76,7 @@ class SipAgent:
             await self.stop()
             raise
         self._tasks = [
-            asyncio.create_task(_poll(self._stack, self._calls)),
+            asyncio.create_task(self._poll(self._stack)),
             asyncio.create_task(self._follow_peers()),
             asyncio.create_task(self._follow_addresses()),
         ]
@@ -183,6 +185,16 @@ class SipAgent:
 
     # ------------------------------------------------------------------------------------------------
 
+    async def _poll(self, stack: Stack) -> None:
+        while True:
+            try:
+                stack.poll()
+            except PjError:
+                logger.exception("pjsua2 failed to handle its events")
+            self._calls.release_ended()
+            self.polled_at = time.monotonic()
+            await asyncio.sleep(POLL_INTERVAL_S)
+
     async def _follow_addresses(self) -> None:
         """Where our own address has changed, tell the registrar, peers of calls, and whoever calls next."""
         while True:
@@ -221,16 +233,6 @@ class SipAgent:
         call = self._taken.pop(headers, None)
         if call is not None:
             self._on_invite(call)
-
-
-async def _poll(stack: Stack, calls: Calls) -> None:
-    while True:
-        try:
-            stack.poll()
-        except PjError:
-            logger.exception("pjsua2 failed to handle its events")
-        calls.release_ended()
-        await asyncio.sleep(POLL_INTERVAL_S)
 
 
 def _refuse_srtp(config: Config) -> None:

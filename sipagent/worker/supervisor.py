@@ -117,6 +117,8 @@ class Supervisor:
         self._all_ready = asyncio.Event()
         self._stopping = asyncio.Event()
         self.restarts = 0
+        #: When each worker last said anything, by its number (CLOCK_MONOTONIC). It outlives the process.
+        self.last_heard: dict[int, float] = {}
 
     async def start(self) -> None:
         """Start all workers; returns when every one is ready. Raises NoWorker if one doesn't come up."""
@@ -239,6 +241,7 @@ class Supervisor:
             return await loop.run_in_executor(None, worker.process.wait)
 
     def _receive(self, worker: WorkerProcess, message: ToControl, fds: list[int]) -> None:
+        self.last_heard[worker.number] = time.monotonic()
         for fd in fds:
             os.close(fd)
         match message:

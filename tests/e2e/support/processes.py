@@ -27,10 +27,20 @@ def children(pid: int) -> list[int]:
 
 def is_alive(pid: int) -> bool:
     """Runs, and isn't a zombie."""
+    return _state(pid) not in ("Z", None)
+
+
+def is_stopped(pid: int) -> bool:
+    """Stands still since a SIGSTOP."""
+    return _state(pid) == "T"
+
+
+def _state(pid: int) -> str | None:
+    """The letter of proc(5); None if there is no such process."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return None
 
 
 def holdings(pid: int, ports: Collection[int] = ()) -> Holdings:
