@@ -63,8 +63,8 @@ EX_CONFIG = 78
 def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Serve calls until SIGTERM or SIGINT, then let them finish and exit."""
     settings = read_or_exit(config, checked)
-    logs.configure(settings.logging)
     try:
+        logs.configure(settings.logging)
         uvloop.run(_serve(settings, config))
     except (OSError, SipAgentError) as error:
         err.print(f"[red]sipagent can't start:[/] {escape(str(error))}", highlight=False)

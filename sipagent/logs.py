@@ -14,6 +14,8 @@ import re
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
+from io import TextIOWrapper
+from logging.handlers import WatchedFileHandler
 from typing import Any, TextIO, cast
 
 import structlog
@@ -22,6 +24,8 @@ from structlog.typing import FilteringBoundLogger, Processor
 from sipagent.config import LoggingConfig
 
 REDACTED = "[redacted]"
+#: Python splits what it writes to a file at the size of its buffer.
+MAX_LINE_BYTES = 2**18
 
 _SECRET_KEY = re.compile(r"(?i)authorization|api[-_]?key|passw(or)?d|secret|token$|crypto")
 _SECRET_TEXT: Sequence[tuple[re.Pattern[str], str]] = (
@@ -38,7 +42,10 @@ _NOT_NUMBERS = frozenset({"call_id", "sip_call_id", "timestamp"})
 
 
 def configure(config: LoggingConfig, stream: TextIO | None = None) -> None:
-    """Set logging up for this process, on stderr unless told otherwise."""
+    """Set logging up for this process. Raises OSError for a file that can't be used.
+
+    `stream` stands for stderr.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -54,7 +61,7 @@ def configure(config: LoggingConfig, stream: TextIO | None = None) -> None:
         if config.format == "json"
         else structlog.dev.ConsoleRenderer(colors=(stream or sys.stderr).isatty())
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(stream) if config.file is None else LogFile(config.file)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
@@ -70,6 +77,21 @@ def configure(config: LoggingConfig, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(config.level),
         cache_logger_on_first_use=True,
     )
+
+
+class LogFile(WatchedFileHandler):
+    """Several processes append to one file, and each opens it anew once it has been renamed or removed."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """A file that can't be opened again is told on stderr, and no more: calls go on."""
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+    def _open(self) -> TextIOWrapper:
+        """Every line goes out in one write, which O_APPEND makes atomic, unless it is of absurd length."""
+        return open(self.baseFilename, "a", buffering=MAX_LINE_BYTES, encoding="utf-8")
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

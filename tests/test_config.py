@@ -225,11 +225,11 @@ MISTAKES: Mapping[str, tuple[dict[str, str], str]] = {
     "a secret written out": (
         {"trunks__pbx": TRUNK + "auth_username: bob\nauth_password: hunter2\n"},
         "trunks/pbx.yaml:4: auth_password: secrets don't stand in configuration:"
-        " write {env: NAME} or {file: path}",
+        " write {env: NAME}, {file: path} or {credential: NAME}",
     ),
     "a secret in two places": (
         {"trunks__pbx": TRUNK + "auth_username: bob\nauth_password: {env: A, file: b}\n"},
-        "trunks/pbx.yaml:4: auth_password: write either {env: NAME} or {file: path}",
+        "trunks/pbx.yaml:4: auth_password: write one of {env: NAME}, {file: path} or {credential: NAME}",
     ),
     "listener without a port": (
         {"server": "sip:\n  listen_udp: 0.0.0.0\n"},
@@ -465,6 +465,30 @@ def test_a_secret_comes_from_a_file_that_others_cant_read(write: Write, tmp_path
     ]
     assert secret is not None
     assert secret.resolve() == "hunter2"
+
+
+def test_a_secret_comes_from_systemd(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(trunks__pbx=WITH_PASSWORD.format("{credential: trunk-pw}"))
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    by_hand = problems(path, check)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    not_loaded = problems(path, check)
+    (tmp_path / "trunk-pw").write_text("hunter2\n")
+    secret = check(path).trunks["pbx"].auth_password
+    assert by_hand == [
+        "trunks/pbx.yaml:3: auth_password: credential trunk-pw is not there:"
+        " environment variable CREDENTIALS_DIRECTORY is not set"
+    ]
+    assert not_loaded == [
+        "trunks/pbx.yaml:3: auth_password: credential trunk-pw can't be read: No such file or directory"
+    ]
+    assert secret is not None
+    assert secret.resolve() == "hunter2"
+
+
+def test_a_credential_stays_in_its_directory(write: Write) -> None:
+    (problem,) = problems(write(trunks__pbx=WITH_PASSWORD.format("{credential: ../shadow}")))
+    assert problem.startswith("trunks/pbx.yaml:3: auth_password.credential:")
 
 
 def test_an_empty_secret_is_told(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

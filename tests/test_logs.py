@@ -7,6 +7,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ def _logging_as_it_was() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     root.handlers[:] = []  # or `configure` would close what pytest put there
     yield
+    for handler in root.handlers:
+        handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
@@ -186,3 +189,28 @@ def test_full_numbers_are_logged_when_asked_for() -> None:
     logs.get_logger("test").info("x", to_number="+442071234567", password="hunter2")
     assert lines()[0]["to_number"] == "+442071234567"
     assert lines()[0]["password"] == logs.REDACTED
+
+
+def test_a_file_that_was_renamed_is_begun_anew(tmp_path: Path) -> None:
+    file = tmp_path / "sipagent.log"
+    logs.configure(LoggingConfig(file=file))
+    log = logs.get_logger("test")
+    log.info("before")
+    file.rename(tmp_path / "sipagent.log.1")
+    log.info("after")
+    assert [json.loads(line)["event"] for line in file.read_text().splitlines()] == ["after"]
+
+
+def test_a_file_that_cant_be_opened_again_stops_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "logs"
+    directory.mkdir()
+    logs.configure(LoggingConfig(file=directory / "sipagent.log"))
+    log = logs.get_logger("test")
+    directory.rename(tmp_path / "elsewhere")
+    log.info("lost")
+    assert "FileNotFoundError" in capsys.readouterr().err
+    (tmp_path / "elsewhere").rename(directory)
+    log.info("back")
+    assert "back" in (directory / "sipagent.log").read_text()

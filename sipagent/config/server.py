@@ -174,10 +174,12 @@ class StorageConfig(Section):
 
 
 class LoggingConfig(Section):
-    """What is logged, and how. Phone numbers are masked unless `full_numbers`."""
+    """What is logged, how, and into which file (null: to stderr). Phone numbers are masked unless
+    `full_numbers`."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
+    file: ConfigPath | None = None
     full_numbers: bool = False
 
 

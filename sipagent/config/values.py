@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Discriminator,
+    Field,
     PlainSerializer,
     PlainValidator,
     Tag,
@@ -96,23 +97,28 @@ def _server(value: object, default_port: int, wanted: str) -> ServerAddress:
     return ServerAddress(match[1].strip("[]"), port)
 
 
+_PLACES = "{env: NAME}, {file: path} or {credential: NAME}"
+
+
 class Secret(Section):
-    """Where a secret is to be found: `{env: NAME}` or `{file: path}`. It never holds the secret itself."""
+    """Where a secret is to be found: `{env: NAME}`, `{file: path}` or `{credential: NAME}`, one that systemd
+    passes (systemd.exec(5), LoadCredential). It never holds the secret itself."""
 
     env: str | None = None
     file: ConfigPath | None = None
+    credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _not_literal(cls, value: Any) -> Any:
         if isinstance(value, (dict, Secret)):
             return value
-        raise ValueError("secrets don't stand in configuration: write {env: NAME} or {file: path}")
+        raise ValueError(f"secrets don't stand in configuration: write {_PLACES}")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if (self.env is None) == (self.file is None):
-            raise ValueError("write either {env: NAME} or {file: path}")
+        if [self.env, self.file, self.credential].count(None) != 2:
+            raise ValueError(f"write one of {_PLACES}")
         return self
 
     def resolve(self) -> str:
@@ -127,18 +133,22 @@ class Secret(Section):
             if self.file is not None and self.file.stat().st_mode & stat.S_IROTH:
                 return f"{self.file} is readable by everyone on this machine: chmod o-r it"
             return None if self._read() else f"{self} is empty"
-        except KeyError:
-            return f"environment variable {self.env} is not set"
+        except KeyError as missing:
+            variable = f"environment variable {missing.args[0]} is not set"
+            return variable if self.env else f"{self} is not there: {variable}"
         except (OSError, UnicodeDecodeError) as error:
-            return f"{self.file} can't be read: {getattr(error, 'strerror', None) or 'it is not text'}"
+            return f"{self} can't be read: {getattr(error, 'strerror', None) or 'it is not text'}"
 
     def _read(self) -> str:
-        if self.file is not None:
-            return self.file.read_text().strip()
-        return os.environ[self.env or ""].strip()
+        if self.env is not None:
+            return os.environ[self.env].strip()
+        directory = Path() if self.file else Path(os.environ["CREDENTIALS_DIRECTORY"])
+        return (directory / (self.file or self.credential or "")).read_text().strip()
 
     def __str__(self) -> str:
-        return f"environment variable {self.env}" if self.env else str(self.file)
+        if self.env is not None:
+            return f"environment variable {self.env}"
+        return f"credential {self.credential}" if self.credential else str(self.file)
 
 
 def _text_or_secret(value: object) -> str:
