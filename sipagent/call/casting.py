@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sipagent.call.directors import Director, Scene
+from sipagent import events
+from sipagent.call.directors import Command, Director, Scene
 from sipagent.call.fallback import Fallback
 from sipagent.call.finishing import Finishing
 from sipagent.call.history import History
@@ -13,23 +15,48 @@ from sipagent.call.house import House
 from sipagent.call.rollover import Rollover
 from sipagent.call.story.director import Story
 from sipagent.call.tool_desk import ToolDesk
+from sipagent.call.transferring import Line, Transfers
 
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """All who direct a call, in the order in which they are asked, and two of them by name."""
+    """All who direct a call, in the order in which they are asked, and some of them by name.
+
+    It is a director itself. What one of them wants is done before the next is asked.
+    """
 
     directors: tuple[Director, ...]
     history: History
     fallback: Fallback
+    transfers: Transfers
+
+    def on_event(self, event: events.Event, now: float) -> Iterator[Command]:
+        for director in self.directors:
+            yield from director.on_event(event, now)
+
+    def next_timer(self) -> float | None:
+        timers = (director.next_timer() for director in self.directors)
+        return min((timer for timer in timers if timer is not None), default=None)
+
+    def on_timer(self, now: float) -> Iterator[Command]:
+        for director in self.directors:
+            due = director.next_timer()
+            if due is not None and due <= now:
+                yield from director.on_timer(now)
+
+    def close(self) -> None:
+        for director in self.directors:
+            director.close()
 
 
-def cast_of(scene: Scene, house: House) -> Cast:
+def cast_of(scene: Scene, line: Line, house: House) -> Cast:
     """History hears every event first: the others ask it."""
     history, agents = History(), house.config.agents
     fallback = Fallback(scene, agents, history)
     rollover = Rollover(scene, agents, history, time.time() - time.monotonic())
-    return Cast((history, *directors_of(scene, house), fallback, rollover), history, fallback)
+    transfers = Transfers(line, house)
+    directors = (history, *directors_of(scene, house), fallback, rollover, transfers)
+    return Cast(directors, history, fallback, transfers)
 
 
 def directors_of(scene: Scene, house: House) -> tuple[Director, ...]:

@@ -10,11 +10,11 @@ from typing import Any
 
 from msgspec.structs import replace as replace_field
 
-from rtp.ports import PortPair, PortsExhausted
+from rtp.ports import PortPair
 from sipagent import events, logs
 from sipagent.call.house import House
 from sipagent.call.order import rtp_params
-from sipagent.call.place import outgoing_media
+from sipagent.call.place import outgoing_media, rtp_ports
 from sipagent.call.transfer import Happening, HumanAnswered, HumanBriefed, HumanGone, phrase
 from sipagent.config import AgentConfig, TrunkConfig
 from sipagent.errors import EndReason, NoRtpPort, NoWorker, SdpError
@@ -150,17 +150,11 @@ class HumanLeg:
         return f"there are {load.calls} calls already" if load.calls >= server.max_calls else None
 
     async def _serve(self) -> None:
-        try:
-            pair = self._house.ports.acquire(time.monotonic())
-        except PortsExhausted as error:
-            raise NoRtpPort(str(error)) from error
-        try:
+        with rtp_ports(self._house) as pair:
             self._local = await outgoing_media(self._house, self._call.trunk, self._call.uri, pair)
             self._open(pair)
             while not (self._is_leg_over and (self.sip is None or self._is_sip_over)):
                 self._take(await self._inbox.get())
-        finally:
-            self._house.ports.release(pair, time.monotonic())
 
     def _open(self, pair: PortPair) -> None:
         rtp = self._house.config.rtp

@@ -10,13 +10,12 @@ from sipagent import events
 from sipagent.call import admission, offering
 from sipagent.call.admission import Admit
 from sipagent.call.decision import Redirect, Refuse, as_records
-from sipagent.call.dialling import Dialling
 from sipagent.call.directors import Accept, Command, Reject
 from sipagent.call.handing_on import HandingOn
 from sipagent.call.house import House
 from sipagent.call.order import is_recorded, leg_order
 from sipagent.call.origin import trunk_of
-from sipagent.call.place import local_media
+from sipagent.call.place import local_media, rtp_ports
 from sipagent.call.session import CANT_BE_HAD, CallSession, Happened
 from sipagent.call.state import State
 from sipagent.call.telling import call_received
@@ -105,7 +104,7 @@ class InboundCall(CallSession):
         self._tell(admission_event)
         self._sip.ring()
         try:
-            with self._hearing(self._sip), self._rtp_ports() as pair:
+            with self._hearing(self._sip), rtp_ports(self._house) as pair:
                 if admitted.agent.accept == "manual":
                     accepted = await self._offer(admitted)
                     if accepted is None:
@@ -115,9 +114,8 @@ class InboundCall(CallSession):
                 self._local = await local_media(self._house, admitted.trunk, self._invite, pair)
                 recording = self._house.calls.recording_path(self.call_id) if is_recorded(admitted) else None
                 order = leg_order(self.call_id, admitted, self._invite, self._house.config, recording)
-                await self._open_leg(order, pair, admitted.trunk, admitted.agent, recording)
-                assert self._leg is not None
-                self._dialling = Dialling(self._sip, self._leg, admitted.trunk.dtmf.send)
+                media = await self._open_leg(order, pair, admitted.trunk, admitted.agent)
+                media.use(self._sip)
                 await self._converse()
         except CANT_BE_HAD as error:
             self._fail(error.sip_status, error.reason_code, str(error))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from rtp.params import SrtpParams
 from rtp.session import RtpParams
 from sipagent.call.admission import Admit
@@ -32,6 +34,16 @@ def leg_order(
         detect_inband=trunk.dtmf.detect_inband,
         record_digits=keeps_digits(trunk, agent),
         hold_tone=trunk.hold == "tone",
+        record_at_once=agent.story.consent is None,
+    )
+
+
+def instead(order: OpenLeg, agent: AgentConfig, *, alone: bool) -> OpenLeg:
+    """The same leg for another agent; `alone`: nobody speaks for it."""
+    return replace(
+        order,
+        agent=spoken_for(agent).model_dump(mode="json"),
+        has_agent=not alone,
         record_at_once=agent.story.consent is None,
     )
 

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_network
 from socket import AF_INET, AF_INET6
 
-from rtp.ports import PortPair
+from rtp.ports import PortPair, PortsExhausted
 from sipagent.call.house import House
 from sipagent.config import Config, TrunkConfig
+from sipagent.errors import NoRtpPort
 from sipagent.sip import negotiation, sdp
 from sipagent.sip.addresses import Network, Surroundings
 from sipagent.sip.locating import place_of
 from sipagent.sip.messages import IncomingInvite, LocalMedia
 from sipagent.sip.route import interfaces
 from sipagent.sip.targets import is_address
+
+
+@contextmanager
+def rtp_ports(house: House) -> Iterator[PortPair]:
+    """A pair of ports for as long as a leg needs it. Raises `NoRtpPort`."""
+    try:
+        pair = house.ports.acquire(time.monotonic())
+    except PortsExhausted as error:
+        raise NoRtpPort(str(error)) from error
+    try:
+        yield pair
+    finally:
+        house.ports.release(pair, time.monotonic())
 
 
 async def local_media(house: House, trunk: TrunkConfig, invite: IncomingInvite, pair: PortPair) -> LocalMedia:

@@ -14,9 +14,10 @@ import pytest
 from rtp.ports import PortPool
 from rtp.session import RtpParams
 from sipagent import events
-from sipagent.call import dialling
+from sipagent.call import keying
 from sipagent.call.costs import Costs
 from sipagent.call.current import CurrentConfig
+from sipagent.call.directors import PressKeys
 from sipagent.call.house import House
 from sipagent.call.inbound import InboundCall
 from sipagent.call.load import CallLoad
@@ -482,7 +483,7 @@ async def test_digits_go_out_as_telephone_events_where_they_were_negotiated(
     talk: Talk, workers: FakeWorkers
 ) -> None:
     await talk.talking()
-    talk.session.send_digits("12#")
+    talk.session.do(PressKeys(digits="12#"))
     talk.sip.bye()
     (sent,) = (await talk.over())["digits_sent"]
     assert (sent["digits"], sent["method"], workers.dialled) == ("12#", "rfc4733", [("12#", False)])
@@ -491,11 +492,11 @@ async def test_digits_go_out_as_telephone_events_where_they_were_negotiated(
 async def test_digits_go_out_by_info_to_a_peer_without_telephone_events(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dialling, "INFO_PRESS_MS", 1)
-    monkeypatch.setattr(dialling, "INFO_PAUSE_MS", 0)
+    monkeypatch.setattr(keying, "INFO_PRESS_MS", 1)
+    monkeypatch.setattr(keying, "INFO_PAUSE_MS", 0)
     talk.sip.dtmf_payload_type = None
     await talk.talking()
-    talk.session.send_digits("9d")
+    talk.session.do(PressKeys(digits="9d"))
     await talk.sip.until("info D 1")
     talk.sip.bye()
     (sent,) = (await talk.over())["digits_sent"]
@@ -510,7 +511,7 @@ async def test_digits_go_out_as_tones_to_a_peer_without_info(
     sip.dtmf_payload_type = None
     talk = Talk(exchange, workers, sip)
     await talk.talking()
-    talk.session.send_digits("1")
+    talk.session.do(PressKeys(digits="1"))
     sip.bye()
     (sent,) = (await talk.over())["digits_sent"]
     assert (sent["method"], workers.dialled) == ("inband", [("1", True)])
@@ -520,7 +521,7 @@ async def test_digits_go_out_as_tones_to_a_peer_without_info(
 async def test_what_is_no_digit_is_not_sent(talk: Talk, workers: FakeWorkers, digits: str) -> None:
     await talk.talking()
     with pytest.raises(ValueError, match="not DTMF digits"):
-        talk.session.send_digits(digits)
+        talk.session.do(PressKeys(digits=digits))
     talk.sip.bye()
     assert (await talk.over())["digits_sent"] == []
     assert workers.dialled == []
@@ -529,7 +530,7 @@ async def test_what_is_no_digit_is_not_sent(talk: Talk, workers: FakeWorkers, di
 async def test_before_the_answer_there_is_nobody_to_send_digits_to(talk: Talk, workers: FakeWorkers) -> None:
     await talk.preparing()
     with pytest.raises(ValueError, match="nobody"):
-        talk.session.send_digits("1")
+        talk.session.do(PressKeys(digits="1"))
     talk.sip.cancel()
     await talk.over()
 
@@ -541,7 +542,7 @@ async def test_digits_that_are_not_to_be_kept_are_masked_in_the_record(
     await talk.talking()
     assert workers.order is not None
     assert not workers.order.record_digits
-    talk.session.send_digits("1234")
+    talk.session.do(PressKeys(digits="1234"))
     talk.sip.bye()
     (sent,) = (await talk.over())["digits_sent"]
     assert sent["digits"] == "***"
@@ -632,7 +633,8 @@ async def test_a_leg_that_ends_before_the_ack_hangs_up_too(talk: Talk, workers: 
 async def test_a_call_that_lasts_too_long_is_ended(exchange: Exchange, workers: FakeWorkers) -> None:
     talk = Talk(exchange, workers, FakeSip(invite()))
     await talk.preparing()
-    talk.session._max_duration_s = 0
+    assert talk.session._media is not None
+    talk.session._media.max_duration_s = 0
     workers.get_ready()
     record = await talk.over()
     assert outcome(record) == ("completed", "max_duration", 200, None)

@@ -14,6 +14,7 @@ from pathlib import Path
 import uvloop
 
 from sipagent import config, events, logs
+from sipagent.call.directors import PressKeys
 from sipagent.server import Server
 
 
@@ -30,7 +31,7 @@ def main() -> None:
             watch(event)
             if isinstance(event, events.DigitReceived) and event.digit == "#":
                 session, _ = server._calls[event.call_id]
-                session.send_digits(digits)
+                session.do(PressKeys(digits=digits))
 
         server._house = replace(server._house, watch=dial)
         await server.run()

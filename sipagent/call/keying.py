@@ -1,4 +1,4 @@
-"""Digits that we send to the peer of a call, by the best method that it takes."""
+"""Keys that we press towards the peer of a call, by the best method that it takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sipagent.worker.supervisor import LegHandle
 INFO_PRESS_MS, INFO_PAUSE_MS = 100, 100
 
 
-class Dialling:
+class Keying:
     """One per call. `send` is what the trunk's `dtmf.send` says."""
 
     def __init__(self, sip: SipCall, leg: LegHandle, send: Literal["auto", "info", "inband"]) -> None:
