@@ -17,8 +17,9 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 
 DEMO_PACKAGES := espeak-ng sox
 BUILD_PACKAGES := build-essential ca-certificates debian-archive-keyring dpkg-dev libssl-dev
-TEST_PACKAGES := baresip-core conntrack coturn dnsmasq-base faketime iproute2 iptables kamailio \
-	kamailio-tls-modules nftables openssl postgresql procps sip-tester
+TEST_PACKAGES := baresip-core conntrack coturn dnsmasq-base fail2ban faketime iproute2 iptables kamailio \
+	kamailio-tls-modules logrotate nftables openssl postgresql procps prometheus python3-seccomp sip-tester \
+	sipsak sipvicious systemd
 
 .PHONY: demo-packages test-packages
 demo-packages:

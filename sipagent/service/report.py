@@ -29,6 +29,7 @@ class ServiceReport:
         self._patience_s = manager.watchdog_s or PATIENCE_S
         self._status = ""
         self._beats = True
+        self._looked_at = time.monotonic()
         self._stop_by = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -72,7 +73,10 @@ class ServiceReport:
             self._manager.tell(STATUS=status)
 
     def _beat(self, vitals: Vitals, now: float) -> None:
-        lives = vitals.is_alive(now, self._patience_s)
+        # Who has just stood still itself has not listened either: what it missed waits to be read.
+        was_away = now - self._looked_at > self._patience_s / 2
+        self._looked_at = now
+        lives = was_away or vitals.is_alive(now, self._patience_s)
         if lives:
             self._manager.tell(WATCHDOG=1)
         elif self._beats:
