@@ -1,4 +1,4 @@
-"""Whether a calendar says open at a given moment. Pure."""
+"""Whether a calendar says open at a given moment, and when it does next. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 from sipagent.config.calendars import CalendarConfig, Hours
+
+
+#: Nobody closes for longer than a leap year.
+FURTHEST_DAYS = 366
 
 
 def is_open(calendar: CalendarConfig, at: datetime) -> tuple[bool, str]:
@@ -24,6 +28,25 @@ def is_open(calendar: CalendarConfig, at: datetime) -> tuple[bool, str]:
             return True, f"{told} is within {hours} of the day before"
     holiday = next((str(each) for each in calendar.holidays if each.covers(today)), None)
     return False, f"{told} is holiday {holiday}" if holiday else f"{told} is outside the hours"
+
+
+def next_opening(calendar: CalendarConfig, at: datetime) -> datetime | None:
+    """The first moment from `at` on, to the minute, that is within the hours, in UTC; None: not for a year."""
+    start = at.astimezone(UTC)
+    if is_open(calendar, start)[0]:
+        return start
+    today = start.astimezone(calendar.zone).date()
+    for day in (today + timedelta(days=days) for days in range(FURTHEST_DAYS)):
+        for opening in sorted(_opening(calendar, day, hours) for hours in _hours_of(calendar, day)):
+            if opening > start:
+                return opening
+    return None
+
+
+def _opening(calendar: CalendarConfig, day: date, hours: Hours) -> datetime:
+    """When hours begin on a day: later, where clocks skip that time, and the first where they repeat it."""
+    hour, minute = divmod(hours.start, 60)
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=calendar.zone).astimezone(UTC)
 
 
 def _hours_of(calendar: CalendarConfig, day: date) -> Iterator[Hours]:

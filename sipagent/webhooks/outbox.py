@@ -6,9 +6,6 @@ All methods block, and belong on one thread.
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    URL,
     Column,
     ColumnElement,
     Connection,
@@ -25,28 +21,19 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    StaticPool,
     String,
     Table,
     Text,
     UniqueConstraint,
-    create_engine,
     delete,
-    event,
     func,
     select,
     update,
 )
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DatabaseError, OperationalError
 
-from sipagent import logs
+from sipagent.sqlite_files import open_file
 from sipagent.webhooks.messages import Message
-
-log = logs.get_logger(__name__)
-
-#: How long another process's transaction is waited for, in seconds.
-PATIENCE_S = 5
 
 metadata = MetaData()
 messages = Table(
@@ -111,31 +98,7 @@ class Outbox:
 
         A damaged file is put aside, and what waited in it is lost. Raises OSError besides.
         """
-        if path is None:
-            self.is_new = True
-            self._open(":memory:")
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.is_new = not path.exists()
-        try:
-            self._open(str(path))
-        except OperationalError:
-            raise
-        except DatabaseError as error:
-            aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
-            os.replace(path, aside)
-            log.error("webhook_outbox_damaged", error=str(error.orig), kept_as=aside.name)
-            self.is_new = True
-            self._open(str(path))
-
-    def _open(self, database: str) -> None:
-        self._engine = create_engine(
-            URL.create("sqlite", database=database),
-            poolclass=StaticPool,
-            connect_args={"timeout": PATIENCE_S, "check_same_thread": False},
-        )
-        event.listen(self._engine, "connect", _configure)
-        metadata.create_all(self._engine)
+        self._engine, self.is_new = open_file(path, metadata)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -267,12 +230,6 @@ class Outbox:
     def _transaction(self) -> Iterator[Connection]:
         with self._engine.begin() as connection:
             yield connection
-
-
-def _configure(connection: sqlite3.Connection, _record: Any) -> None:
-    """A commit is safe from this process's death. A power cut may cost the last of them, all of each."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _columns(message: Message) -> dict[str, Any]:

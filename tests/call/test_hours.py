@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipagent.call.hours import is_open
+from sipagent.call.hours import is_open, next_opening
 from sipagent.config.calendars import CalendarConfig
 
 LONDON = "Europe/London"
@@ -92,3 +92,35 @@ def test_a_day_without_holidays_has_its_hours(day: object) -> None:
     midnight = datetime.fromisoformat(f"{day}T00:00").replace(tzinfo=ZoneInfo(LONDON))
     minutes = sum(is_open(plain, midnight + timedelta(minutes=15 * n))[0] for n in range(96)) * 15
     assert minutes == {5: 240, 6: 0}.get(midnight.weekday(), 450)
+
+
+@pytest.mark.parametrize(
+    ("moment", "opening"),
+    [
+        ("2026-06-15T09:30", "2026-06-15T09:30"),
+        ("2026-06-15T08:00", "2026-06-15T09:00"),
+        ("2026-06-15T12:30", "2026-06-15T13:30"),
+        ("2026-06-20T14:00", "2026-06-22T09:00"),
+        ("2026-04-02T18:00", "2026-04-04T10:00"),
+        ("2026-12-23T18:00", "2027-01-02T10:00"),
+        ("2026-03-28T20:00", "2026-03-30T09:00"),
+    ],
+)
+def test_the_next_opening_is_known(moment: str, opening: str) -> None:
+    assert next_opening(OFFICE, at(moment)) == at(opening)
+
+
+def test_who_never_opens_has_no_opening() -> None:
+    closed = CalendarConfig.model_validate({"time_zone": LONDON, "hours": {}})
+    assert next_opening(closed, at("2026-06-15T09:00")) is None
+
+
+@given(st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)), st.sampled_from([OFFICE, NIGHT]))
+def test_an_opening_is_open_and_nothing_before_it_is(moment: datetime, calendar: CalendarConfig) -> None:
+    start = moment.replace(tzinfo=UTC, second=0, microsecond=0)
+    opening = next_opening(calendar, start)
+    assert opening is not None
+    assert is_open(calendar, opening)[0]
+    minutes = int((opening - start).total_seconds() // 60)
+    for minute in {0, minutes // 2, minutes - 1} & set(range(minutes)):
+        assert not is_open(calendar, start + timedelta(minutes=minute))[0]
