@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, timedelta
 
 from sipagent.config.calendars import CalendarConfig, Hours
 
-
 #: Nobody closes for longer than a leap year.
 FURTHEST_DAYS = 366
 
@@ -31,7 +30,7 @@ def is_open(calendar: CalendarConfig, at: datetime) -> tuple[bool, str]:
 
 
 def next_opening(calendar: CalendarConfig, at: datetime) -> datetime | None:
-    """The first moment from `at` on, to the minute, that is within the hours, in UTC; None: not for a year."""
+    """The first moment from `at` on that is within the hours, in UTC; None: not for a year."""
     start = at.astimezone(UTC)
     if is_open(calendar, start)[0]:
         return start
