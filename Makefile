@@ -95,6 +95,11 @@ impair: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## calls over bad networks, i
 delay: demo-packages $(VENV)/.dev $(VENV)/.pjsua2 ## what the server adds to the delay of audio, on the wire
 	@exec $(BIN)/python -m benchmarks.delay $(ARGS)
 
+.PHONY: load
+load: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## calls with speech both ways and their cost; ARGS="--calls 300 --hold 600 --rate 20"
+	@command -v cc > /dev/null || scripts/install-packages gcc libc6-dev
+	@exec $(BIN)/python -m benchmarks.load $(ARGS)
+
 pjsua2: $(VENV)/.runtime ## build the pjsua2 wheel anew, from the newest source
 	@scripts/install-packages $(BUILD_PACKAGES) $$(test -e $(PYTHON_H) || echo python3-dev)
 	@$(BIN)/python pjsua2/build.py --rebuild

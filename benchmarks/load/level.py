@@ -1,0 +1,96 @@
+"""The service level, and where it is broken: by the server, or by those who pretend to be its peers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from benchmarks.load.figures import OURS, Figures
+from benchmarks.load.measures import Sample
+from benchmarks.load.plan import Plan
+
+#: From here on a process has no more to give: one core is all that any of them can use.
+SATURATED = 0.9
+
+
+class Level(msgspec.Struct, frozen=True, kw_only=True):
+    """What is promised to every call."""
+
+    setup_p95_ms: float = 200.0
+    late_p99_ms: float = 5.0
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """`breaches` are the server's; `doubts` tell why the run may say little of it."""
+
+    breaches: list[str]
+    doubts: list[str]
+
+    @property
+    def is_held(self) -> bool:
+        return not self.breaches and not self.doubts
+
+    @property
+    def bottleneck(self) -> str:
+        """In one line."""
+        if self.is_held:
+            return "the service level is held"
+        if self.doubts:
+            return "not the server, first: " + "; ".join(self.doubts)
+        return "the server: " + "; ".join(self.breaches)
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, as it is kept in JSON."""
+
+    plan: Plan
+    level: Level
+    figures: Figures
+    verdict: Verdict
+    samples: list[Sample]
+    sipp_errors: dict[str, str]
+
+
+def judge(figures: Figures, level: Level | None = None, cores: int = 1) -> Verdict:
+    """All that is broken. A doubt is not the server's fault, and leaves its breaches unexplained."""
+    held_to = level or Level()
+    return Verdict(breaches=list(_breaches(figures, held_to)), doubts=list(_doubts(figures, held_to, cores)))
+
+
+def _breaches(figures: Figures, level: Level) -> Iterator[str]:
+    if figures.failed:
+        causes = ", ".join(f"{name} {count}" for name, count in figures.failures.items())
+        yield f"{figures.failed} calls failed ({causes})"
+    if figures.calls_held < figures.calls_wanted:
+        yield f"only {figures.calls_held} of {figures.calls_wanted} calls were on at once"
+    if starved := {cause: figures.starved[cause] for cause in OURS if figures.starved.get(cause)}:
+        yield f"agents starved: {starved}"
+    if figures.late_ms.get("p99", 0.0) > level.late_p99_ms:
+        yield f"packets p99 {figures.late_ms['p99']:g} ms late"
+    if figures.lost_to_callers:
+        yield f"{figures.lost_to_callers} packets to callers lost"
+    if figures.lost_from_callers:
+        yield f"{figures.lost_from_callers} packets from callers lost"
+    if figures.setup_ms.get("p95", 0.0) > level.setup_p95_ms:
+        yield f"set-up p95 {figures.setup_ms['p95']:g} ms"
+    if figures.reference is not None and not figures.reference.is_intact:
+        yield f"the reference call is not intact: {figures.reference}"
+    if figures.errors_logged:
+        yield f"errors logged: {figures.errors_logged}"
+    yield from figures.audit
+
+
+def _doubts(figures: Figures, level: Level, cores: int) -> Iterator[str]:
+    if figures.dropped_by_generator:
+        yield f"the callers' media dropped {figures.dropped_by_generator} packets itself"
+    if figures.own_late_ms.get("p99", 0.0) > level.late_p99_ms:
+        yield f"the callers' media woke p99 {figures.own_late_ms['p99']:g} ms late itself"
+    if figures.starved.get("backend_late"):
+        yield f"the simulated model was late with {figures.starved['backend_late']} frames"
+    for name in ("model", "callers' media", "SIPp"):
+        if figures.cpu.get(name, 0.0) > SATURATED:
+            yield f"{name} took {figures.cpu[name]:.0%} of a core"
+    if figures.machine_busy > SATURATED * cores:
+        ours = sum(figures.cpu.get(name, 0.0) for name in ("control", "workers"))
+        yield f"the machine was full ({figures.machine_busy:.2f} cores), {ours:.2f} of it the server's"

@@ -1,0 +1,107 @@
+"""What a run of load is: how many calls, how fast, how long, and what else happens meanwhile. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Calls that may be on beside those of the plan: the reference, and what is done on the side.
+SPARE_CALLS = 60
+SIDE_CALLS_PER_S = 2.0
+#: How much of the hold each kind of side calls has for itself, and the mixture of all at the end.
+SIDE_SHARE = 0.15
+LEAST_SIDE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Calls of another kind, done beside those that are held. `number` is the one they dial."""
+
+    name: str
+    scenario: str
+    number: str
+
+
+REFUSED = Side("refused", "uac-number-unknown-404", "9999")
+CANCELLED = Side("cancelled", "uac-cancel-while-ringing-487", "3000")
+TRANSFERRED = Side("transferred", "uac-referred-notified-200-bye", "4000")
+SIDES = (REFUSED, CANCELLED, TRANSFERRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of a run, in seconds from its first call, with the side calls that are made in it."""
+
+    name: str
+    begins_s: float
+    ends_s: float
+    sides: tuple[Side, ...] = ()
+
+    @property
+    def lasts_s(self) -> float:
+        return self.ends_s - self.begins_s
+
+    @property
+    def side_calls(self) -> int:
+        """Of each kind."""
+        return max(1, int(self.lasts_s * SIDE_CALLS_PER_S))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`calls` are begun at `rate_per_s`, and all of them last until `hold_s` after the last has begun.
+
+    With `call_s` each lasts that long instead, and others take its place for `hold_s`: a rate of calls.
+    """
+
+    calls: int
+    rate_per_s: float
+    hold_s: float
+    call_s: float | None = None
+    has_sides: bool = True
+    has_reference: bool = True
+    wideband: bool = False
+
+    @property
+    def ramp_s(self) -> float:
+        return self.calls / self.rate_per_s if self.call_s is None else 0.0
+
+    @property
+    def call_lasts_s(self) -> float:
+        return self.ramp_s + self.hold_s if self.call_s is None else self.call_s
+
+    @property
+    def calls_in_all(self) -> int:
+        return self.calls if self.call_s is None else round(self.rate_per_s * self.hold_s)
+
+    @property
+    def lasts_s(self) -> float:
+        """Until the last call has ended."""
+        begun_s = self.ramp_s if self.call_s is None else self.hold_s
+        return begun_s + self.call_lasts_s
+
+    @property
+    def room(self) -> int:
+        """How many calls at once the server has to take."""
+        return self.calls + SPARE_CALLS
+
+    def phases(self) -> tuple[Phase, ...]:
+        """In order; the ends of calls, as fast as they began, are the last."""
+        held = self.ramp_s + self.hold_s
+        ending = Phase("ending", held, self.lasts_s)
+        if self.call_s is not None:
+            return Phase("rate", 0.0, held), ending
+        ramp = Phase("ramp", 0.0, self.ramp_s)
+        each_s = self.hold_s * SIDE_SHARE
+        if not self.has_sides or each_s < LEAST_SIDE_S:
+            return ramp, Phase("hold", self.ramp_s, held), ending
+        parts = [("hold", ()), *((side.name, (side,)) for side in SIDES), ("mixed", SIDES)]
+        begins, phases = self.ramp_s, [ramp]
+        for number, (name, sides) in enumerate(parts):
+            ends = held - each_s * (len(parts) - 1 - number)
+            phases.append(Phase(name, begins, ends, sides))
+            begins = ends
+        return *phases, ending
+
+    def phase_at(self, elapsed_s: float) -> Phase:
+        phases = self.phases()
+        return next((phase for phase in phases if elapsed_s < phase.ends_s), phases[-1])

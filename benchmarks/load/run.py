@@ -1,0 +1,204 @@
+"""One run of load, from the first process to the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.load import audit, figures, proc
+from benchmarks.load.house import House, house
+from benchmarks.load.level import Level, Outcome, judge
+from benchmarks.load.measures import Counts, ReferenceOutcome, Sample
+from benchmarks.load.plan import SIDE_CALLS_PER_S, Phase, Plan
+from benchmarks.load.reference import Reference
+from benchmarks.load.scrape import Scrape
+from benchmarks.load.sipp import Sipp, sipp, write_callers
+from benchmarks.load.watch import Watch
+from tests.e2e.support.server import HOST
+
+HELD, NUMBER = "uac-load-held-bye", "1000"
+WARM_UP_CALLS, WARM_UP_CALL_MS = 10, 1500
+LOOK_EVERY_S = 1.0
+SERVER = ("control", "workers")
+
+OnSample = Callable[[Sample, Mapping[str, Counts]], None]
+
+
+class Run:
+    """The load on one house: calls, side calls and the reference, watched."""
+
+    def __init__(self, here: House, plan: Plan, directory: Path, on_sample: OnSample) -> None:
+        self._house = here
+        self._plan = plan
+        self._directory = directory
+        self._on_sample = on_sample
+        self.watch = Watch(here, plan)
+        self.pss_bytes = 0
+
+    async def warm_up(self) -> int:
+        """A wave of short calls, so that what is made once is made. Returns the idle server's PSS."""
+        async with self._calls("warm-up", NUMBER, WARM_UP_CALLS, WARM_UP_CALL_MS / 1000, 10.0) as warm_up:
+            await warm_up.ended()
+        await self.watch.scraper.until_zero("sipagent_worker_legs", audit.SETTLE_S)
+        return self._server_pss()
+
+    async def load(self) -> ReferenceOutcome | None:
+        """All phases; returns when the last call has ended."""
+        plan = self._plan
+        await self.watch.begin()
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as group, contextlib.AsyncExitStack() as stack:
+            reference = group.create_task(self._reference(over))
+            main = await stack.enter_async_context(
+                self._calls("calls", NUMBER, plan.calls_in_all, plan.call_lasts_s, plan.rate_per_s)
+            )
+            self.watch.sipps.append(main)
+            sides = [group.create_task(self._side_calls(phase)) for phase in plan.phases() if phase.sides]
+            looking = group.create_task(self._look())
+            await main.ended()
+            await asyncio.gather(*sides)
+            over.set()
+            looking.cancel()
+        await self.watch.look()
+        return reference.result()
+
+    def counts(self) -> dict[str, Counts]:
+        return {each.name: each.counts() for each in self.watch.sipps}
+
+    def _calls(
+        self, name: str, number: str, calls: int, call_s: float, rate_per_s: float
+    ) -> contextlib.AbstractAsyncContextManager[Sipp]:
+        callers = self._directory / f"{name}.callers"
+        write_callers(callers, self._house.peers.ports, calls)
+        return sipp(
+            name,
+            HELD,
+            self._directory,
+            (HOST, self._house.setup.sip_port),
+            number,
+            *("-inf", str(callers), "-d", str(round(1000 * call_s)), "-l", str(self._plan.room)),
+            calls=calls,
+            rate_per_s=rate_per_s,
+            lasts_s=calls / rate_per_s + call_s,
+        )
+
+    async def _side_calls(self, phase: Phase) -> None:
+        await asyncio.sleep(phase.begins_s)
+        async with contextlib.AsyncExitStack() as stack:
+            begun = [
+                await stack.enter_async_context(
+                    sipp(
+                        f"{phase.name} {side.name}",
+                        side.scenario,
+                        self._directory,
+                        (HOST, self._house.setup.sip_port),
+                        side.number,
+                        calls=phase.side_calls,
+                        rate_per_s=SIDE_CALLS_PER_S,
+                        lasts_s=phase.lasts_s,
+                    )
+                )
+                for side in phase.sides
+            ]
+            self.watch.sipps += begun
+            for each in begun:
+                await each.ended()
+
+    async def _reference(self, over: asyncio.Event) -> ReferenceOutcome | None:
+        if not self._plan.has_reference:
+            return None
+        here = self._house
+        return await Reference(here.setup, here.reference_model, self._plan.lasts_s).run(over)
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due = max(due + LOOK_EVERY_S, loop.time())
+            await asyncio.sleep(due - loop.time())
+            sample = await self.watch.look()
+            if not self.pss_bytes and sample.at_s > self._plan.ramp_s + self._plan.hold_s / 2:
+                self.pss_bytes = self._server_pss()
+            self._on_sample(sample, self.counts())
+
+    def _server_pss(self) -> int:
+        return sum(map(proc.pss_bytes, self._house.server_pids.values()))
+
+
+async def run(
+    plan: Plan,
+    directory: Path,
+    on_sample: OnSample,
+    level: Level | None = None,
+    trouble: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Everything is left in `directory`. Raises NoSipp."""
+    held_to = level or Level()
+    async with house(plan, directory, trouble) as here:
+        under = Run(here, plan, directory, on_sample)
+        try:
+            idle_pss = await under.warm_up()
+            idle = audit.idle(here)
+            reference = await under.load()
+            peak = max((server_rss(sample) for sample in under.watch.samples), default=0)
+            left = await audit.leaks(here, idle, under.watch.scraper, peak)
+            last = await under.watch.scraper.scrape()
+        finally:
+            await under.watch.close()
+    found = _figures(under, plan, reference, last.since(under.watch.first), idle_pss, left, here)
+    errors = {each.name: each.errors() for each in under.watch.sipps}
+    return Outcome(
+        plan=plan,
+        level=held_to,
+        figures=found,
+        verdict=judge(found, held_to, proc.CORES),
+        samples=under.watch.samples,
+        sipp_errors={name: text for name, text in errors.items() if text},
+    )
+
+
+def server_rss(sample: Sample) -> int:
+    return sum(sample.rss[name] for name in SERVER)
+
+
+def _figures(
+    under: Run,
+    plan: Plan,
+    reference: ReferenceOutcome | None,
+    counted: Scrape,
+    idle_pss: int,
+    left: list[str],
+    here: House,
+) -> figures.Figures:
+    samples = under.watch.samples
+    steady = figures.steady(samples)
+    held = max((sample.streams for sample in samples), default=0)
+    return figures.Figures(
+        calls_wanted=plan.calls if plan.call_s is None else 0,
+        calls_held=held,
+        end_reasons=_ints(counted.by("sipagent_calls_ended_total", "reason")),
+        setup_ms=figures.percentiles(under.watch.setups_ms),
+        lost_from_callers=int(counted.total("sipagent_rtp_packets_total", kind="inbound_lost")),
+        starved=_ints(counted.by("sipagent_agent_starved_frames_total", "cause")),
+        interruptions=int(counted.total("sipagent_agent_interruptions_total")),
+        digits=int(counted.total("sipagent_dtmf_digits_total")),
+        cpu=figures.cpu_medians(steady),
+        cpu_max=figures.cpu_peaks(samples),
+        machine_busy=figures.median([sample.machine_busy for sample in steady]),
+        cpu_percent_per_call=figures.per_call_percent(steady),
+        rss_mb={name: round(max(s.rss[name] for s in samples) / 2**20, 1) for name in SERVER},
+        pss_mb=round(under.pss_bytes / 2**20, 1),
+        pss_mb_per_call=round((under.pss_bytes - idle_pss) / 2**20 / max(held, 1), 3),
+        errors_logged=audit.errors_logged(here),
+        audit=left,
+        reference=reference,
+        **figures.media_totals(under.watch.media()),
+        **figures.call_totals(under.counts()),
+    )
+
+
+def _ints(counted: Mapping[str, float]) -> dict[str, int]:
+    return {name: int(value) for name, value in counted.items() if value}
