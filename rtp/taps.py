@@ -24,7 +24,7 @@ class _Lane:
         self.filled = 0
         self.dropped = 0
         self._rate = rate
-        self._start = start
+        self.start = start
         self._silence = silence
         self._audio = bytearray()
         self._muted_until = 0
@@ -58,7 +58,7 @@ class _Lane:
         self._watch(lag, now)
 
     def lag(self, now: float) -> int:
-        return round((now - self._start) * self._rate) - self.position
+        return round((now - self.start) * self._rate) - self.position
 
     def doubt(self, samples: int) -> None:
         """The last samples are silence only because audio was late."""
@@ -75,7 +75,7 @@ class _Lane:
 
     def begin_earlier(self, samples: int, lead: int) -> None:
         """The clock started that much earlier than it was set; what is here comes after silence of `lead`."""
-        self._start -= samples / self._rate
+        self.start -= samples / self._rate
         self._audio[:0] = self._silence * lead
         self.position += lead
         self._doubtful_to += lead
@@ -146,6 +146,11 @@ class StereoTimeline:
         self._left = _Lane(rate, start, left)
         self._right = _Lane(rate, start, right)
         self._may_begin_earlier = int(HOLD_S * rate)
+
+    @property
+    def start(self) -> float:
+        """The moment of the first sample, which may turn out to have been earlier than was said."""
+        return self._left.start
 
     @property
     def dropped_ms(self) -> float:

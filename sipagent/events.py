@@ -477,7 +477,10 @@ class BackendProblem(CallEvent, frozen=True, kw_only=True):
 
 
 class LegEnded(CallEvent, frozen=True, kw_only=True):
-    """The last event of a leg that became ready, sent once. `rtp` is `rtp.stats.RtpReport.as_dict()`."""
+    """The last event of a leg that became ready, sent once. `rtp` is `rtp.stats.RtpReport.as_dict()`.
+
+    `recording_left`: its worker died over the recording, which is still to be completed.
+    """
 
     reason: str
     detail: str = ""
@@ -495,6 +498,30 @@ LegEvent = (
     | SpeechStarted
     | SpeechStopped
     | AgentSpeechStarted
+class RecordingResumed(CallEvent, frozen=True, kw_only=True):
+    """A worker that was lost had not written all; the recording goes on in the same file, by the same clock.
+
+    In the `missing_ms` before `lost_at` it is silent. From then on it has what was heard and sent.
+    """
+
+    lost_at: float
+    missing_ms: int
+
+
+class LegRehomed(CallEvent, frozen=True, kw_only=True):
+    """The call's media worker was lost, and another carries its audio. Nobody speaks for the agent yet.
+
+    `at` is the first tick of the new one, `gap_ms` what it came after. What the RTP report counts goes on; of
+    the last `uncounted_ms` before the loss it knows nothing. Workers go by their numbers.
+    """
+
+    cause: Literal["died", "hung"]
+    gap_ms: int
+    uncounted_ms: int
+    from_worker: int
+    to_worker: int
+
+
     | AgentSpeechEnded
     | Transcript
     | DigitReceived
@@ -528,6 +555,7 @@ Event = (
     | TransferFailed
     | ToolAnswered
     | MessageTaken
+    recording_left: bool = False
     | SafeModeEntered
     | SafeModeLeft
     | TransferStarted
@@ -540,3 +568,5 @@ Event = (
     | CallEnded
     | LegEvent
 )
+    | RecordingResumed
+    | LegRehomed

@@ -19,6 +19,9 @@ RTP_KINDS = (
 #: The queues that drop audio, and under which name a leg reports it, in ms.
 DROPPING_QUEUES = {"backend": "dropped_ms", "playout": "playout_dropped_ms"}
 TOOL_BUCKETS_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30)
+GAP_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5)
+DIAL_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 20)
+RING_BUCKETS_S = (1, 3, 5, 8, 12, 16, 20, 25, 30, 40, 60, 90)
 SETUP_BUCKETS_S = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5)
 
 
@@ -53,6 +56,8 @@ class ServerFigures:
     worker_restarts: int
     rtp_port_pairs_in_use: int
     source_filter_dropped: int
+    workers_up: int = 0
+    worker_crash_loops: int = 0
     targets: tuple[TargetFigures, ...] = ()
     backends_up: Mapping[str, bool] = field(default_factory=dict)
 
@@ -153,6 +158,13 @@ class Metrics:
             "Time between answer and end of calls",
             ["agent", "trunk", "direction"],
             registry=to,
+        self._gaps = Histogram(
+            "sipagent_rehoming_gap_seconds",
+            "How long calls were without a media worker when theirs was lost",
+            ["cause"],
+            buckets=GAP_BUCKETS_S,
+            registry=to,
+        )
         )
         self._log_lag = Gauge(
             "sipagent_call_log_lag_records", "Call records not in the database yet", registry=to
@@ -245,6 +257,8 @@ class Metrics:
     def observe_call_log(self, is_up: bool, lag_records: int) -> None:
         """How the database of calls is fed. May be called from any thread."""
         self._log_up.set(is_up)
+            case events.LegRehomed():
+                self._gaps.labels(event.cause).observe(event.gap_ms / 1000)
         self._log_lag.set(lag_records)
 
     def count_reload(self, is_applied: bool) -> None:
@@ -343,6 +357,14 @@ def _target_metrics(targets: Iterable[TargetFigures]) -> Iterable[Metric]:
 
 
 def _backend_metric(backends_up: Mapping[str, bool]) -> Metric:
+        yield GaugeMetricFamily(
+            "sipagent_workers_up", "Media workers that could carry calls", figures.workers_up
+        )
+        yield GaugeMetricFamily(
+            "sipagent_worker_crash_loops",
+            "Media workers that die again and again",
+            figures.worker_crash_loops,
+        )
     up = GaugeMetricFamily(
         "sipagent_backend_up", "1 until an agent's backend has failed too often in a row", labels=["agent"]
     )

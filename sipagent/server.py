@@ -276,6 +276,7 @@ class Server:
             for known in self._sip.servers(trunk):
                 yield TargetFigures(trunk, str(known.target), known.is_up, known.rtt_ms)
 
+            "workers_stable": not self._workers.crash_loops(),
     def _worker_figures(self) -> dict[int, WorkerFigures]:
         return {
             number: WorkerFigures(
@@ -291,6 +292,8 @@ class Server:
             for number, report in self._workers.reports().items()
         }
 
+            workers_up=self._workers.up,
+            worker_crash_loops=self._workers.crash_loops(),
 
 def raise_file_limit() -> None:
     """Every port pair and every worker costs descriptors: take all that the system allows us."""

@@ -69,7 +69,8 @@ class Fallback:
     def instead_of(self, failed: events.LegFailed) -> AgentConfig | None:
         """Who is to answer a call whose agent could not: None refuses it.
 
-        Other steps than an agent need an answered call: they are taken when it is, by nobody.
+        Other steps than an agent need an answered call: they are taken when it is, by nobody. Whom we call
+        ourselves is not called for those.
         """
         self._note_failure(f"{failed.reason_code}: {failed.detail}", failed.at)
         if not self._steps:
@@ -78,6 +79,8 @@ class Fallback:
             self._step = self._steps.popleft()
             self._agent = self._agents[who]
             return self._agent
+        if self._scene.direction == "outbound":
+            return None
         self._is_lost = True
         return self._scene.agent
 
@@ -101,6 +104,8 @@ class Fallback:
                 yield from self._transfer_failed(event, now)
             case events.BackendDown():
                 yield from self._lost(event, now)
+            case events.LegRehomed():
+                yield from self._rehomed(event)
             case events.BackendNotReplaced():
                 yield from self._not_replaced(event, now)
             case events.BackendReplaced():
@@ -140,6 +145,16 @@ class Fallback:
         self._step, self._orphans = None, self._history.pending_tools()
         yield from self._start_filler()
         yield from self._reconnect(down.fatal, now)
+
+    def _rehomed(self, rehomed: events.LegRehomed) -> Iterator[Command]:
+        """The session was lost with its worker, which is no fault of the model's: another one is sent for,
+        whatever is configured. What was on its way already is so again."""
+        self._cause, self._is_lost = f"worker_lost: it {rehomed.cause}", True
+        if self._phase is Phase.SERVED:
+            self._step, self._orphans = None, self._history.pending_tools()
+            self._phase, self._tries, self._due = Phase.RECONNECTING, 0, None
+            yield from self._start_filler()
+            yield self._use(self._agent)
 
     def _not_replaced(self, failed: events.BackendNotReplaced, now: float) -> Iterator[Command]:
         cause = f"{failed.code}: {failed.message}"

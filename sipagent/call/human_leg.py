@@ -28,9 +28,9 @@ from sipagent.sip.messages import (
     NegotiatedMedia,
     SipEvent,
 )
+from sipagent.worker.handle import LegHandle
 from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.media_watch import MediaTimeouts
-from sipagent.worker.supervisor import LegHandle
 
 log = logs.get_logger(__name__)
 

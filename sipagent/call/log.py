@@ -123,6 +123,7 @@ class CallStory:
 
     @property
     def record(self) -> CallRecord:
+        self._is_recording_left = False
         return self._builder.record
 
     async def open(self, recording: Path | None) -> None:
@@ -147,7 +148,9 @@ class CallStory:
 
     def tell(self, event: events.Event) -> None:
         self._builder.apply(event)
-        if self._opened and isinstance(event, events.CallAnswered | events.UsageReported):
+        if isinstance(event, events.LegEnded):
+            self._is_recording_left = event.recording_left or event.reason == EndReason.WORKER_LOST
+        if self._opened and isinstance(event, MARKED):
             self._mark()
         if isinstance(event, events.Transcript) and self._redact.transcripts == "keep":
             self.record.transcript = str(self._transcripts.directory / self._file)
@@ -171,8 +174,8 @@ class CallStory:
 
     async def close(self) -> None:
         """Write the record; returns when it is on disk. A recording whose worker died is completed first."""
-        path, lost = self._recording, self.record.end_reason == EndReason.WORKER_LOST
-        if path is not None and lost and await asyncio.to_thread(recorder.repair_one, path):
+        path, is_left = self._recording, self._is_recording_left
+        if path is not None and is_left and await asyncio.to_thread(recorder.repair_one, path):
             self.record.recording = str(path)
         written = redaction.redacted_record(self.record, self._redact)
         await asyncio.wrap_future(self._spool.append(_calls_file(time.time()), written))

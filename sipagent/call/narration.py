@@ -29,6 +29,8 @@ MILESTONES = (
     events.SafeModeLeft,
     events.PathBuilt,
     events.MediaStarted,
+    events.RecordingResumed,
+    events.LegRehomed,
     events.BackendProblem,
     events.BackendDown,
     events.BackendNotReplaced,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -118,6 +119,7 @@ class CallRecord(msgspec.Struct, kw_only=True):
     tokens: dict[str, dict[str, int]] = {}
     cost: dict[str, Any] | None = None
     rtp: dict[str, Any] = {}
+    rehomings: list[dict[str, Any]] = []
     audio: dict[str, Any] = {}
     recording: str | None = None
     recording_truncated: bool = False
@@ -126,6 +128,7 @@ class CallRecord(msgspec.Struct, kw_only=True):
     ladder: str | None = None
 
 
+    recording_holes: list[dict[str, Any]] = []
 class RecordBuilder:
     """Feeds on the events of one call. `wall` is the Unix time of the INVITE, whose event comes first."""
 
@@ -211,6 +214,11 @@ class RecordBuilder:
                 record.rtp, record.audio = event.rtp, event.audio
                 record.recording = event.recording
                 record.recording_truncated |= event.recording_truncated
+            case events.LegRehomed():
+                record.rehomings.append(rehoming(event, self._s))
+            case events.RecordingResumed():
+                from_s = self._s(event.lost_at - event.missing_ms / 1000)
+                record.recording_holes.append({"at_s": from_s, "missing_ms": event.missing_ms})
             case events.CallCharged():
                 record.cost = cost_of(event)
             case events.CallEnded():
@@ -326,6 +334,26 @@ def cost_of(charged: events.CallCharged) -> dict[str, Any] | None:
         "trunk": charged.trunk_cost,
         "total": round(charged.model_cost + charged.trunk_cost, 6),
         "currency": charged.currency,
+_STATUS_BY_OUTCOME: Mapping[str | None, str] = {
+    "busy": "busy",
+    "no_answer": "no-answer",
+    "rejected": "rejected",
+    "cancelled": "canceled",
+}
+
+
+def rehoming(event: events.LegRehomed, seconds: Callable[[float], float]) -> dict[str, Any]:
+    """How a call came to another media worker."""
+    return {
+        "at_s": seconds(event.at),
+        "cause": event.cause,
+        "gap_ms": event.gap_ms,
+        "uncounted_ms": event.uncounted_ms,
+        "from_worker": event.from_worker,
+        "to_worker": event.to_worker,
+    }
+
+
         "models": charged.models,
         "trunks": charged.trunks,
     }

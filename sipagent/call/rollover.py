@@ -45,7 +45,7 @@ class Rollover:
                     self._scene.tell(rolled)
             case events.BackendNotReplaced() if self._is_rolling:
                 self._is_rolling, self._due = False, now + RETRY_S
-            case events.BackendDown():
+            case events.BackendDown() | events.LegRehomed():
                 self._is_rolling, self._due = False, None
 
     def next_timer(self) -> float | None:

@@ -69,7 +69,7 @@ class ToolDesk:
                 return self._answer(event)
             case events.SafeModeEntered() | events.SafeModeLeft():
                 return self._instruct(isinstance(event, events.SafeModeEntered))
-            case events.BackendDown():
+            case events.BackendDown() | events.LegRehomed():
                 self._is_vacant = True
             case events.BackendReplaced():
                 return self._replaced(event)

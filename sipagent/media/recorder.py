@@ -29,6 +29,8 @@ from sipagent.media.nodes import Write, conversions, decoder
 log = logs.get_logger(__name__)
 
 RATE = 8000
+#: One sample of both sides.
+FRAME_BYTES = 4
 WRITE_EVERY_S = 0.5
 QUEUE_CHUNKS = 4096
 PART = ".part"
@@ -53,8 +55,15 @@ class RecordingOutcome:
 class RecordingFile:
     """The file of one recording; used from the writer thread only, after construction."""
 
-    def __init__(self, path: Path, decode_left: AudioFormat, decode_right: AudioFormat) -> None:
+    def __init__(
+        self, path: Path, decode_left: AudioFormat, decode_right: AudioFormat, goes_on_at: int | None = None
+    ) -> None:
+        """With `goes_on_at`, in samples, it goes on with what a dead worker left: what of that is missing
+        becomes silence."""
         self.path = path
+        self.missing: int | None = None
+        """How many samples a dead worker took along, once that is known."""
+        self._goes_on_at = goes_on_at
         self.failure: str | None = None
         """Why audio is missing from here on."""
         self._decoders = (_to_pcm(decode_left), _to_pcm(decode_right))
@@ -66,9 +75,7 @@ class RecordingFile:
             return
         try:
             if self._file is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = open(_part(self.path), "xb", buffering=0)  # noqa: SIM115 - closed by finish()
-                _write_all(self._file, wav.header(channels=2, rate=RATE, data_bytes=0))
+                self._file = self._opened()
             _write_all(self._file, interleave(self._decoders[0](left), self._decoders[1](right)))
         except OSError as error:
             self._fail(error)
@@ -86,6 +93,21 @@ class RecordingFile:
         except OSError as error:
             self._fail(error)
         return RecordingOutcome(str(self.path), truncated=self.failure is not None)
+
+    def _opened(self) -> BinaryIO:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = _part(self.path)
+        is_left = self._goes_on_at is not None and part.exists()
+        file = open(part, "r+b" if is_left else "xb", buffering=0)  # noqa: SIM115 - closed by finish()
+        try:
+            if not is_left:
+                _write_all(file, wav.header(channels=2, rate=RATE, data_bytes=0))
+            if self._goes_on_at is not None:
+                self.missing = _fill_up(file, self._goes_on_at)
+        except OSError:
+            file.close()
+            raise
+        return file
 
     def _fail(self, error: OSError) -> None:
         self.failure = self.failure or error.strerror or repr(error)
@@ -136,14 +158,28 @@ class Recorder:
         start: float,
         *,
         on_truncated: Callable[[str], None],
+        goes_on_from: float | None = None,
     ) -> None:
+        """`goes_on_from` is `since` of a recording in the same file, which a worker began that is dead."""
         self._formats: dict[Side, AudioFormat] = {"caller": caller, "agent": agent}
         self._timeline = StereoTimeline(rate=RATE, start=start, left=_unit(caller), right=_unit(agent))
-        self._file = RecordingFile(path, caller, agent)
+        goes_on_at = None if goes_on_from is None else round((start - goes_on_from) * RATE)
+        self._file = RecordingFile(path, caller, agent, goes_on_at)
+        self._goes_on_from = goes_on_from
         self._writer = writer
         self._on_truncated = on_truncated
         self._next_write = start + WRITE_EVERY_S
         self._failure: str | None = None
+
+    @property
+    def since(self) -> float:
+        """The moment of the file's first sample."""
+        return self._timeline.start if self._goes_on_from is None else self._goes_on_from
+
+    @property
+    def missing_ms(self) -> int | None:
+        """What of a recording that goes on was lost with its worker; None as long as that isn't known."""
+        return None if self._file.missing is None else self._file.missing * 1000 // RATE
 
     def lane(self, side: Side, source: AudioFormat) -> Write:
         """Where one side's audio is written, from now on in format `source`."""
@@ -219,10 +255,19 @@ def give_back(file: BinaryIO) -> None:
     file.truncate(max(size - SPARE_BYTES, wav.HEADER_BYTES))
 
 
+def _fill_up(file: BinaryIO, samples: int) -> int:
+    """Have whole samples in an open recording, and with silence as many as said. Returns how many were
+    missing; the file is then at its end."""
+    held = max(file.seek(0, os.SEEK_END) - wav.HEADER_BYTES, 0) // FRAME_BYTES
+    file.truncate(wav.HEADER_BYTES + max(held, samples) * FRAME_BYTES)
+    file.seek(0, os.SEEK_END)
+    return max(samples - held, 0)
+
+
 def complete(file: BinaryIO) -> None:
     """Give an open recording the header that its length asks for, and make it durable."""
     size = file.seek(0, os.SEEK_END)
-    data_bytes = max(size - wav.HEADER_BYTES, 0) // 4 * 4
+    data_bytes = max(size - wav.HEADER_BYTES, 0) // FRAME_BYTES * FRAME_BYTES
     file.seek(0)
     file.write(wav.header(channels=2, rate=RATE, data_bytes=data_bytes))
     file.truncate(wav.HEADER_BYTES + data_bytes)

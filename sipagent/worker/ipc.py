@@ -18,6 +18,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from rtp.handover import Handover
+from rtp.playout import BeingHeard
 from rtp.session import RtpParams
 from sipagent.conversation import HistoryItem
 from sipagent.events import LegEvent
@@ -36,13 +38,29 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 # --- control -> worker ------------------------------------------------------------------------------
 
 
+class Resumption(msgspec.Struct, frozen=True, kw_only=True):
+    """What a leg goes on from that was lost with its worker: the last that this told of it.
+
+    Nobody was there since `lost_at`. `recorded_since` is None if it wasn't being recorded; `pressed` a key,
+    and for how many ms, that has just been told of and may be heard once more.
+    """
+
+    lost_at: float
+    session: Handover | None = None
+    audio: dict[str, int] = {}
+    recorded_since: float | None = None
+    pressed: tuple[str, int] | None = None
+
+
 class OpenLeg(Message, frozen=True, kw_only=True):
     """Get a leg ready. Carries two descriptors: the bound RTP and RTCP sockets.
 
     `agent` is `AgentConfig.model_dump(mode="json")`; `codec` the RTP encoding name that we expect. What isn't
     said here is as the configuration has it (`config.trunk`). `history` is what was said before, where the
     call had another backend. With a `recording` and not `record_at_once`, it waits for `StartRecording`.
-    Without `has_agent` nobody speaks for it: it is there to be joined with another.
+    Without `has_agent` nobody speaks for it: it is there to be joined with another. If it `discards_early`,
+    nobody hears what came in before `StartMedia`. With a `resumption` its
+    audio flows from `StartMedia` on as if nothing had been; who speaks for it, `UseBackend` will say.
     """
 
     call_id: str
@@ -58,6 +76,8 @@ class OpenLeg(Message, frozen=True, kw_only=True):
     history: list[HistoryItem] = []
     record_at_once: bool = True
     has_agent: bool = True
+    discards_early: bool = False
+    resumption: Resumption | None = None
 
 
 class StartMedia(Message, frozen=True, kw_only=True):
@@ -211,6 +231,21 @@ class WorkerReady(Message, frozen=True, kw_only=True):
     pid: int
 
 
+class Beat(Message, frozen=True, kw_only=True):
+    """The worker's loop turns."""
+
+
+class LegSnapshot(Message, frozen=True, kw_only=True):
+    """How a leg is whose audio flows: at once, and then every second. It is what `Resumption` is made of."""
+
+    call_id: str
+    at: float
+    session: Handover
+    audio: dict[str, int]
+    recorded_since: float | None
+    heard: BeingHeard | None
+
+
 class WorkerReport(Message, frozen=True, kw_only=True):
     """Once a second: how the worker is doing. Counters are totals since its start."""
 
@@ -253,7 +288,7 @@ ToLeg = (
     | CloseLeg
 )
 ToWorker = OpenLeg | ToLeg
-ToControl = WorkerReady | WorkerReport | AudioTapped | LegEvent
+ToControl = WorkerReady | Beat | WorkerReport | LegSnapshot | AudioTapped | LegEvent
 
 #: Upper bounds, in seconds, of `WorkerReport.tick_late_buckets` (the last bucket is unbounded).
 LATE_BOUNDS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)

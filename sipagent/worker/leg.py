@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from socket import socket
@@ -17,7 +18,7 @@ from typing import Any
 import msgspec
 
 from rtp.session import RtpParams
-from rtp.udp import UdpPair
+from rtp.udp import UdpPair, discard_waiting
 from sipagent.backends.base import Backend
 from sipagent.backends.factory import create_backend
 from sipagent.backends.local import LocalBackend
@@ -28,7 +29,7 @@ from sipagent.events import DigitMethod
 from sipagent.formats import CODECS
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker.bridge import Bridge, Ringing, Source
-from sipagent.worker.ipc import OpenLeg, PlayPrompt, UseBackend
+from sipagent.worker.ipc import OpenLeg, PlayPrompt, Resumption, UseBackend
 from sipagent.worker.jukebox import Jukebox
 from sipagent.worker.presses import Presses
 from sipagent.worker.reporter import Emit, Reporter
@@ -38,6 +39,8 @@ from sipagent.worker.ticker import Ticker
 
 #: A call that has lost its backend stands for so long, whatever is done about it.
 ABANDONED_S = 300.0
+#: Ticks from one snapshot to the next.
+SNAPSHOT_TICKS = 50
 
 
 class Leg:
@@ -61,13 +64,14 @@ class Leg:
         self._recordings = recordings
         self._reporter = Reporter(order.call_id, emit, keeps_digits=order.record_digits)
         self._presses = Presses()
-        law = CODECS[order.codec]
-        backend = create_backend(agent, law, order.history) if order.has_agent else LocalBackend(law)
-        self._speaker = Speaker(agent, backend, self._reporter)
+        self._speaker = Speaker(agent, first_backend(order, agent), self._reporter)
+        self._goes_on(order.resumption)
         self._jukebox = Jukebox(self._speaker.prompts, self._speaker.queued, self._reporter.prompt_ended)
         self._stream: Stream | None = None
         self._is_tapped = False
+        self._early_packets = 0
         self._bridge: Bridge | None = None
+        self._ticks = 0
         self._end: asyncio.Future[tuple[str, str]] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
@@ -89,6 +93,10 @@ class Leg:
         if self._stream is not None:
             self._stream.update(params)
             return
+        if self._order.discards_early:
+            rtp, rtcp = self._sockets
+            self._early_packets = discard_waiting(rtp)
+            discard_waiting(rtcp)
         self._stream = Stream(
             self._order,
             params,
@@ -237,19 +245,46 @@ class Leg:
             return False
         now = time.monotonic()
         self._reporter.ready(self._agent_name, (now - began) * 1000, self._speaker.seat.expires_at, now)
-        self._speaker.greet()
+        if self._order.resumption is None:
+            self._speaker.greet()
         return True
+
+    def _goes_on(self, lost: Resumption | None) -> None:
+        """Be what another worker's leg was, as far as that isn't told anew."""
+        if lost is None:
+            return
+        if self._order.has_agent:
+            self._speaker.seat.vacant_since = time.monotonic()
+        if lost.pressed is not None:
+            self._presses.remember(*lost.pressed, time.monotonic())
 
     async def _finish(self, reason: str, detail: str) -> None:
         if self._bridge is not None:
             self._bridge.end()
         self._backend.finish()
         report, recording = await self._stream.finish() if self._stream else ({}, None)
-        overflowed_ms = round(self._speaker.playout.overflowed_ms)
-        audio = self._speaker.seat.counters() | {"playout_dropped_ms": overflowed_ms}
+        self._reporter.ended(reason, detail, report, self._counters(), recording, time.monotonic())
+
+    def _counters(self) -> dict[str, int]:
+        """What became of audio between RTP and the backend, from the beginning of the call."""
+        lost, overflowed_ms = self._order.resumption, round(self._speaker.playout.overflowed_ms)
+        audio = Counter(self._speaker.seat.counters() | {"playout_dropped_ms": overflowed_ms})
         if false_starts := self._speaker.turns.false_starts:
             audio["false_barge_ins"] = false_starts
-        self._reporter.ended(reason, detail, report, audio, recording, time.monotonic())
+        if self._early_packets:
+            audio["early_packets"] = self._early_packets
+        audio.update({} if lost is None else lost.audio)
+        return dict(audio)
+
+    def _tell_state(self, now: float) -> None:
+        if self._stream is not None:
+            self._reporter.snapshot(
+                self._stream.handover(now),
+                self._counters(),
+                self._stream.recorded_since,
+                self._speaker.playout.being_heard,
+                now,
+            )
 
     @property
     def _backend(self) -> Backend:
@@ -258,6 +293,17 @@ class Leg:
 
     def _tick(self, now: float) -> None:
         self._speaker.tick(now)
+        if self._ticks % SNAPSHOT_TICKS == 0:
+            self._tell_state(now)
+        self._ticks += 1
         vacant_since = self._speaker.seat.vacant_since
         if vacant_since is not None and now - vacant_since >= ABANDONED_S and not self._speaker.is_aside:
             self.close(EndReason.BACKEND_LOST, f"nobody spoke for the agent for {ABANDONED_S:g} s")
+
+
+def first_backend(order: OpenLeg, agent: AgentConfig) -> Backend:
+    """Who speaks at first: nobody for a leg without agent, and for one that goes on from another worker's."""
+    law = CODECS[order.codec]
+    if order.has_agent and order.resumption is None:
+        return create_backend(agent, law, order.history)
+    return LocalBackend(law)

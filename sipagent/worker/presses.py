@@ -26,6 +26,10 @@ class Presses:
     def __init__(self) -> None:
         self._latest: deque[_Press] = deque(maxlen=MAX_REMEMBERED)
 
+    def remember(self, digit: str, duration_ms: int, now: float) -> None:
+        """Somebody else has told this press, and may have left the end of it to be heard."""
+        self._latest.append(_Press(digit, now - duration_ms / 1000, now))
+
     def is_new(self, digit: str, duration_ms: int, method: DigitMethod, now: float) -> bool:
         """Take a press that has just been told; False if another method told it before."""
         began = now - duration_ms / 1000

@@ -26,6 +26,7 @@ from sipagent.events import LegEnded, LegFailed
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker.ipc import (
     AnswerTool,
+    Beat,
     Channel,
     CloseLeg,
     GiveBack,
@@ -56,6 +57,10 @@ from sipagent.worker.ticker import Ticker
 log = logs.get_logger(__name__)
 
 REPORT_EVERY_S = 1.0
+BEAT_EVERY_S = 0.15
+
+
+BEAT = Beat()
 
 
 class Worker:
@@ -74,9 +79,10 @@ class Worker:
         """Serve until the control process closes the channel."""
         self._ticker.start()
         self._channel.send(WorkerReady(pid=os.getpid()))
-        reports = asyncio.create_task(self._report())
+        regular = [asyncio.create_task(self._report()), asyncio.create_task(self._beat())]
         await self._closed.wait()
-        reports.cancel()
+        for task in regular:
+            task.cancel()
         for leg in self._legs.values():
             leg.close(EndReason.SERVER_CRASHED)
         await asyncio.gather(*self._tasks)
@@ -137,6 +143,11 @@ class Worker:
                 )
             finally:
                 del self._legs[leg.call_id]
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_EVERY_S)
+            self._channel.send(BEAT)
 
     async def _report(self) -> None:
         while True:

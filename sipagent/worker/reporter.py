@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from rtp.events import ItemPlayed, ItemStarted, PlayoutEvent, RtpEvent, SourceLatched
+from rtp.handover import Handover
+from rtp.playout import BeingHeard
 from sipagent import events
 from sipagent.backends.base import (
     BackendEvent,
@@ -21,9 +23,9 @@ from sipagent.backends.base import (
 )
 from sipagent.formats import CODECS, AudioFormat
 from sipagent.media.recorder import RecordingOutcome
-from sipagent.worker.ipc import AudioTapped
+from sipagent.worker.ipc import AudioTapped, LegSnapshot
 
-Emit = Callable[[events.LegEvent | AudioTapped], None]
+Emit = Callable[[events.LegEvent | AudioTapped | LegSnapshot], None]
 
 
 class Reporter:
@@ -63,6 +65,30 @@ class Reporter:
 
     def recording_started(self, now: float) -> None:
         self._emit(events.RecordingStarted(call_id=self._call_id, at=now))
+
+    def recording_resumed(self, lost_at: float, missing_ms: int, now: float) -> None:
+        self._emit(
+            events.RecordingResumed(call_id=self._call_id, at=now, lost_at=lost_at, missing_ms=missing_ms)
+        )
+
+    def snapshot(
+        self,
+        session: Handover,
+        audio: dict[str, int],
+        recorded_since: float | None,
+        heard: BeingHeard | None,
+        now: float,
+    ) -> None:
+        self._emit(
+            LegSnapshot(
+                call_id=self._call_id,
+                at=now,
+                session=session,
+                audio=audio,
+                recorded_since=recorded_since,
+                heard=heard,
+            )
+        )
 
     def replaced(self, agent: str, ready_ms: float, expires_at: float | None, now: float) -> None:
         self._agent = agent

@@ -16,10 +16,12 @@ from typing import Any
 
 from rtp.address import Address
 from rtp.events import DigitReceived, PlayoutEvent
+from rtp.handover import Handover
 from rtp.params import SrtpParams
 from rtp.playout import Playout
 from rtp.session import JitterConfig, RtpParams, RtpSession
 from rtp.srtp import SrtpUdp
+from rtp.stats import RtpReport
 from rtp.udp import UdpPair
 from sipagent import logs
 from sipagent.backends.base import Backend
@@ -91,10 +93,14 @@ class Stream:
         self._queued, self._ears = queued, ears
         phone = CODECS[params.codec]
         jitter = JitterConfig(order.jitter_min_ms, order.jitter_max_ms)
-        self._session = session = RtpSession(params, jitter, now, unix_offset_s=time.time() - now)
+        lost = order.resumption
+        before = None if lost is None else lost.session
+        self._session = session = RtpSession(
+            params, jitter, now, unix_offset_s=time.time() - now, before=before
+        )
         self._watch = MediaWatch(order.timeouts, now)
         self._tape = Tape(order, recordings, reporter, agent=self._queued)
-        if order.record_at_once:
+        if order.record_at_once or (lost is not None and lost.recorded_since is not None):
             self._tape.start(phone, now)
         self._tap = Tap(reporter.tapped)
         self._detector = DigitDetector(lambda digit, ms, now: leg.press(digit, ms, "inband"))
@@ -116,7 +122,7 @@ class Stream:
         self._secure: SrtpUdp | None = None
         self._way_out: UdpPair | SrtpUdp = self._udp
         if params.srtp is not None:
-            self._encrypt(params.srtp, now)
+            self._encrypt(params.srtp, now, before.srtp_indexes if before else {})
         self._udp.open()
         ticker.add(self._tick, self._fail)
 
@@ -209,20 +215,35 @@ class Stream:
         self._session.close(now)
         self._send()
         self._udp.close()
-        return self._report(now), await self._tape.finish(now)
+        return self._with_srtp(self._session.report(now)).as_dict(), await self._tape.finish(now)
 
-    def _report(self, now: float) -> dict[str, Any]:
-        report = self._session.report(now)
-        if self._secure is not None:
-            srtp = self._secure.srtp
-            refused = replace(report.inbound, unauthenticated=srtp.unauthenticated, replayed=srtp.replayed)
-            report = replace(report, inbound=refused)
-        return report.as_dict()
+    @property
+    def recorded_since(self) -> float | None:
+        """The moment of the recording's first sample, if there is one."""
+        return self._tape.since
 
-    def _encrypt(self, params: SrtpParams, now: float) -> None:
+    def handover(self, now: float) -> Handover:
+        """What another worker needs to go on from here."""
+        state = self._session.handover(now)
+        indexes = self._secure.srtp.indexes if self._secure is not None else {}
+        return replace(state, report=self._with_srtp(state.report), srtp_indexes=indexes)
+
+    def _with_srtp(self, report: RtpReport) -> RtpReport:
+        """With what SRTP has refused before the session could count it."""
+        if self._secure is None:
+            return report
+        inbound, srtp = report.inbound, self._secure.srtp
+        refused = replace(
+            inbound,
+            unauthenticated=inbound.unauthenticated + srtp.unauthenticated,
+            replayed=inbound.replayed + srtp.replayed,
+        )
+        return replace(report, inbound=refused)
+
+    def _encrypt(self, params: SrtpParams, now: float, indexes: dict[int, int] | None = None) -> None:
         """Put SRTP between sockets and session, or change its keys. A call never goes back to plain RTP."""
         if self._secure is None:
-            self._secure = SrtpUdp(self._udp, params, *self._receive)
+            self._secure = SrtpUdp(self._udp, params, *self._receive, indexes)
             self._way_out = self._secure
         else:
             self._secure.rekey(params, now)

@@ -1,4 +1,4 @@
-"""The control side of the media workers: spawn, place legs, relay, restart with back-off."""
+"""The control side of the media workers: spawn, watch, restart with back-off; legs are `worker.housing`'s."""
 
 from __future__ import annotations
 
@@ -7,100 +7,37 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from typing import Literal
 
-from rtp.session import RtpParams
 from sipagent import logs
 from sipagent.config import LoggingConfig
-from sipagent.errors import EndReason, NoWorker
-from sipagent.events import LegEnded, LegEvent, LegFailed
-from sipagent.worker.ipc import (
-    AudioTapped,
-    Channel,
-    CloseLeg,
-    OpenLeg,
-    PressDigit,
-    SendDigits,
-    StartMedia,
-    ToControl,
-    ToLeg,
-    ToWorker,
-    WorkerReady,
-    WorkerReport,
-)
+from sipagent.errors import NoWorker
+from sipagent.worker.child import WorkerProcess, spawn
+from sipagent.worker.handle import LegHandle, Loss, OnLegEvent
+from sipagent.worker.housing import Housing
+from sipagent.worker.ipc import AudioTapped, Beat, OpenLeg, ToControl, WorkerReady, WorkerReport
+from sipagent.worker.vigil import LOOK_EVERY_S, Vigil
 
 log = logs.get_logger(__name__)
 
-WORKER = "sipagent.worker.process"
 START_DEADLINE_S = 15.0
 STOP_DEADLINE_S = 5.0
-#: A worker reports once a second. One that misses this many seconds carries no audio either.
-HUNG_AFTER_S = 4.0
-WATCH_EVERY_S = 0.5
-BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 30.0
+#: How long a worker that was killed may take to be gone: one that waits for a disk does not go at once.
+KILL_DEADLINE_S = 0.3
+BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.1, 30.0
 STABLE_AFTER_S = 60.0
-
-OnLegEvent = Callable[[LegEvent], None]
-
-
-class LegHandle:
-    """One leg, as the control process sees it."""
-
-    def __init__(self, call_id: str, send: Callable[[ToWorker], None]) -> None:
-        self.call_id = call_id
-        self._send = send
-
-    def start(self, params: RtpParams) -> None:
-        """Let audio flow, or take up what a re-INVITE changed."""
-        self._send(StartMedia(call_id=self.call_id, params=params))
-
-    def press(self, digit: str, duration_ms: int = 0) -> None:
-        """Tell of a key that the peer pressed, by signalling."""
-        self._send(PressDigit(call_id=self.call_id, digit=digit, duration_ms=duration_ms))
-
-    def send_digits(self, digits: str, inband: bool = False) -> None:
-        """Press keys towards the peer, through RTP: as telephone events if it takes them, else as tones."""
-        self._send(SendDigits(call_id=self.call_id, digits=digits, inband=inband))
-
-    def tell(self, message: ToLeg) -> None:
-        """Send one of `worker.ipc`'s messages to a leg."""
-        self._send(message)
-
-    def close(self, reason: str) -> None:
-        self._send(CloseLeg(call_id=self.call_id, reason=reason))
-
-
-@dataclass(eq=False)
-class WorkerProcess:
-    """A running worker and the legs it carries."""
-
-    number: int
-    process: subprocess.Popen[bytes]
-    channel: Channel | None = None
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
-    report: WorkerReport | None = None
-    cpu_share: float | None = None
-    heard_at: float = field(default_factory=time.monotonic)
-    legs: dict[str, OnLegEvent] = field(default_factory=dict)
-
-    def take(self, report: WorkerReport, now: float) -> None:
-        """Take in a report, and what share of a core the worker has used since the one before."""
-        before, elapsed_s = self.report, now - self.heard_at
-        if before is not None and elapsed_s > 0:
-            self.cpu_share = min(1.0, max(0.0, (report.cpu_s - before.cpu_s) / elapsed_s))
-        self.report, self.heard_at = report, now
+#: Workers that die so often in a row are in a crash loop.
+CRASH_LOOP = 3
 
 
 class Supervisor:
-    """Keeps `count` workers alive and spreads legs over them.
+    """Keeps `count` workers alive and spreads legs over them; one more stands by.
 
-    When a worker dies, or hangs and is killed, each of its legs gets `LegEnded(worker_lost)`, so that every
-    call still ends exactly once; it is started again after a back-off that doubles while it keeps dying.
+    When a worker dies, or hangs and is killed, the one that stands by takes its place, and its legs go on
+    there (`worker.housing`); it is started again after a back-off that doubles while it keeps dying, and then
+    stands by itself. So those that carry calls are not held up by the calls of others.
     """
 
     def __init__(
@@ -116,13 +53,16 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._all_ready = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._housing = Housing(self.ready_workers)
+        self._deaths: dict[int, tuple[int, float]] = {}
         self.restarts = 0
         #: When each worker last said anything, by its number (CLOCK_MONOTONIC). It outlives the process.
         self.last_heard: dict[int, float] = {}
 
     async def start(self) -> None:
         """Start all workers; returns when every one is ready. Raises NoWorker if one doesn't come up."""
-        self._tasks = [asyncio.create_task(self._keep_alive(number)) for number in range(self._count)]
+        seats = range(self._count + 1)
+        self._tasks = [asyncio.create_task(self._keep_alive(number)) for number in seats]
         try:
             async with asyncio.timeout(START_DEADLINE_S):
                 await self._all_ready.wait()
@@ -138,9 +78,22 @@ class Supervisor:
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        self._housing.close()
 
     def ready_workers(self) -> list[WorkerProcess]:
-        return [worker for worker in self._workers.values() if worker.ready.is_set()]
+        """Those that may carry legs: the last to come up stands by, if all are up."""
+        ready = [worker for worker in self._workers.values() if worker.ready.is_set()]
+        return sorted(ready, key=lambda each: (each.ready_at, each.number))[: self._count]
+
+    @property
+    def up(self) -> int:
+        """How many workers are up, the one that stands by included."""
+        return sum(worker.ready.is_set() for worker in self._workers.values())
+
+    def crash_loops(self) -> int:
+        """How many workers die again and again without having lived for long."""
+        since = time.monotonic() - STABLE_AFTER_S
+        return sum(deaths >= CRASH_LOOP and at > since for deaths, at in self._deaths.values())
 
     def reports(self) -> dict[int, WorkerReport]:
         return {worker.number: worker.report for worker in self.ready_workers() if worker.report}
@@ -163,14 +116,7 @@ class Supervisor:
 
         Raises NoWorker, or OSError without file descriptors.
         """
-        workers = [each for each in self.ready_workers() if beside is None or beside in each.legs]
-        if not workers:
-            raise NoWorker("no media worker is running")
-        worker = min(workers, key=lambda each: len(each.legs))
-        assert worker.channel is not None
-        worker.channel.send(order, [sock.fileno() for sock in sockets])
-        worker.legs[order.call_id] = on_event
-        return LegHandle(order.call_id, worker.channel.send)
+        return self._housing.open_leg(order, sockets, on_event, beside)
 
     async def _keep_alive(self, number: int) -> None:
         backoff_s = BACKOFF_FIRST_S
@@ -179,8 +125,12 @@ class Supervisor:
             status = await self._live(number)
             if self._stopping.is_set():
                 return
-            lived_s = time.monotonic() - began
-            backoff_s = BACKOFF_FIRST_S if lived_s > STABLE_AFTER_S else min(backoff_s * 2, BACKOFF_MAX_S)
+            now = time.monotonic()
+            lived_s = now - began
+            deaths, _ = self._deaths.get(number, (0, 0.0))
+            if lived_s > STABLE_AFTER_S:
+                deaths, backoff_s = 0, BACKOFF_FIRST_S
+            self._deaths[number] = deaths + 1, now
             self.restarts += 1
             log.error(
                 "worker_died", worker=number, status=status, lived_s=round(lived_s, 1), retry_s=backoff_s
@@ -188,51 +138,61 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(backoff_s):
                     await self._stopping.wait()
+            backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
 
     async def _live(self, number: int) -> int | str:
         """The life of one worker process. Returns its exit status, or why it could not be started."""
         try:
-            worker = self._spawn(number)
+            worker = spawn(number, self._logging, self._receive)
         except OSError as error:
             return str(error)
-        await self._until_gone(worker)
-        status = await self._reap(worker)
-        self._end_legs(worker)
-        return status
+        self._workers[number] = worker
+        loss = await self._until_lost(worker)
+        worker.ready.clear()
+        if self._stopping.is_set():
+            self._housing.abandon(worker)
+        else:
+            self._housing.lost(worker, loss)
+        return await self._reap(worker)
 
-    async def _until_gone(self, worker: WorkerProcess) -> None:
-        """Returns when the worker has closed its channel. One that has stopped reporting is killed."""
-        while not worker.gone.is_set():
+    async def _until_lost(self, worker: WorkerProcess) -> Loss:
+        """Returns when the worker carries no audio any more, nor ever will: when two of them used the same
+        sockets, peers would hear both."""
+        cause: Literal["died", "hung"] = "died"
+        vigil: Vigil | None = None
+        while not worker.gone.is_set() and cause == "died":
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(WATCH_EVERY_S):
+                async with asyncio.timeout(LOOK_EVERY_S):
                     await worker.gone.wait()
-            silent_s = time.monotonic() - worker.heard_at
-            if silent_s > (HUNG_AFTER_S if worker.ready.is_set() else START_DEADLINE_S):
-                log.error("worker_hung", worker=worker.number, silent_s=round(silent_s, 1))
-                worker.process.kill()
+            if vigil is None and worker.ready.is_set():
+                vigil = Vigil(time.monotonic())
+            if not worker.gone.is_set() and self._is_hung(worker, vigil, time.monotonic()):
+                cause = "hung"
+        lost_at = time.monotonic() if cause == "died" else worker.heard_at
+        if not self._stopping.is_set():
+            await self._make_sure(worker)
+        return Loss(lost_at, cause, worker.number)
+
+    def _is_hung(self, worker: WorkerProcess, vigil: Vigil | None, now: float) -> bool:
+        silent_s = now - worker.heard_at
+        if vigil is None:
+            hangs = silent_s > START_DEADLINE_S
+        else:
+            hangs = vigil.is_hung(worker.heard_at, worker.doing, now)
+        if hangs:
+            doing = worker.doing()
+            log.error("worker_hung", worker=worker.number, silent_s=round(silent_s, 2), state=doing.state)
+        return hangs
+
+    async def _make_sure(self, worker: WorkerProcess) -> None:
+        """Kill what may still live: it does nothing more of its own from then on."""
+        if worker.process.poll() is None:
+            worker.process.kill()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KILL_DEADLINE_S):
                 await worker.gone.wait()
 
-    def _spawn(self, number: int) -> WorkerProcess:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-m", WORKER, str(theirs.fileno()), str(number), self._logging],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                process_group=0,
-            )
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        worker = WorkerProcess(number, process)
-        self._workers[number] = worker
-        worker.channel = Channel(ours, ToControl, partial(self._receive, worker), worker.gone.set)
-        return worker
-
     async def _reap(self, worker: WorkerProcess) -> int:
-        worker.ready.clear()
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(None, worker.process.wait, STOP_DEADLINE_S)
@@ -241,29 +201,27 @@ class Supervisor:
             return await loop.run_in_executor(None, worker.process.wait)
 
     def _receive(self, worker: WorkerProcess, message: ToControl, fds: list[int]) -> None:
-        self.last_heard[worker.number] = time.monotonic()
+        now = time.monotonic()
+        worker.heard_at = self.last_heard[worker.number] = now
         for fd in fds:
             os.close(fd)
         match message:
             case WorkerReady():
-                worker.heard_at = time.monotonic()
-                worker.ready.set()
-                if len(self.ready_workers()) == self._count:
-                    self._all_ready.set()
+                self._came_up(worker, now)
+            case Beat():
+                pass
             case WorkerReport():
-                worker.take(message, time.monotonic())
+                worker.take(message, now)
             case AudioTapped():
                 self._on_audio(message)
-            case LegEnded() | LegFailed():
-                on_event = worker.legs.pop(message.call_id, None)
-                if on_event is not None:
-                    on_event(message)
             case _:
-                on_event = worker.legs.get(message.call_id)
-                if on_event is not None:
-                    on_event(message)
+                self._housing.hear(worker, message)
 
-    def _end_legs(self, worker: WorkerProcess) -> None:
-        legs, worker.legs = worker.legs, {}
-        for call_id, on_event in legs.items():
-            on_event(LegEnded(call_id=call_id, at=time.monotonic(), reason=EndReason.WORKER_LOST))
+    def _came_up(self, worker: WorkerProcess, now: float) -> None:
+        """At the start all come up as one; later each stands behind those that are up."""
+        worker.ready_at = now if self._all_ready.is_set() else 0.0
+        worker.ready.set()
+        up = {each.number for each in self._workers.values() if each.ready.is_set()}
+        if up >= set(range(self._count)):
+            self._all_ready.set()
+        self._housing.house_homeless()

@@ -37,13 +37,27 @@ class Tape:
         self._is_truncated = False
         self._writer = writer
         self._queued = agent
+        lost = order.resumption
+        self._goes_on_from = lost if lost is not None and lost.recorded_since is not None else None
+
+    @property
+    def since(self) -> float | None:
+        """The moment of the recording's first sample, if there is one."""
+        return None if self.recorder is None else self.recorder.since
 
     def start(self, caller: AudioFormat, now: float) -> bool:
         """Record from now on. False for a call that isn't to be recorded, or is already."""
         if self._path is None or self.recorder is not None:
             return False
+        lost = self._goes_on_from
         self.recorder = Recorder(
-            Path(self._path), self._writer, caller, self._queued, now, on_truncated=self._truncated
+            Path(self._path),
+            self._writer,
+            caller,
+            self._queued,
+            now if lost is None else lost.lost_at,
+            on_truncated=self._truncated,
+            goes_on_from=None if lost is None else lost.recorded_since,
         )
         self._agent = self.recorder.lane("agent", self._queued)
         return True
@@ -60,6 +74,7 @@ class Tape:
         if key_is_down and self.hides_digits:
             self.recorder.mute_caller()
         self.recorder.advance(now)
+        self._tell_resumed(self.recorder, now)
 
     def mute_press(self, duration_ms: int) -> None:
         """The caller presses a key about now, for so long, as signalling has it."""
@@ -90,9 +105,16 @@ class Tape:
                 outcome = await asyncio.wrap_future(self.recorder.finish(now))
         except TimeoutError:
             outcome = RecordingOutcome(str(self._path), truncated=True)
+        self._tell_resumed(self.recorder, now)
         if outcome.truncated and not self._is_truncated:
             self._truncated("it could not be completed")
         return outcome
+
+    def _tell_resumed(self, recorder: Recorder, now: float) -> None:
+        """Once, if it goes on where another worker's ended."""
+        if self._goes_on_from is not None and (missing_ms := recorder.missing_ms) is not None:
+            self._reporter.recording_resumed(self._goes_on_from.lost_at, missing_ms, now)
+            self._goes_on_from = None
 
     def _truncated(self, why: str) -> None:
         self._is_truncated = True

@@ -60,9 +60,9 @@ class Floor:
                 self.is_away = True
             case events.TransferFailed() | events.TransferEnded():
                 self.is_away = self.is_vacant = False
-            case events.BackendReplaced() | events.BackendDown():
+            case events.BackendReplaced() | events.BackendDown() | events.LegRehomed():
                 self.agent_speaks = self.caller_speaks = False
-                self.is_vacant = isinstance(event, events.BackendDown)
+                self.is_vacant = not isinstance(event, events.BackendReplaced)
             case events.CallHeld():
                 self._held_at = now if self._held_at is None else self._held_at
                 return
