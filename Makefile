@@ -88,7 +88,7 @@ FUZZ_SECONDS ?= 60
 fuzz: $(VENV)/.fuzz ## fuzz every parser of network bytes for FUZZ_SECONDS each (60); TARGETS="name ..." picks some
 	@exec $(BIN)/python -m tests.fuzz.campaign --seconds $(FUZZ_SECONDS) $(TARGETS)
 
-.PHONY: impair delay
+.PHONY: impair delay amd
 impair: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## calls over bad networks, in one table (as root); ARGS=--quick for the short form
 	@exec $(BIN)/python -m benchmarks.impair $(ARGS)
 
@@ -99,6 +99,9 @@ delay: demo-packages $(VENV)/.dev $(VENV)/.pjsua2 ## what the server adds to the
 load: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## calls with speech both ways and their cost; ARGS="--calls 300 --hold 600 --rate 20"
 	@command -v cc > /dev/null || scripts/install-packages gcc libc6-dev
 	@exec $(BIN)/python -m benchmarks.load $(ARGS)
+
+amd: demo-packages $(VENV)/.dev ## who answers, human or machine: how often it is told rightly, on calls that are made up
+	@exec $(BIN)/python -m benchmarks.answering $(ARGS)
 
 pjsua2: $(VENV)/.runtime ## build the pjsua2 wheel anew, from the newest source
 	@scripts/install-packages $(BUILD_PACKAGES) $$(test -e $(PYTHON_H) || echo python3-dev)
