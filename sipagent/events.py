@@ -452,6 +452,30 @@ class RecordingStarted(CallEvent, frozen=True, kw_only=True):
     """The recording, which had to wait for a consent announcement, begins here."""
 
 
+class RecordingResumed(CallEvent, frozen=True, kw_only=True):
+    """A worker that was lost had not written all; the recording goes on in the same file, by the same clock.
+
+    In the `missing_ms` before `lost_at` it is silent. From then on it has what was heard and sent.
+    """
+
+    lost_at: float
+    missing_ms: int
+
+
+class LegRehomed(CallEvent, frozen=True, kw_only=True):
+    """The call's media worker was lost, and another carries its audio. Nobody speaks for the agent yet.
+
+    `at` is the first tick of the new one, `gap_ms` what it came after. What the RTP report counts goes on; of
+    the last `uncounted_ms` before the loss it knows nothing. Workers go by their numbers.
+    """
+
+    cause: Literal["died", "hung"]
+    gap_ms: int
+    uncounted_ms: int
+    from_worker: int
+    to_worker: int
+
+
 class RecordingTruncated(CallEvent, frozen=True, kw_only=True):
     """The recording lacks audio from now on, or has lost some. The call goes on."""
 
@@ -488,6 +512,7 @@ class LegEnded(CallEvent, frozen=True, kw_only=True):
     audio: dict[str, Any] = {}
     recording: str | None = None
     recording_truncated: bool = False
+    recording_left: bool = False
 
 
 LegEvent = (
@@ -498,30 +523,6 @@ LegEvent = (
     | SpeechStarted
     | SpeechStopped
     | AgentSpeechStarted
-class RecordingResumed(CallEvent, frozen=True, kw_only=True):
-    """A worker that was lost had not written all; the recording goes on in the same file, by the same clock.
-
-    In the `missing_ms` before `lost_at` it is silent. From then on it has what was heard and sent.
-    """
-
-    lost_at: float
-    missing_ms: int
-
-
-class LegRehomed(CallEvent, frozen=True, kw_only=True):
-    """The call's media worker was lost, and another carries its audio. Nobody speaks for the agent yet.
-
-    `at` is the first tick of the new one, `gap_ms` what it came after. What the RTP report counts goes on; of
-    the last `uncounted_ms` before the loss it knows nothing. Workers go by their numbers.
-    """
-
-    cause: Literal["died", "hung"]
-    gap_ms: int
-    uncounted_ms: int
-    from_worker: int
-    to_worker: int
-
-
     | AgentSpeechEnded
     | Transcript
     | DigitReceived
@@ -534,6 +535,8 @@ class LegRehomed(CallEvent, frozen=True, kw_only=True):
     | BackendNotReplaced
     | BackendFinished
     | RecordingStarted
+    | RecordingResumed
+    | LegRehomed
     | RecordingTruncated
     | UsageReported
     | BackendProblem
@@ -555,7 +558,6 @@ Event = (
     | TransferFailed
     | ToolAnswered
     | MessageTaken
-    recording_left: bool = False
     | SafeModeEntered
     | SafeModeLeft
     | TransferStarted
@@ -568,5 +570,3 @@ Event = (
     | CallEnded
     | LegEvent
 )
-    | RecordingResumed
-    | LegRehomed

@@ -141,6 +141,13 @@ class Metrics:
         self._rollovers = Counter(
             "sipagent_session_rollovers_total", "Sessions replaced before their end", registry=to
         )
+        self._gaps = Histogram(
+            "sipagent_rehoming_gap_seconds",
+            "How long calls were without a media worker when theirs was lost",
+            ["cause"],
+            buckets=GAP_BUCKETS_S,
+            registry=to,
+        )
         self._rtp = Counter(
             "sipagent_rtp_packets_total",
             "RTP packets of ended calls, by what became of them",
@@ -158,13 +165,6 @@ class Metrics:
             "Time between answer and end of calls",
             ["agent", "trunk", "direction"],
             registry=to,
-        self._gaps = Histogram(
-            "sipagent_rehoming_gap_seconds",
-            "How long calls were without a media worker when theirs was lost",
-            ["cause"],
-            buckets=GAP_BUCKETS_S,
-            registry=to,
-        )
         )
         self._log_lag = Gauge(
             "sipagent_call_log_lag_records", "Call records not in the database yet", registry=to
@@ -225,6 +225,8 @@ class Metrics:
                 self._fallback.labels(event.step.partition(" ")[0], event.outcome).inc()
             case events.SessionRolledOver():
                 self._rollovers.inc()
+            case events.LegRehomed():
+                self._gaps.labels(event.cause).observe(event.gap_ms / 1000)
             case events.BackendProblem():
                 self._problems.labels(event.code).inc()
             case events.CallCharged():
@@ -257,8 +259,6 @@ class Metrics:
     def observe_call_log(self, is_up: bool, lag_records: int) -> None:
         """How the database of calls is fed. May be called from any thread."""
         self._log_up.set(is_up)
-            case events.LegRehomed():
-                self._gaps.labels(event.cause).observe(event.gap_ms / 1000)
         self._log_lag.set(lag_records)
 
     def count_reload(self, is_applied: bool) -> None:
@@ -303,6 +303,14 @@ class FiguresCollector(Collector):
         figures = self._server()
         yield CounterMetricFamily(
             "sipagent_worker_restarts", "Media workers that died and were restarted", figures.worker_restarts
+        )
+        yield GaugeMetricFamily(
+            "sipagent_workers_up", "Media workers that could carry calls", figures.workers_up
+        )
+        yield GaugeMetricFamily(
+            "sipagent_worker_crash_loops",
+            "Media workers that die again and again",
+            figures.worker_crash_loops,
         )
         yield GaugeMetricFamily(
             "sipagent_rtp_port_pairs_in_use",
@@ -357,14 +365,6 @@ def _target_metrics(targets: Iterable[TargetFigures]) -> Iterable[Metric]:
 
 
 def _backend_metric(backends_up: Mapping[str, bool]) -> Metric:
-        yield GaugeMetricFamily(
-            "sipagent_workers_up", "Media workers that could carry calls", figures.workers_up
-        )
-        yield GaugeMetricFamily(
-            "sipagent_worker_crash_loops",
-            "Media workers that die again and again",
-            figures.worker_crash_loops,
-        )
     up = GaugeMetricFamily(
         "sipagent_backend_up", "1 until an agent's backend has failed too often in a row", labels=["agent"]
     )

@@ -250,6 +250,7 @@ class Server:
     def _readiness(self) -> dict[str, bool]:
         return {
             "workers": bool(self._workers.ready_workers()),
+            "workers_stable": not self._workers.crash_loops(),
             "accepting_calls": not self._house.load.draining,
         }
 
@@ -265,6 +266,8 @@ class Server:
     def _figures(self) -> ServerFigures:
         return ServerFigures(
             worker_restarts=self._workers.restarts,
+            workers_up=self._workers.up,
+            worker_crash_loops=self._workers.crash_loops(),
             rtp_port_pairs_in_use=self._house.ports.in_use,
             source_filter_dropped=self._sip.dropped_requests,
             targets=tuple(self._target_figures()),
@@ -276,7 +279,6 @@ class Server:
             for known in self._sip.servers(trunk):
                 yield TargetFigures(trunk, str(known.target), known.is_up, known.rtt_ms)
 
-            "workers_stable": not self._workers.crash_loops(),
     def _worker_figures(self) -> dict[int, WorkerFigures]:
         return {
             number: WorkerFigures(
@@ -292,8 +294,6 @@ class Server:
             for number, report in self._workers.reports().items()
         }
 
-            workers_up=self._workers.up,
-            worker_crash_loops=self._workers.crash_loops(),
 
 def raise_file_limit() -> None:
     """Every port pair and every worker costs descriptors: take all that the system allows us."""

@@ -120,10 +120,10 @@ class CallStory:
         self._began = received.at
         self._opened = False
         self._recording: Path | None = None
+        self._is_recording_left = False
 
     @property
     def record(self) -> CallRecord:
-        self._is_recording_left = False
         return self._builder.record
 
     async def open(self, recording: Path | None) -> None:

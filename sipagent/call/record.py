@@ -115,20 +115,20 @@ class CallRecord(msgspec.Struct, kw_only=True):
     problems: list[dict[str, Any]] = []
     fallback: list[dict[str, Any]] = []
     rollovers: int = 0
+    rehomings: list[dict[str, Any]] = []
     usage: dict[str, Any] = {}
     tokens: dict[str, dict[str, int]] = {}
     cost: dict[str, Any] | None = None
     rtp: dict[str, Any] = {}
-    rehomings: list[dict[str, Any]] = []
     audio: dict[str, Any] = {}
     recording: str | None = None
     recording_truncated: bool = False
     recording_detail: str | None = None
+    recording_holes: list[dict[str, Any]] = []
     transcript: str | None = None
     ladder: str | None = None
 
 
-    recording_holes: list[dict[str, Any]] = []
 class RecordBuilder:
     """Feeds on the events of one call. `wall` is the Unix time of the INVITE, whose event comes first."""
 
@@ -208,17 +208,17 @@ class RecordBuilder:
                 record.fallback.append({"at_s": self._s(event.at), **taken})
             case events.SessionRolledOver():
                 record.rollovers += 1
+            case events.LegRehomed():
+                record.rehomings.append(rehoming(event, self._s))
+            case events.RecordingResumed():
+                from_s = self._s(event.lost_at - event.missing_ms / 1000)
+                record.recording_holes.append({"at_s": from_s, "missing_ms": event.missing_ms})
             case events.UsageReported():
                 self._add_usage(event)
             case events.LegEnded():
                 record.rtp, record.audio = event.rtp, event.audio
                 record.recording = event.recording
                 record.recording_truncated |= event.recording_truncated
-            case events.LegRehomed():
-                record.rehomings.append(rehoming(event, self._s))
-            case events.RecordingResumed():
-                from_s = self._s(event.lost_at - event.missing_ms / 1000)
-                record.recording_holes.append({"at_s": from_s, "missing_ms": event.missing_ms})
             case events.CallCharged():
                 record.cost = cost_of(event)
             case events.CallEnded():
@@ -320,20 +320,6 @@ class RecordBuilder:
         return iso(self._wall + at - self._began)
 
 
-def iso(wall: float) -> str:
-    """Unix time as ISO 8601 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def cost_of(charged: events.CallCharged) -> dict[str, Any] | None:
-    """What a call cost, by who takes it; None where nothing is priced."""
-    if charged.currency is None:
-        return None
-    return {
-        "model": charged.model_cost,
-        "trunk": charged.trunk_cost,
-        "total": round(charged.model_cost + charged.trunk_cost, 6),
-        "currency": charged.currency,
 _STATUS_BY_OUTCOME: Mapping[str | None, str] = {
     "busy": "busy",
     "no_answer": "no-answer",
@@ -354,6 +340,20 @@ def rehoming(event: events.LegRehomed, seconds: Callable[[float], float]) -> dic
     }
 
 
+def iso(wall: float) -> str:
+    """Unix time as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def cost_of(charged: events.CallCharged) -> dict[str, Any] | None:
+    """What a call cost, by who takes it; None where nothing is priced."""
+    if charged.currency is None:
+        return None
+    return {
+        "model": charged.model_cost,
+        "trunk": charged.trunk_cost,
+        "total": round(charged.model_cost + charged.trunk_cost, 6),
+        "currency": charged.currency,
         "models": charged.models,
         "trunks": charged.trunks,
     }
