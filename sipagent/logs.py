@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from io import TextIOWrapper
 from logging.handlers import WatchedFileHandler
 from typing import Any, TextIO, cast
@@ -36,6 +37,8 @@ _SECRET_TEXT: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"(?i)((?:x-)?api[-_]key['\"]?\s*[:=]\s*['\"]?)[^\s'\"&,]+"), rf"\1{REDACTED}"),
     (re.compile(r"\b([ser]k[-_])[A-Za-z0-9_-]{8,}"), rf"\1{REDACTED}"),
 )
+#: What a text must contain for any of these to fit: most contain nothing of it, and one look is enough.
+_HINT = re.compile(r"(?i)authorization|crypto:|inline:|bearer |api[-_]key|[ser]k[-_]")
 #: Seven digits or more by themselves: not part of a word, an address, a date or a longer identifier.
 NUMBER = re.compile(r"(?<![\w.-])(\+?\d{2})\d{3,}(\d{2})(?![\w.-])")
 _NOT_NUMBERS = frozenset({"call_id", "sip_call_id", "timestamp"})
@@ -121,10 +124,17 @@ def _redacted(value: Any) -> Any:
 
 
 def _is_secret(key: object, value: object) -> bool:
-    return isinstance(value, (str, bytes)) and _SECRET_KEY.search(str(key)) is not None
+    return isinstance(value, (str, bytes)) and _names_secret(str(key))
+
+
+@lru_cache(maxsize=1024)
+def _names_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None
 
 
 def _without_secrets(text: str) -> str:
+    if _HINT.search(text) is None:
+        return text
     for pattern, replacement in _SECRET_TEXT:
         text = pattern.sub(replacement, text)
     return text

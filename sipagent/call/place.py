@@ -17,7 +17,6 @@ from sipagent.sip import negotiation, sdp
 from sipagent.sip.addresses import Network, Surroundings
 from sipagent.sip.locating import place_of
 from sipagent.sip.messages import IncomingInvite, LocalMedia
-from sipagent.sip.route import interfaces
 from sipagent.sip.targets import is_address
 
 
@@ -70,7 +69,7 @@ async def _media_towards(house: House, trunk: TrunkConfig, peer_ip: str, pair: P
     address = house.addresses.towards(trunk, peer_ip)
     rtp_port, rtcp_port = await house.addresses.ports(trunk, pair)
     around = Surroundings.of(
-        interfaces(),
+        house.addresses.interfaces(),
         address,
         listening_ports(house.config),
         peers(trunk, house.registered_sources().get(trunk.name, frozenset())),

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+import msgspec
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,7 +43,7 @@ def row_of(record: Mapping[str, Any]) -> dict[str, Any] | None:
         "currency": _text(cost, "currency")[:3] or None,
         "record": dict(record),
     }
-    return {key: without_nul(value) for key, value in row.items()}
+    return without_nul(row) if b"\\u0000" in msgspec.json.encode(record) else row
 
 
 def amount(value: object) -> Decimal | None:

@@ -23,6 +23,8 @@ _SECRETS: Sequence[re.Pattern[str]] = (
     re.compile(r"(?im)^((?:a=crypto:|a=key-mgmt:|k=))[^\r\n]*"),
     re.compile(r"(?im)^(signal\s*=)[^\r\n]*"),
 )
+#: What a message must contain in lower case for any of these to fit; looked for first, as most have nothing.
+_HINTS = ("authorization", "identity", "\ny", "crypto", "key-mgmt", "\nk=", "signal", "dtmf")
 _DTMF_BODY = re.compile(r"(?is)(content-type\s*:\s*application/dtmf\b(?!-).*?\r?\n\r?\n).*")
 
 
@@ -69,6 +71,9 @@ class MessageLog:
 
 def redacted(message: str) -> str:
     """The message without credentials, keys and digits pressed; header folding is no way around it."""
+    lower = message.lower()
+    if not any(hint in lower for hint in _HINTS):
+        return message
     for pattern in _SECRETS:
         message = pattern.sub(rf"\1 {REDACTED}", message)
     return _DTMF_BODY.sub(rf"\1{REDACTED}", message)

@@ -23,8 +23,9 @@ def wanted_level() -> int:
 
 def forward(level: int, text: str) -> None:
     """Log what pjsip said at a level of its own."""
-    is_drop = "source-filter:" in text
-    logger.log(logging.INFO if is_drop else _LEVELS.get(level, logging.DEBUG), "%s", redacted(text.strip()))
+    ours = logging.INFO if "source-filter:" in text else _LEVELS.get(level, logging.DEBUG)
+    if logger.isEnabledFor(ours):
+        logger.log(ours, "%s", redacted(text.strip()))
 
 
 def redacted(text: str) -> str:

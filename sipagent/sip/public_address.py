@@ -11,7 +11,7 @@ from rtp.address import Address
 from rtp.ports import PortPair
 from rtp.stun import StunError
 from sipagent.config import Config, ServerAddress, TrunkConfig
-from sipagent.sip.route import local_address_towards
+from sipagent.sip.route import KnownInterfaces, local_address_towards
 
 logger = logging.getLogger("sipagent.sip")
 
@@ -29,6 +29,7 @@ class PublicAddresses:
         self._host = config.rtp.bind_address
         self._resolved: dict[ServerAddress, Address] = {}
         self._mapped: dict[ServerAddress, str] = {}
+        self.interfaces = KnownInterfaces()
 
     def reconfigure(self, config: Config) -> None:
         """Go by another configuration; `refresh` asks STUN servers that are new in it."""
