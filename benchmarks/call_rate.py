@@ -1,4 +1,4 @@
-"""Calls set up and torn down per second: short calls from SIPp through the whole server, at a rate that holds.
+"""Calls set up and torn down per second: short calls from SIPp through the whole server, at a steady rate.
 
 `python -m benchmarks.call_rate` (or `make call-rate`) prints one row per rate. Each call is an INVITE, 200,
 ACK, speech both ways for a moment, and BYE, with a simulated model behind it and a recording. SIPp, the model
