@@ -24,6 +24,10 @@ event leaves the state as it is; an event of the table in a state that has no ar
 | `received` | the INVITE is in and not yet judged |
 | `preparing` | admitted and ringing; a worker gets the leg ready |
 | `offered` | ringing; somebody has to accept or reject it by API |
+| `originated` | we are to call somebody |
+| `readying` | a worker gets the leg ready; nobody is called before it is |
+| `dialling` | our INVITE is out; nothing is known of the callee |
+| `ringing` | the callee's side has the call |
 | `answered` | 200 is sent, the ACK is not yet in |
 | `talking` | the call stands |
 | `hanging_up` | we ended it; the peer's confirmation is outstanding |

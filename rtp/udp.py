@@ -12,16 +12,30 @@ from rtp.address import Address, plain_address
 
 MAX_PER_WAKEUP = 16
 MAX_DATAGRAM_BYTES = 2048
+#: If more than so many datagrams wait when a pair that skips what is old is opened, then they all are: what
+#: came in while it was being opened is a few.
+MOST_FRESH, MOST_SKIPPED = 10, 10_000
 
 Receive = Callable[[bytes, Address, float], None]
 
 
 class UdpPair:
-    """RTP and RTCP sockets of one call. `receive(data, addr, now)` is called for each datagram."""
+    """RTP and RTCP sockets of one call. `receive(data, addr, now)` is called for each datagram.
+
+    With `skips_old`, RTP that has waited on the socket since before it was opened is thrown away.
+    """
 
     def __init__(
-        self, rtp_sock: socket.socket, rtcp_sock: socket.socket, on_rtp: Receive, on_rtcp: Receive
+        self,
+        rtp_sock: socket.socket,
+        rtcp_sock: socket.socket,
+        on_rtp: Receive,
+        on_rtcp: Receive,
+        *,
+        skips_old: bool = False,
     ) -> None:
+        self.skipped = 0
+        """Datagrams that were too old."""
         self.receive_errors = 0
         """Errors that the network reported on the sockets (ICMP); they end nothing."""
         self.send_errors = 0
@@ -30,6 +44,7 @@ class UdpPair:
         self._rtp_sock, self._rtcp_sock = rtp_sock, rtcp_sock
         self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
         self._is_open = False
+        self._skips_old = skips_old
 
     def deliver_to(self, on_rtp: Receive, on_rtcp: Receive) -> None:
         """From now on, pass datagrams to these."""
@@ -42,6 +57,9 @@ class UdpPair:
         self._is_open = True
         self._loop.add_reader(self._rtp_sock.fileno(), self._read, self._rtp_sock, self._on_rtp)
         self._loop.add_reader(self._rtcp_sock.fileno(), self._read, self._rtcp_sock, self._on_rtcp)
+        if self._skips_old:
+            self._skips_old = False
+            self._skip_old()
 
     def receive_waiting(self) -> None:
         """Receive what waits already, before whatever else is to be done: it came earlier."""
@@ -63,6 +81,23 @@ class UdpPair:
             self._loop.remove_reader(self._rtcp_sock.fileno())
         self._rtp_sock.close()
         self._rtcp_sock.close()
+
+    def _skip_old(self) -> None:
+        waiting: list[tuple[bytes, Address]] = []
+        while self.skipped + len(waiting) < MOST_SKIPPED:
+            try:
+                data, addr = self._rtp_sock.recvfrom(MAX_DATAGRAM_BYTES)
+            except BlockingIOError:
+                break
+            except OSError:
+                self.receive_errors += 1
+                continue
+            waiting.append((data, plain_address(addr)))
+            if self.skipped or len(waiting) > MOST_FRESH:
+                self.skipped += len(waiting)
+                waiting.clear()
+        for data, addr in waiting:
+            self._on_rtp(data, addr, self._loop.time())
 
     def _read(self, sock: socket.socket, receive: Receive) -> None:
         for _ in range(MAX_PER_WAKEUP):

@@ -9,6 +9,7 @@ class ReasonCode(StrEnum):
     """Names the rule that refused a call. Stable: it stands in logs, metrics, records and Reason headers."""
 
     TRUNK_UNKNOWN = "trunk_unknown"
+    AGENT_UNKNOWN = "agent_unknown"
     CALLER_BLOCKED = "caller_blocked"
     CALLER_NOT_ALLOWED = "caller_not_allowed"
     NUMBER_UNKNOWN = "number_unknown"
@@ -27,6 +28,7 @@ class ReasonCode(StrEnum):
     EXTENSION_REQUIRED = "extension_required"
     SESSION_INTERVAL = "session_interval"
     BAD_MEDIA_ADDRESS = "bad_media_address"
+    NO_ROUTE = "no_route"
     NO_RTP_PORT = "no_rtp_port"
     NO_WORKER = "no_worker"
     BACKEND_UNREACHABLE = "backend_unreachable"
@@ -43,6 +45,8 @@ class EndReason(StrEnum):
 
     CALLER_HUNG_UP = "caller_hung_up"
     CALLER_CANCELLED = "caller_cancelled"
+    CALLEE_HUNG_UP = "callee_hung_up"
+    NOT_ANSWERED = "not_answered"
     AGENT_HUNG_UP = "agent_hung_up"
     CALLER_SILENT = "caller_silent"
     API_HUNG_UP = "api_hung_up"

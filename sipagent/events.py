@@ -55,6 +55,41 @@ class CallReceived(CallEvent, frozen=True, kw_only=True):
     stir: dict[str, Any] | None = None
 
 
+class CallOriginated(CallEvent, frozen=True, kw_only=True):
+    """We are about to call somebody: the first event of an outbound call.
+
+    `from_number` is empty where the trunk's own is shown. What whoever asked for it named stands in
+    `dial_id`, `attempt` and `tenant`.
+    """
+
+    direction: Literal["outbound"] = "outbound"
+    trunk: str
+    from_number: str
+    to_number: str
+    to_uri: str
+    dial_id: str | None = None
+    attempt: int = 1
+    tenant: str | None = None
+
+
+class CallDialled(CallEvent, frozen=True, kw_only=True):
+    """Our INVITE is on its way: the agent is ready to talk."""
+
+
+class CallProgressed(CallEvent, frozen=True, kw_only=True):
+    """A provisional answer to our INVITE: 180 is ringing."""
+
+    sip_status: int
+    reason: str
+    sip_call_id: str
+
+
+class EarlyMediaOffered(CallEvent, frozen=True, kw_only=True):
+    """The network would let us hear something before anybody has answered. Nobody listens to it."""
+
+    codec: str
+
+
 class CallAdmitted(CallEvent, frozen=True, kw_only=True):
     agent: str
     route: str
@@ -260,9 +295,17 @@ class CallCharged(CallEvent, frozen=True, kw_only=True):
 
 
 class CallEnded(CallEvent, frozen=True, kw_only=True):
+    """`outcome` tells of an outbound call what became of it (see `call.origination`).
+
+    `q850` is the cause that the network gave for the end of a call, if it did (ITU-T Q.850, RFC 3326).
+    """
+
     end_reason: str
     sip_status: int
     detail: str = ""
+    outcome: str | None = None
+    q850: int | None = None
+    sip_call_id: str = ""
 
 
 class TrunkStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -542,8 +585,13 @@ LegEvent = (
     | BackendProblem
     | LegEnded
 )
+#: How the story of a call begins.
+CallBegun = CallReceived | CallOriginated
 Event = (
-    CallReceived
+    CallBegun
+    | CallDialled
+    | CallProgressed
+    | EarlyMediaOffered
     | CallAdmitted
     | CallRouted
     | CallOffered

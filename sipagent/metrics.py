@@ -22,6 +22,8 @@ TOOL_BUCKETS_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30)
 GAP_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5)
 DIAL_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 20)
 RING_BUCKETS_S = (1, 3, 5, 8, 12, 16, 20, 25, 30, 40, 60, 90)
+DIAL_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 20)
+RING_BUCKETS_S = (1, 3, 5, 8, 12, 16, 20, 25, 30, 40, 60, 90)
 SETUP_BUCKETS_S = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5)
 
 
@@ -92,6 +94,23 @@ class Metrics:
         )
         self._setup = Histogram(
             "sipagent_call_setup_seconds", "INVITE to 200 OK", ["trunk"], buckets=SETUP_BUCKETS_S, registry=to
+        )
+        self._dialled = Counter(
+            "sipagent_calls_dialled_total", "Calls of ours, by outcome", ["trunk", "outcome"], registry=to
+        )
+        self._post_dial_delay = Histogram(
+            "sipagent_post_dial_delay_seconds",
+            "Our INVITE to the first word of the callee's side",
+            ["trunk"],
+            buckets=DIAL_BUCKETS_S,
+            registry=to,
+        )
+        self._ring = Histogram(
+            "sipagent_ring_seconds",
+            "First word of the callee's side to answer or end",
+            ["trunk", "outcome"],
+            buckets=RING_BUCKETS_S,
+            registry=to,
         )
         self._starved = Counter(
             "sipagent_agent_starved_frames_total", "20 ms holes in agent speech", ["cause"], registry=to
@@ -188,8 +207,8 @@ class Metrics:
             "sipagent_trunk_registered", "1 while the trunk is registered", ["trunk"], registry=to
         )
 
-    def observe(self, event: events.Event, trunk: str, began: float) -> None:
-        """Count one event of a call that came over `trunk` at `began`."""
+    def observe(self, event: events.Event, trunk: str, began: float | None) -> None:
+        """Count one event of a call over `trunk` that came in at `began`; None: it is one of ours."""
         match event:
             case events.CallReceived():
                 self._received.labels(trunk, event.direction).inc()
@@ -199,7 +218,7 @@ class Metrics:
                 self._routed.labels(event.route or "", event.outcome).inc()
             case events.CallRefused():
                 self._refused.labels(trunk, event.reason_code).inc()
-            case events.CallAnswered():
+            case events.CallAnswered() if began is not None:
                 self._setup.labels(trunk).observe(event.at - began)
             case events.AgentSpeechEnded():
                 for cause, frames in event.starvations.items():
@@ -235,6 +254,16 @@ class Metrics:
                 self._count_rtp(event.rtp)
                 for queue, key in DROPPING_QUEUES.items():
                     self._dropped.labels(queue).inc(event.audio.get(key, 0) / 1000)
+
+    def count_dial(
+        self, trunk: str, outcome: str, post_dial_delay_s: float | None, ring_s: float | None
+    ) -> None:
+        """A call of ours is over, or never came about."""
+        self._dialled.labels(trunk, outcome).inc()
+        if post_dial_delay_s is not None:
+            self._post_dial_delay.labels(trunk).observe(post_dial_delay_s)
+        if ring_s is not None:
+            self._ring.labels(trunk, outcome).observe(ring_s)
 
     def call_left(self, trunk: str, end_reason: str) -> None:
         """An admitted call is over."""

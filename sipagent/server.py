@@ -10,6 +10,7 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rtp.ports import PortPool
@@ -17,13 +18,17 @@ from sipagent import events, logs
 from sipagent.api.app import build
 from sipagent.api.http_server import HttpServer
 from sipagent.api.listening import Hub
+from sipagent.call import originating
 from sipagent.call.bookkeeping import Bookkeeping
 from sipagent.call.current import CurrentConfig
+from sipagent.call.decision import Refuse
 from sipagent.call.house import House
 from sipagent.call.inbound import InboundCall
 from sipagent.call.load import CallLoad
 from sipagent.call.log import CallLog
 from sipagent.call.narration import log_event
+from sipagent.call.origination import Origination, Refused
+from sipagent.call.outbound import OutboundCall
 from sipagent.call.reloading import Reloader, ReloadOutcome
 from sipagent.call.session import CallSession
 from sipagent.call.telling import tell_rejected
@@ -155,6 +160,8 @@ class Server:
     async def _drain(self) -> None:
         """No new calls; those that are on may finish until the deadline, then they are ended."""
         self._house.load.draining = True
+        for session, _ in list(self._calls.values()):
+            session.call_off()
         deadline_s = self._config.limits.drain_deadline_s
         self._service.stopping(deadline_s + GOODBYE_S)
         log.info("server_draining", calls=len(self._calls), deadline_s=deadline_s)
@@ -190,11 +197,29 @@ class Server:
 
     # --- calls --------------------------------------------------------------------------------------
 
+    def originate(self, origination: Origination) -> str:
+        """Place a call; returns its id. What becomes of it is told in its events, `CallEnded` the last.
+
+        It counts against every limit from now on. Raises `Refused`.
+        """
+        now, house = time.monotonic(), self._house
+        load = replace(house.load.snapshot(), exceeded=house.costs.exceeded(house.config))
+        decision = originating.decide(origination, load, house.config, now)
+        if isinstance(decision, Refuse):
+            raise Refused(decision.reason_code, decision.detail, decision.retry_after_s)
+        call_id = uuid.uuid4().hex
+        with logs.call(call_id):
+            self._take_on(OutboundCall(call_id, origination, decision, house))
+        return call_id
+
     def _on_invite(self, sip: SipCall) -> None:
         call_id = uuid.uuid4().hex
         with logs.call(call_id):
-            session = InboundCall(call_id, sip, self._house)
-            task = asyncio.create_task(self._run_call(session), name=f"call {call_id}")
+            self._take_on(InboundCall(call_id, sip, self._house))
+
+    def _take_on(self, session: CallSession) -> None:
+        call_id = session.call_id
+        task = asyncio.create_task(self._run_call(session), name=f"call {call_id}")
         self._calls[call_id] = (session, task)
         self._idle.clear()
 

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import ceil
 
-from sipagent.call.checks import BEFORE_ANSWER, BEFORE_ROUTE, CALL_LIMIT_RETRY_S, Check
+from sipagent.call.checks import (
+    BEFORE_ANSWER,
+    BEFORE_ROUTE,
+    CALL_LIMIT_RETRY_S,
+    InboundCheck,
+    spent_budget,
+    who_answers,
+)
 from sipagent.call.decision import Admit, Decision, Redirect, Refuse, RuleResult, ToAgent, ToTransfer, Trail
 from sipagent.call.origin import Sources, trunk_of
 from sipagent.call.question import Load, No, Question
 from sipagent.call.routing import Route, route
-from sipagent.config import AgentConfig, Config
+from sipagent.config import Config
 from sipagent.config.routes import RedirectAction, RefuseAction
-from sipagent.cost.budget import payers
 from sipagent.errors import ReasonCode
 from sipagent.sip.identity import identified
 from sipagent.sip.messages import IncomingInvite, OfferedAudio
@@ -77,13 +82,13 @@ def decide(
 
 
 def _admitted(found: Route, action: ToAgent | ToTransfer, question: Question, trail: Trail) -> Decision:
-    answering = _answering(action.agent, question)
+    answering = who_answers(action.agent, question)
     if isinstance(answering, No):
         return _refused(answering, "backend", question, trail)
     agent, told = answering
     trail += (RuleResult("backend", True, told),)
     trail, refusal = _ask(
-        {"budget": lambda asked: _budget(asked, agent.name), **BEFORE_ANSWER}, question, trail
+        {"budget": lambda asked: spent_budget(asked, agent.name), **BEFORE_ANSWER}, question, trail
     )
     if refusal is not None:
         return refusal
@@ -92,7 +97,7 @@ def _admitted(found: Route, action: ToAgent | ToTransfer, question: Question, tr
     return Admit(question.trunk, replace(action, agent=agent), name, trail)
 
 
-def _ask(checks: Mapping[str, Check], question: Question, trail: Trail) -> tuple[Trail, Refuse | None]:
+def _ask(checks: Mapping[str, InboundCheck], question: Question, trail: Trail) -> tuple[Trail, Refuse | None]:
     for name, check in checks.items():
         answer = check(question)
         if isinstance(answer, No):
@@ -119,30 +124,3 @@ def _refused_by_rule(name: str, action: RefuseAction, question: Question, trail:
         route=name,
         phrase=action.reason,
     )
-
-
-def _budget(question: Question, agent: str) -> str | No:
-    for payer in payers(agent, question.trunk.name):
-        if (exceeded := question.load.exceeded.get(payer)) is not None:
-            return No(exceeded.budget.sip_status, ReasonCode.BUDGET_EXCEEDED, str(exceeded))
-    return "no budget is spent"
-
-
-def _answering(agent: AgentConfig, question: Question) -> tuple[AgentConfig, str] | No:
-    """Who answers, for an agent whose backend may be down: the next of its fallback who is up.
-
-    Where another kind of step comes first, it answers itself all the same: its fallback goes on from there.
-    """
-    if not question.backend_is_down(agent.name):
-        return agent, f"nothing is known against that of {agent.name}"
-    health = question.load.backends[agent.name]
-    down = f"that of {agent.name} has failed {health.failures} times, last with {health.cause}"
-    steps = agent.fallback.steps
-    for step in steps:
-        if step.who is None:
-            break
-        if not question.backend_is_down(step.who):
-            return question.config.agents[step.who], f"{down}: {step.who} of its fallback answers"
-    if steps:
-        return agent, f"{down}: it has a fallback"
-    return No(503, ReasonCode.BACKEND_DOWN, down, ceil(health.wait_s(question.now)))

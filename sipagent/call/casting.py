@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sipagent import events
@@ -16,6 +16,7 @@ from sipagent.call.rollover import Rollover
 from sipagent.call.story.director import Story
 from sipagent.call.tool_desk import ToolDesk
 from sipagent.call.transferring import Line, Transfers
+from sipagent.config import AgentConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +50,16 @@ class Cast:
             director.close()
 
 
-def cast_of(scene: Scene, line: Line, house: House) -> Cast:
-    """History hears every event first: the others ask it."""
-    history, agents = History(), house.config.agents
+def cast_of(scene: Scene, line: Line, house: House, agents: Mapping[str, AgentConfig]) -> Cast:
+    """History hears every event first: the others ask it. `agents` may take over from the first."""
+    history = History()
     fallback = Fallback(scene, agents, history)
     rollover = Rollover(scene, agents, history, time.time() - time.monotonic())
     transfers = Transfers(line, house)
-    directors = (history, *directors_of(scene, house), fallback, rollover, transfers)
+    directors = (history, *directors_of(scene, house, agents), fallback, rollover, transfers)
     return Cast(directors, history, fallback, transfers)
 
 
-def directors_of(scene: Scene, house: House) -> tuple[Director, ...]:
+def directors_of(scene: Scene, house: House, agents: Mapping[str, AgentConfig]) -> tuple[Director, ...]:
     """Those that this call needs, in the order in which they are asked."""
-    agents = house.config.agents
     return (Finishing(), Story(scene, agents), ToolDesk(scene, house.tools, agents))

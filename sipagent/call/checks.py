@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import ceil
 
-from sipagent.call.question import No, Question
+from sipagent.call.question import No, Occasion, Question
 from sipagent.call.rates import TokenBucket
-from sipagent.config import CallersConfig
+from sipagent.config import AgentConfig, CallersConfig
+from sipagent.cost.budget import payers
 from sipagent.errors import ReasonCode, SdpError
 from sipagent.sip.crypto import codecs_to_take, wants_srtp
 
 #: What a peer that met a call limit is told to wait; calls end all the time, so not long.
 CALL_LIMIT_RETRY_S = 10
 
-Check = Callable[[Question], str | No]
+Check = Callable[[Occasion], str | No]
+InboundCheck = Callable[[Question], str | No]
 
 
-def _draining(question: Question) -> str | No:
+def draining(question: Occasion) -> str | No:
     if question.load.draining:
         wait_s = question.config.limits.drain_deadline_s
         return No(503, ReasonCode.DRAINING, "the server is shutting down", wait_s)
@@ -42,7 +44,7 @@ def _callers(lists: CallersConfig, caller: str) -> str | No:
     return No(lists.status, ReasonCode.CALLER_NOT_ALLOWED, f"{caller} is not among those allowed")
 
 
-def _server_calls(question: Question) -> str | No:
+def _server_calls(question: Occasion) -> str | No:
     calls, most = question.load.calls, question.config.limits.max_calls
     detail = f"{calls} of {most} calls of the server"
     if calls >= most:
@@ -50,7 +52,7 @@ def _server_calls(question: Question) -> str | No:
     return detail
 
 
-def _trunk_calls(question: Question) -> str | No:
+def _trunk_calls(question: Occasion) -> str | No:
     trunk = question.trunk
     calls = question.load.calls_by_trunk.get(trunk.name, 0)
     if trunk.max_calls is None:
@@ -61,12 +63,12 @@ def _trunk_calls(question: Question) -> str | No:
     return detail
 
 
-def _server_rate(question: Question) -> str | No:
+def _server_rate(question: Occasion) -> str | No:
     rates = question.load.rates
     return _rate(rates.server if rates else None, question.now, ReasonCode.SERVER_RATE_LIMIT)
 
 
-def _trunk_rate(question: Question) -> str | No:
+def _trunk_rate(question: Occasion) -> str | No:
     rates = question.load.rates
     bucket = rates.trunks.get(question.trunk.name) if rates else None
     return _rate(bucket, question.now, ReasonCode.TRUNK_RATE_LIMIT)
@@ -102,18 +104,51 @@ def _codec(question: Question) -> str | No:
     return f"{common[0]} is the best of {', '.join(common)}"
 
 
-#: Asked of every call of a trunk, in order.
-BEFORE_ROUTE: Mapping[str, Check] = {
-    "draining": _draining,
-    "server_callers": _server_callers,
-    "trunk_callers": _trunk_callers,
-}
-#: Asked of a call that is to be answered.
-BEFORE_ANSWER: Mapping[str, Check] = {
+def spent_budget(occasion: Occasion, agent: str) -> str | No:
+    """Is there money for a call of this agent?"""
+    for payer in payers(agent, occasion.trunk.name):
+        if (exceeded := occasion.load.exceeded.get(payer)) is not None:
+            return No(exceeded.budget.sip_status, ReasonCode.BUDGET_EXCEEDED, str(exceeded))
+    return "no budget is spent"
+
+
+def who_answers(agent: AgentConfig, occasion: Occasion) -> tuple[AgentConfig, str] | No:
+    """Who talks, for an agent whose backend may be down: the next of its fallback who is up.
+
+    Where another kind of step comes first, it talks itself all the same: its fallback goes on from there.
+    """
+    load, now = occasion.load, occasion.now
+    if not load.backend_is_down(agent.name, now):
+        return agent, f"nothing is known against that of {agent.name}"
+    health = load.backends[agent.name]
+    down = f"that of {agent.name} has failed {health.failures} times, last with {health.cause}"
+    steps = agent.fallback.steps
+    for step in steps:
+        if step.who is None:
+            break
+        if not load.backend_is_down(step.who, now):
+            return occasion.config.agents[step.who], f"{down}: {step.who} of its fallback answers"
+    if steps:
+        return agent, f"{down}: it has a fallback"
+    return No(503, ReasonCode.BACKEND_DOWN, down, ceil(health.wait_s(now)))
+
+
+#: What a call takes of the server and its trunk, whichever way it goes.
+CAPACITY: Mapping[str, Check] = {
     "server_calls": _server_calls,
     "trunk_calls": _trunk_calls,
     "server_rate": _server_rate,
     "trunk_rate": _trunk_rate,
+}
+#: Asked of every call of a trunk, in order.
+BEFORE_ROUTE: Mapping[str, InboundCheck] = {
+    "draining": draining,
+    "server_callers": _server_callers,
+    "trunk_callers": _trunk_callers,
+}
+#: Asked of a call that is to be answered.
+BEFORE_ANSWER: Mapping[str, InboundCheck] = {
+    **CAPACITY,
     "srtp": _srtp,
     "codec": _codec,
 }

@@ -32,6 +32,7 @@ class PlaceCall(Protocol):
         *,
         from_uri: str | None = None,
         headers: Iterable[tuple[str, str]] = (),
+        hide_caller: bool = False,
     ) -> SipCall: ...
 
 

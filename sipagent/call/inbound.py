@@ -13,7 +13,7 @@ from sipagent.call.decision import Redirect, Refuse, as_records
 from sipagent.call.directors import Accept, Command, Reject
 from sipagent.call.handing_on import HandingOn
 from sipagent.call.house import House
-from sipagent.call.order import is_recorded, leg_order
+from sipagent.call.order import expected_codec, is_recorded, leg_order
 from sipagent.call.origin import trunk_of
 from sipagent.call.place import local_media, rtp_ports
 from sipagent.call.session import CANT_BE_HAD, CallSession, Happened
@@ -104,7 +104,8 @@ class InboundCall(CallSession):
         self._tell(admission_event)
         self._sip.ring()
         try:
-            with self._hearing(self._sip), rtp_ports(self._house) as pair:
+            with self._served(), rtp_ports(self._house) as pair:
+                self._hear_peer(self._sip)
                 if admitted.agent.accept == "manual":
                     accepted = await self._offer(admitted)
                     if accepted is None:
@@ -113,8 +114,9 @@ class InboundCall(CallSession):
                 self._handing_on = HandingOn(admitted.action)
                 self._local = await local_media(self._house, admitted.trunk, self._invite, pair)
                 recording = self._house.calls.recording_path(self.call_id) if is_recorded(admitted) else None
-                order = leg_order(self.call_id, admitted, self._invite, self._house.config, recording)
-                media = await self._open_leg(order, pair, admitted.trunk, admitted.agent)
+                codec = expected_codec(self._invite, admitted.trunk)
+                order = leg_order(self.call_id, admitted, codec, self._house.config, recording)
+                media = await self._open_leg(order, pair, self._parties(admitted))
                 media.use(self._sip)
                 await self._converse()
         except CANT_BE_HAD as error:
@@ -169,6 +171,7 @@ class InboundCall(CallSession):
 
     def _leg_ready(self) -> None:
         assert self._local is not None
+        self._limit_duration()
         try:
             self._sip.answer(self._local)
         except SdpError as error:  # an offer that passed admission and still can't be answered

@@ -23,6 +23,7 @@ import msgspec
 
 from sipagent import events, logs
 from sipagent.call import redaction
+from sipagent.call.origination import Outcome
 from sipagent.call.record import CallRecord, RecordBuilder, call_status, iso
 from sipagent.call.spool import Spool, read_lines
 from sipagent.config import PricesConfig, RedactionConfig
@@ -34,6 +35,8 @@ from sipagent.sip.ladder import MessageSeen
 log = logs.get_logger(__name__)
 
 MARKER_DEADLINE_S = 0.5
+#: What a record must know that a crash leaves.
+MARKED = (events.CallDialled, events.CallAnswered, events.UsageReported)
 KEEP_ALL = RedactionConfig()
 
 
@@ -55,8 +58,8 @@ class CallLog:
         self._ladders = None if ladders is None else Spool(ladders)
         self._redact = redact
 
-    def story(self, received: events.CallReceived) -> CallStory:
-        return CallStory(self._spool, self._transcripts, self._ladders, self._redact, received, time.time())
+    def story(self, begun: events.CallBegun) -> CallStory:
+        return CallStory(self._spool, self._transcripts, self._ladders, self._redact, begun, time.time())
 
     def recording_path(self, call_id: str) -> Path:
         return self._recordings / _day(time.time()) / f"{call_id}.wav"
@@ -108,16 +111,16 @@ class CallStory:
         transcripts: Spool,
         ladders: Spool | None,
         redact: RedactionConfig,
-        received: events.CallReceived,
+        begun: events.CallBegun,
         wall: float,
     ) -> None:
         self._spool = spool
         self._transcripts = transcripts
         self._ladders = ladders
         self._redact = redact
-        self._builder = RecordBuilder(received, wall)
-        self._file = f"{_day(wall)}/{received.call_id}.jsonl"
-        self._began = received.at
+        self._builder = RecordBuilder(begun, wall)
+        self._file = f"{_day(wall)}/{begun.call_id}.jsonl"
+        self._began = begun.at
         self._opened = False
         self._recording: Path | None = None
         self._is_recording_left = False
@@ -127,7 +130,7 @@ class CallStory:
         return self._builder.record
 
     async def open(self, recording: Path | None) -> None:
-        """Make it known on disk that this call is about to be answered, and where its files will be.
+        """Make it known on disk that this call is to be answered or placed, and where its files will be.
 
         A disk that refuses delays the answer by no more than `MARKER_DEADLINE_S`.
         """
@@ -186,7 +189,10 @@ class CallStory:
 def finish_after_crash(record: CallRecord) -> None:
     """What can still be said of a call whose process died: when it was found, and which files are left."""
     record.end_reason = EndReason.SERVER_CRASHED
-    record.answered_at = record.answered_at or record.received_at
+    if record.direction == "inbound":
+        record.answered_at = record.answered_at or record.received_at
+    else:
+        record.outcome = Outcome.ANSWERED if record.answered_at is not None else Outcome.FAILED
     record.call_status = call_status(record)
     record.ended_at = iso(time.time())
     if record.recording is not None and not Path(record.recording).exists():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from rtp.ports import PortPair
 from sipagent import events, logs
@@ -29,6 +30,15 @@ Tell = Callable[[events.Event | Happening], None]
 Wish = ToLeg | PressKeys | Transfer | Hold | Resume | Accept | Reject
 
 
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Whose call it is: over which trunk, whose agent talks, and who may take over from it, by name."""
+
+    trunk: TrunkConfig
+    agent: AgentConfig
+    agents: Mapping[str, AgentConfig]
+
+
 class MediaSide:
     """Lives from the order for the leg to the end of the call. `tell` puts what happens into its inbox."""
 
@@ -36,13 +46,13 @@ class MediaSide:
         self,
         order: OpenLeg,
         ports: PortPair,
-        trunk: TrunkConfig,
-        agent: AgentConfig,
+        parties: Parties,
         telling: Telling,
         house: House,
         tell: Tell,
     ) -> None:
         """Raises `NoWorker`."""
+        trunk, agent = parties.trunk, parties.agent
         most = house.config.limits.max_call_duration_s
         self.max_duration_s = min(most, agent.max_call_duration_s or most)
         self._call_id = order.call_id
@@ -55,7 +65,7 @@ class MediaSide:
         self._sip: SipCall | None = None
         self._keying: Keying | None = None
         self._holding = Holding(order.call_id)
-        self.cast = cast_of(self._scene(agent), self._line(agent), house)
+        self.cast = cast_of(self._scene(agent), self._line(agent), house, parties.agents)
         self.leg = house.workers.open_leg(order, self._sockets, tell)
 
     def use(self, sip: SipCall) -> None:

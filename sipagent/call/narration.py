@@ -12,6 +12,10 @@ log = logs.get_logger("sipagent.call")
 
 MILESTONES = (
     events.CallReceived,
+    events.CallOriginated,
+    events.CallDialled,
+    events.CallProgressed,
+    events.EarlyMediaOffered,
     events.CallAdmitted,
     events.CallOffered,
     events.CallAccepted,

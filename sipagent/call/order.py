@@ -18,15 +18,13 @@ from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.media_watch import MediaTimeouts
 
 
-def leg_order(
-    call_id: str, admitted: Admit, invite: IncomingInvite, config: Config, recording: Path | None
-) -> OpenLeg:
-    """The leg for an admitted call."""
+def leg_order(call_id: str, admitted: Admit, codec: str, config: Config, recording: Path | None) -> OpenLeg:
+    """The leg for an admitted call, which is expected to have this codec."""
     rtp, trunk, agent = config.rtp, admitted.trunk, admitted.agent
     return OpenLeg(
         call_id=call_id,
         agent=spoken_for(agent).model_dump(mode="json"),
-        codec=expected_codec(invite, trunk),
+        codec=codec,
         recording=str(recording) if recording else None,
         jitter_min_ms=rtp.jitter_min_ms,
         jitter_max_ms=rtp.jitter_max_ms,

@@ -16,6 +16,7 @@ from sipagent.config import RedactionConfig
 #: Names that don't follow from an event's own.
 IRREGULAR: Mapping[str, str] = {
     "Transcript": "transcript.added",
+    "EarlyMediaOffered": "call.early_media_offered",
     "SafeModeEntered": "tool.safe_mode_entered",
     "SafeModeLeft": "tool.safe_mode_left",
     "HumanLegEnded": "transfer.leg_ended",
@@ -23,6 +24,7 @@ IRREGULAR: Mapping[str, str] = {
 SUMMARY = (
     *("call_id", "direction", "from", "to", "trunk", "agent", "route", "call_status", "sip_call_id"),
     *("received_at", "answered_at", "ended_at", "duration_s", "sip_status", "reason_code", "end_reason"),
+    "outcome",
 )
 _FIELDS = {"from": "from_"}
 #: What of an event is words of the call, and what stands in their place where those are dropped.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 from sipagent.call.backend_health import BackendHealth
 from sipagent.call.origin import caller_of, is_our_account
@@ -34,10 +35,34 @@ class Load:
     backends: Mapping[str, BackendHealth] = field(default_factory=dict)
     exceeded: Mapping[Payer, Exceeded] = field(default_factory=dict)
 
+    def backend_is_down(self, agent: str, now: float) -> bool:
+        """Is the backend of this agent to be left alone?"""
+        health = self.backends.get(agent)
+        return health is not None and health.wait_s(now) > 0
+
+
+class Occasion(Protocol):
+    """A call over a known trunk, whichever way it goes, as far as its circumstances matter.
+
+    `now` is CLOCK_MONOTONIC.
+    """
+
+    @property
+    def load(self) -> Load: ...
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def trunk(self) -> TrunkConfig: ...
+
+    @property
+    def now(self) -> float: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One call, of a known trunk, and everything that a rule may look at."""
+    """One call that comes in, of a known trunk, and everything that a rule may look at."""
 
     invite: IncomingInvite
     offered: OfferedAudio | None
@@ -67,8 +92,7 @@ class Question:
         return next((key for key in (*self.called, ANY_NUMBER) if key in self.trunk.numbers), None)
 
     def backend_is_down(self, agent: str) -> bool:
-        health = self.load.backends.get(agent)
-        return health is not None and health.wait_s(self.now) > 0
+        return self.load.backend_is_down(agent, self.now)
 
 
 @dataclass(frozen=True, slots=True)

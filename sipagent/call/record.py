@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from sipagent import events
-from sipagent.call import record_transfers
+from sipagent.call import record_dials, record_transfers
+from sipagent.call.record_dials import Dial
 from sipagent.call.record_transfers import HumanLeg, Transfer
 from sipagent.cost.usage import Quantities, quantities
 
@@ -95,7 +96,9 @@ class CallRecord(msgspec.Struct, kw_only=True):
     ended_at: str | None = None
     ended_monotonic_s: float | None = None
     duration_s: float = 0.0
+    outcome: str | None = None
     sip_status: int = 0
+    q850: int | None = None
     reason_code: str | None = None
     end_reason: str | None = None
     detail: str = ""
@@ -103,6 +106,7 @@ class CallRecord(msgspec.Struct, kw_only=True):
     srtp: str | None = None
     path: str | None = None
     timings: Timings = msgspec.field(default_factory=Timings)
+    dial: Dial | None = None
     turns: list[Turn] = []
     digits: list[dict[str, Any]] = []
     digits_sent: list[dict[str, Any]] = []
@@ -130,32 +134,34 @@ class CallRecord(msgspec.Struct, kw_only=True):
 
 
 class RecordBuilder:
-    """Feeds on the events of one call. `wall` is the Unix time of the INVITE, whose event comes first."""
+    """Feeds on the events of one call. `wall` is the Unix time of the first, with which it began."""
 
-    def __init__(self, received: events.CallReceived, wall: float) -> None:
-        self._began = received.at
+    def __init__(self, begun: events.CallBegun, wall: float) -> None:
+        self._began = begun.at
         self._wall = wall
         self._answered: float | None = None
         self.record = CallRecord(
-            call_id=received.call_id,
-            direction=received.direction,
-            trunk=received.trunk,
-            from_=received.from_number,
-            to=received.to_number,
-            source=received.source,
-            sip_call_id=received.sip_call_id,
-            asserted_identity=received.asserted_identity,
-            diverted_from=received.diverted_from,
-            privacy=received.privacy,
-            stir=received.stir,
-            received_at=self._iso(received.at),
-            received_monotonic_s=received.at,
+            call_id=begun.call_id,
+            direction=begun.direction,
+            trunk=begun.trunk,
+            from_=begun.from_number,
+            to=begun.to_number,
+            received_at=self._iso(begun.at),
+            received_monotonic_s=begun.at,
         )
+        if isinstance(begun, events.CallReceived):
+            self._note_caller(begun)
+        else:
+            self.record.dial = record_dials.dial_of(begun)
 
     def apply(self, event: events.Event) -> None:
         """Take one event in. Unknown kinds leave the record as it is."""
         record = self.record
+        if record.dial is not None and isinstance(event, record_dials.DialEvent):
+            record_dials.apply(event, record.dial, self._s(event.at))
         match event:
+            case events.CallProgressed():
+                record.sip_call_id = event.sip_call_id
             case events.CallRouted():
                 record.route, record.route_trail = event.route, event.trail
             case events.CallRedirected():
@@ -233,6 +239,12 @@ class RecordBuilder:
             case _:
                 self._apply_speech(event)
 
+    def _note_caller(self, received: events.CallReceived) -> None:
+        record = self.record
+        record.source, record.sip_call_id = received.source, received.sip_call_id
+        record.asserted_identity, record.diverted_from = received.asserted_identity, received.diverted_from
+        record.privacy, record.stir = received.privacy, received.stir
+
     def _apply_tools(
         self, event: events.ToolCalled | events.ToolAnswered | events.McpToolUsed | events.MessageTaken
     ) -> None:
@@ -305,6 +317,8 @@ class RecordBuilder:
         record = self.record
         record.end_reason, record.sip_status = event.end_reason, event.sip_status or record.sip_status
         record.detail = event.detail or record.detail
+        record.outcome, record.q850 = event.outcome, event.q850
+        record.sip_call_id = event.sip_call_id or record.sip_call_id
         record.ended_at, record.ended_monotonic_s = self._iso(event.at), event.at
         record.duration_s = round(event.at - self._answered, 3) if self._answered is not None else 0.0
         record.turns.sort(key=lambda turn: turn.started_s)
@@ -360,9 +374,14 @@ def cost_of(charged: events.CallCharged) -> dict[str, Any] | None:
 
 
 def call_status(record: CallRecord) -> str:
-    """The status word that users of call APIs know: completed, canceled, redirected, rejected or failed."""
+    """The status word that users of call APIs know: completed, canceled, redirected, rejected or failed.
+
+    Calls of ours are busy or no-answer, too.
+    """
     if record.answered_at is not None:
         return "completed"
+    if record.direction == "outbound":
+        return _STATUS_BY_OUTCOME.get(record.outcome, "failed")
     if record.redirected_to:
         return "redirected"
     if record.reason_code is not None:

@@ -13,7 +13,7 @@ from sipagent.config import RedactionConfig
 
 #: Keys whose values are names of ours or of the peer's, times and paths: no phone numbers.
 _NOT_NUMBERS = frozenset(
-    {"call_id", "sip_call_id", "item_id", "tool_call_id", "received_at", "answered_at", "ended_at"}
+    {"call_id", "sip_call_id", "dial_id", "item_id", "tool_call_id", "received_at", "answered_at", "ended_at"}
     | {"recording", "transcript", "ladder", "path", "source"}
 )
 

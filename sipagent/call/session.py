@@ -17,14 +17,14 @@ from pathlib import Path
 
 from rtp.ports import PortPair
 from sipagent import events
+from sipagent.call.decision import Admit
 from sipagent.call.directors import Accept, Command, HangUp, Reject
 from sipagent.call.house import House
-from sipagent.call.media_side import MediaSide
+from sipagent.call.media_side import MediaSide, Parties
 from sipagent.call.record import CallRecord
-from sipagent.call.state import State, next_state
+from sipagent.call.state import CALLING, GETTING_READY, State, next_state
 from sipagent.call.telling import Telling
 from sipagent.call.transfer import Happening
-from sipagent.config import AgentConfig, TrunkConfig
 from sipagent.errors import EndReason, NoRtpPort, NoWorker, ReasonCode, SdpError
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import CallDisconnected, InfoDigit, MediaNegotiated, NegotiatedMedia, SipEvent
@@ -37,17 +37,18 @@ Happened = events.Event | SipEvent | Happening | Accept | Reject
 class CallSession(ABC):
     """One object per call; it dies with the call."""
 
-    def __init__(self, received: events.CallReceived, house: House) -> None:
-        self.call_id = received.call_id
+    def __init__(self, begun: events.CallBegun, house: House, state: State = State.RECEIVED) -> None:
+        self.call_id = begun.call_id
         self._house = house
-        self._began = received.at
-        self._state = State.RECEIVED
+        self._began = begun.at
+        self._state = state
         # Not bounded by itself: its writers are our own worker and directors, and SipCall's bounded queue.
         self._inbox: asyncio.Queue[Happened] = asyncio.Queue()
         self._sip: SipCall | None = None
+        self._hearing: asyncio.Task[None] | None = None
         self._media: MediaSide | None = None
         self._deadline: float | None = None
-        self._telling = Telling(received, house)
+        self._telling = Telling(begun, house)
 
     @property
     def state(self) -> State:
@@ -69,7 +70,7 @@ class CallSession(ABC):
     def end(self, reason: EndReason, detail: str = "") -> None:
         """End the call from our side, whatever it is doing."""
         if self._media is not None and self._state is not State.ENDED:
-            self._telling.note_end(reason, 503 if self._state is State.PREPARING else 200, detail)
+            self._telling.note_end(reason, status_of_end(self._state), detail)
             self._media.leg.close(reason)
 
     def do(self, command: Command) -> None:
@@ -77,11 +78,11 @@ class CallSession(ABC):
 
         Raises ValueError, with nothing done, for what can't be done.
         """
-        if self._media is None or self._state in (State.HANGING_UP, State.CLOSING, State.ENDED):
+        if self._state in (State.HANGING_UP, State.CLOSING, State.ENDED):
             return
         if isinstance(command, HangUp):
             self.end(command.reason, command.detail)
-        else:
+        elif self._media is not None:
             self._do_all(self._media.do(command))
 
     async def abandon(self) -> None:
@@ -128,17 +129,21 @@ class CallSession(ABC):
                 self._take(event)
 
     @contextmanager
-    def _hearing(self, sip: SipCall) -> Iterator[None]:
-        """What the peer does comes into the inbox; at the end all that serves the call is closed."""
-        self._telling.follow(sip.messages)
-        hearing = asyncio.create_task(self._hear(sip))
+    def _served(self) -> Iterator[None]:
+        """At the end all that serves the call is closed."""
         try:
             yield
         finally:
-            hearing.cancel()
+            if self._hearing is not None:
+                self._hearing.cancel()
             if self._media is not None:
                 self._media.close()
             self._tell_the_rest()
+
+    def _hear_peer(self, sip: SipCall) -> None:
+        """What the peer does comes into the inbox from now on."""
+        self._telling.follow(sip.messages)
+        self._hearing = asyncio.create_task(self._hear(sip))
 
     async def _hear(self, sip: SipCall) -> None:
         while True:
@@ -158,16 +163,15 @@ class CallSession(ABC):
     def _act(self, event: Happened, before: State) -> None:
         """What an event leads to, beyond the state it moves to."""
         match event:
-            case events.LegReady() if before is State.PREPARING:
-                self._limit_duration()
+            case events.LegReady() if before in GETTING_READY:
                 self._leg_ready()
             case MediaNegotiated():
                 self._media_negotiated(event.media)
-            case events.LegFailed() if before is State.PREPARING:
+            case events.LegFailed() if before in GETTING_READY:
                 assert self._media is not None
-                if not self._media.reopen(event):
+                if self._telling.end_reason is not None or not self._media.reopen(event):
                     self._fail(event.sip_status, ReasonCode(event.reason_code), event.detail)
-            case events.LegEnded() if before is State.PREPARING:
+            case events.LegEnded() if before in GETTING_READY:
                 self._fail(503, ReasonCode.NO_WORKER, event.reason)
             case events.LegEnded():
                 self._telling.note_end(event.reason, 200, event.detail)
@@ -206,9 +210,13 @@ class CallSession(ABC):
 
     def _patience_s(self) -> float | None:
         """How long to wait for an event."""
-        timers = (self._deadline, self._media.cast.next_timer() if self._media is not None else None)
-        due = min((timer for timer in timers if timer is not None), default=None)
+        due = min((timer for timer in self._timers() if timer is not None), default=None)
         return None if due is None else max(0.0, due - time.monotonic())
+
+    def _timers(self) -> Iterator[float | None]:
+        yield self._deadline
+        if self._media is not None:
+            yield self._media.cast.next_timer()
 
     def _do_all(self, commands: Iterable[Command]) -> None:
         for command in commands:
@@ -216,12 +224,13 @@ class CallSession(ABC):
 
     # --- steps --------------------------------------------------------------------------------------
 
-    async def _open_leg(
-        self, order: OpenLeg, pair: PortPair, trunk: TrunkConfig, agent: AgentConfig
-    ) -> MediaSide:
+    def _parties(self, admitted: Admit) -> Parties:
+        return Parties(admitted.trunk, admitted.agent, self._house.config.agents)
+
+    async def _open_leg(self, order: OpenLeg, pair: PortPair, parties: Parties) -> MediaSide:
         """Raises `NoWorker`."""
         tell, telling = self._inbox.put_nowait, self._telling
-        self._media = MediaSide(order, pair, trunk, agent, telling, self._house, tell)
+        self._media = MediaSide(order, pair, parties, telling, self._house, tell)
         await telling.open(Path(order.recording) if order.recording is not None else None)
         return self._media
 
@@ -257,6 +266,13 @@ class CallSession(ABC):
         if by_transfer is not None:
             return by_transfer
         return EndReason.CALLER_CANCELLED if state is State.PREPARING else EndReason.CALLER_HUNG_UP
+
+
+def status_of_end(state: State) -> int:
+    """The SIP status that stands for a call which we end in this state."""
+    if state in GETTING_READY:
+        return 503
+    return 487 if state in CALLING else 200
 
 
 #: What keeps a call from being had, known only once it was tried.

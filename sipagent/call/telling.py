@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -21,22 +22,23 @@ _DIGITS = re.compile(r"\d+")
 
 
 class Telling:
-    """Begins with the `CallReceived` it is made of, and is over after `end`."""
+    """Begins with the event it is made of, and is over after `end`."""
 
-    def __init__(self, received: events.CallReceived, house: House) -> None:
-        self._call_id = received.call_id
+    def __init__(self, begun: events.CallBegun, house: House) -> None:
+        self._call_id = begun.call_id
         self.keeps_digits = True
-        self._trunk = received.trunk or ""
-        self._began = received.at
+        self._trunk = begun.trunk or ""
+        self._came_in = begun.at if begun.direction == "inbound" else None
         self._house = house
-        self._story = house.calls.story(received)
-        self._bill = house.costs.bill(house.config, self._trunk, received.direction)
+        self._story = house.calls.story(begun)
+        self._bill = house.costs.bill(house.config, self._trunk, begun.direction)
         self._answered_at: float | None = None
         self._messages: list[MessageLog] = []
         self._is_admitted = False
         self._ending: tuple[EndReason | str, int, str] | None = None
+        self._conclusion: dict[str, Any] = {}
         self._is_over = False
-        self.publish(received)
+        self.publish(begun)
 
     @property
     def record(self) -> CallRecord:
@@ -64,7 +66,7 @@ class Telling:
         self._tell_messages()
         self._story.tell(event)
         self._count_cost(event)
-        self._house.metrics.observe(event, self._trunk, self._began)
+        self._house.metrics.observe(event, self._trunk, self._came_in)
         self._house.load.observe(event, self.record.agent)
         self._house.watch(event)
 
@@ -72,6 +74,15 @@ class Telling:
         """Why the call ends. The first cause stands."""
         if self._ending is None:
             self._ending = (reason, sip_status, detail)
+
+    @property
+    def end_reason(self) -> EndReason | str | None:
+        """Why it ends, None if it doesn't."""
+        return self._ending[0] if self._ending is not None else None
+
+    def conclude(self, outcome: str, q850: int | None, sip_call_id: str) -> None:
+        """What became of a call of ours."""
+        self._conclusion = {"outcome": outcome, "q850": q850, "sip_call_id": sip_call_id}
 
     async def end(self) -> None:
         """Tell the end; returns when the record is on disk. A second call does nothing."""
@@ -87,10 +98,14 @@ class Telling:
                 end_reason=reason,
                 sip_status=sip_status,
                 detail=detail,
+                **self._conclusion,
             )
         )
         if self._is_admitted:
             self._house.metrics.call_left(self._trunk, reason)
+        if (dial := self.record.dial) is not None and self.record.outcome is not None:
+            outcome = self.record.outcome
+            self._house.metrics.count_dial(self._trunk, outcome, dial.post_dial_delay_s, dial.ring_s)
         self._tell_messages()
         await self._story.close()
 

@@ -154,9 +154,13 @@ class CallProgress:
 
 @dataclass(frozen=True, slots=True)
 class MediaNegotiated:
-    """After the first offer/answer is complete, and again after every re-INVITE."""
+    """After the first offer/answer is complete, and again after every re-INVITE.
+
+    `is_early`: a call of ours that nobody has answered yet.
+    """
 
     media: NegotiatedMedia
+    is_early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +188,15 @@ class ReferReported:
 
 @dataclass(frozen=True, slots=True)
 class CallDisconnected:
-    """The last event of a call. `by_remote` tells who ended it; `sip_status` is 200 after a BYE."""
+    """The last event of a call. `by_remote` tells who ended it; `sip_status` is 200 after a BYE.
+
+    `q850` is the cause (ITU-T Q.850) that the peer gave beside it, if it did.
+    """
 
     sip_status: int
     reason: str
     by_remote: bool
+    q850: int | None = None
 
 
 SipEvent = CallProgress | MediaNegotiated | CallConfirmed | InfoDigit | ReferReported | CallDisconnected

@@ -1,4 +1,4 @@
-"""What the header fields of an answer ask of us, pure."""
+"""What the header fields of a message tell us beside it, pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from sipagent.sip.invite import header_values
 
 LONGEST_RETRY_AFTER_S = 3600
 
+_CAUSE = re.compile(r"\s*Q\.850\b.*?;\s*cause\s*=\s*(\d{1,3})\b", re.IGNORECASE)
 _SECONDS = re.compile(r"\d{1,9}")
+
+
+def q850_cause(message: str) -> int | None:
+    """The cause of ITU-T Q.850 in a Reason header (RFC 3326) of any message; None without one."""
+    for line in header_values(message, "Reason"):
+        for value in line.split(","):
+            if found := _CAUSE.match(value):
+                return int(found[1])
+    return None
 
 
 def retry_after_s(message: str) -> int | None:

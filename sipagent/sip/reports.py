@@ -20,6 +20,7 @@ from sipagent.sip.messages import (
     ReferReported,
     SipEvent,
 )
+from sipagent.sip.replies import q850_cause
 
 logger = logging.getLogger("sipagent.sip")
 
@@ -41,16 +42,20 @@ class Reports:
         self._emit = emit
         self._end = end
         self._has_media = False
+        self._is_early = False
+        self._last_received = ""
 
     def on_state(self, state: str, sip_status: int, reason: str, by_remote: bool) -> None:
-        if state == "EARLY" and by_remote:
+        self._is_early = state == "EARLY" and by_remote
+        if self._is_early:
             self._emit(CallProgress(sip_status, reason))
         elif state == "CONFIRMED":
             self._emit(CallConfirmed())
             if not self._has_media:
                 self._fail(488, ReasonCode.BAD_OFFER, "our offer was not answered")
         elif state == "DISCONNECTED":
-            self._emit(CallDisconnected(sip_status, reason, by_remote))
+            cause = q850_cause(self._last_received)
+            self._emit(CallDisconnected(sip_status, reason, by_remote, cause))
 
     def on_offer(self, offer: str) -> int:
         try:
@@ -71,9 +76,10 @@ class Reports:
             return
         if media is not None:
             self._has_media = True
-            self._emit(MediaNegotiated(media))
+            self._emit(MediaNegotiated(media, self._is_early))
 
     def on_received(self, message: str) -> None:
+        self._last_received = message
         self._messages.note("in", message, time.monotonic())
 
     def on_invite_answered(self, sip_status: int, message: str) -> None:

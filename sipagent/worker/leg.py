@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from rtp.session import RtpParams
-from rtp.udp import UdpPair, discard_waiting
+from rtp.udp import UdpPair
 from sipagent.backends.base import Backend
 from sipagent.backends.factory import create_backend
 from sipagent.backends.local import LocalBackend
@@ -27,6 +27,7 @@ from sipagent.conversation import HistoryItem
 from sipagent.errors import BackendError, ConfigError, EndReason, ReasonCode
 from sipagent.events import DigitMethod
 from sipagent.formats import CODECS
+from sipagent.media.answering import AnswerWatch
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker.bridge import Bridge, Ringing, Source
 from sipagent.worker.ipc import OpenLeg, PlayPrompt, Resumption, UseBackend
@@ -69,7 +70,6 @@ class Leg:
         self._jukebox = Jukebox(self._speaker.prompts, self._speaker.queued, self._reporter.prompt_ended)
         self._stream: Stream | None = None
         self._is_tapped = False
-        self._early_packets = 0
         self._bridge: Bridge | None = None
         self._ticks = 0
         self._end: asyncio.Future[tuple[str, str]] = asyncio.get_running_loop().create_future()
@@ -93,10 +93,6 @@ class Leg:
         if self._stream is not None:
             self._stream.update(params)
             return
-        if self._order.discards_early:
-            rtp, rtcp = self._sockets
-            self._early_packets = discard_waiting(rtp)
-            discard_waiting(rtcp)
         self._stream = Stream(
             self._order,
             params,
@@ -105,8 +101,9 @@ class Leg:
             agent=self._speaker.path,
             queued=self._speaker.queued,
             ears=self._speaker.ears,
+            answering=self._answer_watch(),
             reporter=self._reporter,
-            open_udp=partial(UdpPair, *self._sockets),
+            open_udp=partial(UdpPair, *self._sockets, skips_old=self._order.discards_early),
             ticker=self._ticker,
             leg=Upwards(played=self._speaker.played, tick=self._tick, press=self.press, end=self.close),
             recordings=self._recordings,
@@ -271,8 +268,8 @@ class Leg:
         audio = Counter(self._speaker.seat.counters() | {"playout_dropped_ms": overflowed_ms})
         if false_starts := self._speaker.turns.false_starts:
             audio["false_barge_ins"] = false_starts
-        if self._early_packets:
-            audio["early_packets"] = self._early_packets
+        if self._stream is not None and (early_packets := self._stream.early_packets):
+            audio["early_packets"] = early_packets
         audio.update({} if lost is None else lost.audio)
         return dict(audio)
 

@@ -9,8 +9,23 @@ import pytest
 
 from docs.call_states import PAGE, page
 from sipagent import events
-from sipagent.call.state import MOVES, TRANSITIONS, IllegalMove, State, diagram, next_state
-from sipagent.sip.messages import CallConfirmed, CallDisconnected, InfoDigit, MediaNegotiated
+from sipagent.call.state import (
+    CALLING,
+    GETTING_READY,
+    MOVES,
+    TRANSITIONS,
+    IllegalMove,
+    State,
+    diagram,
+    next_state,
+)
+from sipagent.sip.messages import (
+    CallConfirmed,
+    CallDisconnected,
+    CallProgress,
+    InfoDigit,
+    MediaNegotiated,
+)
 
 #: Everything that a call may see, moves or not.
 ALL_EVENTS = sorted(
@@ -35,18 +50,21 @@ def test_every_state_has_its_row() -> None:
 
 
 def test_every_state_is_reached_and_leads_to_the_end() -> None:
-    assert reachable(State.RECEIVED) == set(State)
+    before_dialling = {State.ORIGINATED, State.READYING, State.DIALLING, State.RINGING}
+    assert reachable(State.RECEIVED) == set(State) - before_dialling
+    before_answering = {State.RECEIVED, State.PREPARING, State.OFFERED, State.ANSWERED}
+    assert reachable(State.ORIGINATED) == set(State) - before_answering
     assert all(State.ENDED in reachable(state) for state in State)
     assert reachable(State.ENDED) == {State.ENDED}
 
 
 def test_the_peer_may_go_at_any_time_after_admission() -> None:
-    alive = {State.PREPARING, State.OFFERED, State.ANSWERED, State.TALKING, State.HANGING_UP}
+    alive = {State.PREPARING, State.OFFERED, *CALLING, State.ANSWERED, State.TALKING, State.HANGING_UP}
     assert {state for state, row in TRANSITIONS.items() if CallDisconnected in row} == alive
 
 
 def test_the_leg_may_end_at_any_time_after_admission() -> None:
-    alive = {State.PREPARING, State.ANSWERED, State.TALKING, State.CLOSING}
+    alive = {*GETTING_READY, *CALLING, State.ANSWERED, State.TALKING, State.CLOSING}
     assert {state for state, row in TRANSITIONS.items() if events.LegEnded in row} == alive
 
 
@@ -76,6 +94,35 @@ def test_the_leg_may_end_at_any_time_after_admission() -> None:
 def test_a_life_ends_with_its_last_event_and_not_before(story: list[type]) -> None:
     state = State.RECEIVED
     for event in story:
+        assert state is not State.ENDED
+        state = next_state(state, event)
+    assert state is State.ENDED
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        [CallProgress, CallConfirmed, CallDisconnected, events.LegEnded],
+        [CallProgress, CallProgress, CallConfirmed, events.LegEnded, CallDisconnected],
+        [CallConfirmed, events.LegEnded, CallDisconnected],
+        [CallDisconnected, events.LegEnded],
+        [CallProgress, CallDisconnected, events.LegEnded],
+        [CallProgress, events.LegEnded, CallDisconnected],
+        [events.LegEnded, CallProgress, CallConfirmed, CallDisconnected],
+    ],
+    ids=[
+        "callee hangs up",
+        "leg ends first",
+        "answered without ringing",
+        "refused at once",
+        "refused",
+        "given up",
+        "answered when it was given up already",
+    ],
+)
+def test_a_call_of_ours_ends_with_its_last_event_and_not_before(story: list[type]) -> None:
+    state = State.ORIGINATED
+    for event in (events.CallAdmitted, events.LegReady, *story):
         assert state is not State.ENDED
         state = next_state(state, event)
     assert state is State.ENDED

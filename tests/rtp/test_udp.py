@@ -7,17 +7,17 @@ import uvloop
 
 from rtp.address import Address, plain_address
 from rtp.ports import PortPair
-from rtp.udp import MAX_PER_WAKEUP, UdpPair
+from rtp.udp import MAX_PER_WAKEUP, MOST_FRESH, UdpPair
 from tests.rtp.test_ports import pool_of
 
 
 class Peer:
     """A UDP pair under test, what it received, and a plain socket to talk to it."""
 
-    def __init__(self, ports: PortPair) -> None:
+    def __init__(self, ports: PortPair, *, skips_old: bool = False) -> None:
         self.rtp: list[tuple[bytes, Address]] = []
         self.rtcp: list[tuple[bytes, Address]] = []
-        self.pair = UdpPair(ports.rtp_sock, ports.rtcp_sock, self._on_rtp, self._on_rtcp)
+        self.pair = UdpPair(ports.rtp_sock, ports.rtcp_sock, self._on_rtp, self._on_rtcp, skips_old=skips_old)
         self.port = ports.port
         self._arrived = asyncio.Event()
         self.phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -45,9 +45,10 @@ class Peer:
 
 
 @pytest.fixture
-async def peer() -> AsyncIterator[Peer]:
+async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
+    """With a parameter, one that skips what is old."""
     pool = pool_of(1)
-    peer = Peer(pool.acquire(0.0))
+    peer = Peer(pool.acquire(0.0), skips_old=getattr(request, "param", False))
     yield peer
     peer.pair.close()
     peer.phone.close()
@@ -85,6 +86,37 @@ async def test_what_waits_can_be_received_at_once(peer: Peer) -> None:
         peer.say(b"rtp")
     peer.pair.receive_waiting()
     assert len(peer.rtp) == 3
+
+
+@pytest.mark.parametrize("peer", [True], indirect=True)
+async def test_what_has_waited_for_long_is_skipped_and_what_comes_later_is_not(peer: Peer) -> None:
+    for number in range(MOST_FRESH + 5):
+        peer.say(b"old %d" % number)
+    peer.pair.open()
+    peer.say(b"new")
+    await peer.until(lambda: len(peer.rtp) > 0)
+    assert [data for data, _ in peer.rtp] == [b"new"]
+    assert peer.pair.skipped == MOST_FRESH + 5
+    peer.pair.deliver_to(lambda data, addr, now: None, lambda data, addr, now: None)
+    assert peer.pair.skipped == MOST_FRESH + 5
+
+
+@pytest.mark.parametrize("peer", [True], indirect=True)
+async def test_what_came_in_just_now_is_not_old(peer: Peer) -> None:
+    for number in range(MOST_FRESH):
+        peer.say(b"%d" % number)
+    peer.pair.open()
+    assert [data for data, _ in peer.rtp] == [b"%d" % number for number in range(MOST_FRESH)]
+    assert {addr for _, addr in peer.rtp} == {peer.phone.getsockname()}
+    assert peer.pair.skipped == 0
+
+
+async def test_a_pair_that_skips_nothing_receives_all_that_waited(peer: Peer) -> None:
+    for _ in range(MOST_FRESH + 5):
+        peer.say(b"rtp")
+    peer.pair.open()
+    await peer.until(lambda: len(peer.rtp) == MOST_FRESH + 5)
+    assert peer.pair.skipped == 0
 
 
 async def test_a_closed_port_at_the_peer_kills_nothing(peer: Peer) -> None:

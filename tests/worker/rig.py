@@ -111,8 +111,11 @@ def _unheard(event: BackendEvent) -> None:
 class FakeUdp:
     """Where a `UdpPair` would be: what was sent, and a way in."""
 
-    def __init__(self, rtp_sock: Any, rtcp_sock: Any, on_rtp: Any, on_rtcp: Any) -> None:
+    def __init__(
+        self, rtp_sock: Any, rtcp_sock: Any, on_rtp: Any, on_rtcp: Any, *, skips_old: bool = False
+    ) -> None:
         self.on_rtp, self.on_rtcp = on_rtp, on_rtcp
+        self.skipped = 0
         self.rtp: list[bytes] = []
         self.rtcp: list[bytes] = []
         self.is_open = False

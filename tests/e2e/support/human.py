@@ -38,10 +38,18 @@ class HumanPhone(DeskPhone):
         assert self.invited is not None
         return self.invited
 
+    async def play_early(self, audio: bytes) -> None:
+        """183 with SDP, and RTP before anybody has answered: a ringing tone, say. Returns when it is out."""
+        invite = await self.rings()
+        self._respond(183, "Session Progress", self._offer())
+        self._talk(invite.body)
+        await self.say(audio)
+
     async def pick_up(self) -> None:
         """200, and talk once it is acknowledged."""
         invite = await self.rings()
         self.answered.clear()
+        self._stop_talking()
         self._respond(200, "OK", self._offer())
         async with asyncio.timeout(PATIENCE_S):
             await self.answered.wait()

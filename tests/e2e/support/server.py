@@ -259,7 +259,8 @@ class Server:
         assert not bad, json.dumps(bad, indent=1)
 
     async def _assert_one_record_per_call(self) -> None:
-        told = self.lines("call_received") + self.lines("call_cut_off_by_crash")
+        begun = self.lines("call_received") + self.lines("call_originated")
+        told = begun + self.lines("call_cut_off_by_crash")
         received = sorted(line["call_id"] for line in told)
         await eventually_equal(
             lambda: sorted(record["call_id"] for record in self.calls()), received, "records"
