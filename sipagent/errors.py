@@ -60,6 +60,7 @@ class EndReason(StrEnum):
     NO_MESSAGE = "no_message"
     MAX_DURATION = "max_duration"
     MEDIA_TIMEOUT = "media_timeout"
+    DRAINING = "draining"
     DRAIN_DEADLINE = "drain_deadline"
     WORKER_LOST = "worker_lost"
     SIGNALLING_FAILED = "signalling_failed"

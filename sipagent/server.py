@@ -161,7 +161,8 @@ class Server:
         """No new calls; those that are on may finish until the deadline, then they are ended."""
         self._house.load.draining = True
         for session, _ in list(self._calls.values()):
-            session.call_off()
+            if isinstance(session, OutboundCall):
+                session.call_off()
         deadline_s = self._config.limits.drain_deadline_s
         self._service.stopping(deadline_s + GOODBYE_S)
         log.info("server_draining", calls=len(self._calls), deadline_s=deadline_s)

@@ -104,15 +104,7 @@ class OutboundCall(CallSession):
         if self._local is None or self._telling.end_reason is not None:
             return False
         recording = house.calls.recording_path(self.call_id) if is_recorded(admitted) else None
-        detects = self._wanted.detects_machine or admitted.agent.answering_machine.detect
-        order = leg_order(
-            self.call_id,
-            admitted,
-            admitted.trunk.codecs[0],
-            house.config,
-            recording,
-            detects_machine=detects,
-        )
+        order = leg_order(self.call_id, admitted, admitted.trunk.codecs[0], house.config, recording)
         order = replace_field(order, discards_early=True)
         await self._open_leg(order, pair, self._parties(admitted))
         return True

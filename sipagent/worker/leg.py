@@ -27,7 +27,6 @@ from sipagent.conversation import HistoryItem
 from sipagent.errors import BackendError, ConfigError, EndReason, ReasonCode
 from sipagent.events import DigitMethod
 from sipagent.formats import CODECS
-from sipagent.media.answering import AnswerWatch
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker.bridge import Bridge, Ringing, Source
 from sipagent.worker.ipc import OpenLeg, PlayPrompt, Resumption, UseBackend
@@ -101,7 +100,6 @@ class Leg:
             agent=self._speaker.path,
             queued=self._speaker.queued,
             ears=self._speaker.ears,
-            answering=self._answer_watch(),
             reporter=self._reporter,
             open_udp=partial(UdpPair, *self._sockets, skips_old=self._order.discards_early),
             ticker=self._ticker,

@@ -29,7 +29,6 @@ from sipagent.errors import EndReason
 from sipagent.events import DigitMethod
 from sipagent.formats import CODECS, AudioFormat
 from sipagent.media import pipeline
-from sipagent.media.answering import AnswerWatch
 from sipagent.media.digits import DigitDetector
 from sipagent.media.ears import Ears
 from sipagent.media.nodes import Node
@@ -82,7 +81,6 @@ class Stream:
         recordings: RecordingWriter,
         queued: AudioFormat,
         ears: Ears | None,
-        answering: AnswerWatch | None = None,
     ) -> None:
         now = time.monotonic()
         self._detect_inband = order.detect_inband
@@ -93,7 +91,6 @@ class Stream:
         self._ticker = ticker
         self._leg = leg
         self._queued, self._ears = queued, ears
-        self._answering = answering
         phone = CODECS[params.codec]
         jitter = JitterConfig(order.jitter_min_ms, order.jitter_max_ms)
         lost = order.resumption
@@ -278,7 +275,6 @@ class Stream:
             self._detector if detects_digits else None,
             self._ears,
             self._tap.caller_lane if self._tap.is_on else None,
-            self._answering,
         )
         self._wire = pipeline.wire(self._queued, phone, self._to_rtp, recorder, self._ears)
         self._far_wire = None
