@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -55,6 +57,7 @@ ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The server's
 out = Console()
 err = Console(stderr=True)
 
+LOAD_HARNESS = "benchmarks.load.capacity"
 #: sysexits.h: the configuration is wrong.
 EX_CONFIG = 78
 
@@ -150,6 +153,25 @@ def examine(config: ConfigOption = DEFAULT_CONFIG) -> None:
     out.print(table)
     if settings is None or any(finding.status == "fail" for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command("capacity")
+def measure_capacity(
+    config: ConfigOption = DEFAULT_CONFIG,
+    first: Annotated[int, typer.Option(min=1, help="How many calls are tried first.")] = 20,
+    most: Annotated[int, typer.Option(min=1, help="More than this is not tried.")] = 1000,
+    hold: Annotated[float, typer.Option(min=1, help="For how many seconds each number is held.")] = 15.0,
+) -> None:
+    """Find the number of calls at which the service level breaks here, for the doctor. Takes some minutes.
+
+    SIPp calls a server of its own, with a simulated model, all on this machine: stop what else runs on it.
+    """
+    read_or_exit(config, load)
+    if importlib.util.find_spec("benchmarks") is None:
+        err.print("[red]The load harness is part of the source tree only: run this in a checkout.[/]")
+        raise typer.Exit(2)
+    options = ["--config", str(config), "--first", str(first), "--most", str(most), "--hold", str(hold)]
+    raise typer.Exit(subprocess.call([sys.executable, "-m", LOAD_HARNESS, *options]))
 
 
 @simulate.command("realtime")

@@ -20,13 +20,14 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks.load import machine
 from benchmarks.load.level import Outcome
 from benchmarks.load.measures import Counts, Sample
 from benchmarks.load.plan import Plan
 from benchmarks.load.report import Report, as_html, as_json, rows
 from benchmarks.load.run import run
 from benchmarks.load.sipp import NoSipp
+from benchmarks.load.version import version
+from sipagent.capacity import this_machine
 
 RATE_CALL_S = 1.0
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -91,8 +92,8 @@ def progress(plan: Plan, sample: Sample, counts: Mapping[str, Counts]) -> Table:
 def write(outcome: Outcome, out: Path) -> None:
     report = Report(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=machine.description(),
-        version=machine.version(),
+        machine=this_machine(),
+        version=version(),
         command=shlex.join(["python -m benchmarks.load", *sys.argv[1:]]),
         outcome=outcome,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 #: Calls that may be on beside those of the plan: the reference, and what is done on the side.
 SPARE_CALLS = 60
@@ -60,6 +61,7 @@ class Plan:
     has_sides: bool = True
     has_reference: bool = True
     wideband: bool = False
+    workers: int | Literal["auto"] = "auto"
 
     @property
     def ramp_s(self) -> float:

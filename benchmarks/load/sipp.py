@@ -79,8 +79,7 @@ async def sipp(
 ) -> AsyncIterator[Sipp]:
     """`calls` calls of a scenario, begun at a rate, to a number at the target. Killed if it is still running
     at the end of the context; it gives up by itself some time after `lasts_s`. Raises NoSipp."""
-    if shutil.which("sipp") is None:
-        raise NoSipp("SIPp is needed: apt-get install sip-tester")
+    require_sipp()
     own = directory / name
     own.mkdir()
     host = target[0]
@@ -102,6 +101,12 @@ async def sipp(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+def require_sipp() -> None:
+    """Raises NoSipp."""
+    if shutil.which("sipp") is None:
+        raise NoSipp("SIPp makes the calls, and isn't installed: apt-get install sip-tester")
 
 
 def write_callers(path: Path, ports: Sequence[int], calls: int) -> None:

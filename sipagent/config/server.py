@@ -163,6 +163,11 @@ class StorageConfig(Section):
         return self.directory / "calls.db"
 
     @property
+    def capacity(self) -> Path:
+        """What `sipagent capacity` found."""
+        return self.directory / "capacity.json"
+
+    @property
     def webhooks_outbox(self) -> Path:
         """Webhooks that wait for delivery."""
         return self.directory / "webhooks.db"

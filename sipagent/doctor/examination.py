@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from sipagent.config import Config
-from sipagent.doctor import addresses, backends, call_log, host, nat, pjsip, ports, servers, srtp
+from sipagent.doctor import addresses, backends, call_log, capacity, host, nat, pjsip, ports, servers, srtp
 from sipagent.doctor.finding import Finding, fail, warn
 
 #: How long a check may take. All of them run at the same time.
@@ -26,6 +26,7 @@ CHECKS: dict[str, Check] = {
     "clock": host.check_clock,
     "scheduling": host.check_scheduling,
     "storage": host.check_storage,
+    "capacity": capacity.check,
     "call log": call_log.check,
     "backend": backends.check,
 }
