@@ -60,6 +60,8 @@ class EndReason(StrEnum):
     NO_MESSAGE = "no_message"
     MAX_DURATION = "max_duration"
     MEDIA_TIMEOUT = "media_timeout"
+    MACHINE_ANSWERED = "machine_answered"
+    MESSAGE_LEFT = "message_left"
     DRAINING = "draining"
     DRAIN_DEADLINE = "drain_deadline"
     WORKER_LOST = "worker_lost"

@@ -491,6 +491,29 @@ class BackendFinished(CallEvent, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class AnswererDetected(CallEvent, frozen=True, kw_only=True):
+    """Who has answered a call of ours, as far as can be heard, and by which sign (see `rtp.answering`).
+
+    Times are ms of the callee's audio: `after_ms` since the answer, `greeting_ms` how long it spoke, after
+    `initial_silence_ms`; `words` are stretches of speech.
+    """
+
+    kind: Literal["human", "machine", "fax", "announcement", "unknown"]
+    reason: str
+    after_ms: int
+    greeting_ms: int
+    initial_silence_ms: int
+    words: int
+
+
+class BeepHeard(CallEvent, frozen=True, kw_only=True):
+    """The machine takes a message from now on. `hz` 0: it had no beep, but has been silent for long."""
+
+    hz: int
+    duration_ms: int
+    after_ms: int
+
+
 class RecordingStarted(CallEvent, frozen=True, kw_only=True):
     """The recording, which had to wait for a consent announcement, begins here."""
 
@@ -577,6 +600,8 @@ LegEvent = (
     | BackendReplaced
     | BackendNotReplaced
     | BackendFinished
+    | AnswererDetected
+    | BeepHeard
     | RecordingStarted
     | RecordingResumed
     | LegRehomed

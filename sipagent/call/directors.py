@@ -98,7 +98,8 @@ class Director(Protocol):
 class Scene:
     """What directors may know of their call. `tell` puts an event into its inbox.
 
-    `is_recorded`: it is, or will be once its story lets the recording begin.
+    `is_recorded`: it is, or will be once its story lets the recording begin. `detects_machine`: its worker
+    tells who answers it.
     """
 
     call_id: str
@@ -108,3 +109,4 @@ class Scene:
     max_duration_s: float
     tell: Callable[[events.Event], None]
     is_recorded: bool = True
+    detects_machine: bool = False

@@ -161,6 +161,7 @@ class MediaSide:
             max_duration_s=self.max_duration_s,
             tell=self._tell,
             is_recorded=self._order.recording is not None,
+            detects_machine=self._order.detects_machine,
         )
 
     def _line(self, agent: AgentConfig) -> Line:

@@ -29,6 +29,8 @@ MILESTONES = (
     events.CallResumed,
     events.RecordingTruncated,
     events.RecordingStarted,
+    events.AnswererDetected,
+    events.BeepHeard,
     events.RecordingResumed,
     events.LegRehomed,
     events.SafeModeEntered,

@@ -18,12 +18,20 @@ from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.media_watch import MediaTimeouts
 
 
-def leg_order(call_id: str, admitted: Admit, codec: str, config: Config, recording: Path | None) -> OpenLeg:
+def leg_order(
+    call_id: str,
+    admitted: Admit,
+    codec: str,
+    config: Config,
+    recording: Path | None,
+    *,
+    detects_machine: bool = False,
+) -> OpenLeg:
     """The leg for an admitted call, which is expected to have this codec."""
     rtp, trunk, agent = config.rtp, admitted.trunk, admitted.agent
     return OpenLeg(
         call_id=call_id,
-        agent=spoken_for(agent).model_dump(mode="json"),
+        agent=spoken_for(agent, detects_machine).model_dump(mode="json"),
         codec=codec,
         recording=str(recording) if recording else None,
         jitter_min_ms=rtp.jitter_min_ms,
@@ -33,6 +41,7 @@ def leg_order(call_id: str, admitted: Admit, codec: str, config: Config, recordi
         record_digits=keeps_digits(trunk, agent),
         hold_tone=trunk.hold == "tone",
         record_at_once=agent.story.consent is None,
+        detects_machine=detects_machine,
     )
 
 
@@ -40,15 +49,15 @@ def instead(order: OpenLeg, agent: AgentConfig, *, alone: bool) -> OpenLeg:
     """The same leg for another agent; `alone`: nobody speaks for it."""
     return replace(
         order,
-        agent=spoken_for(agent).model_dump(mode="json"),
+        agent=spoken_for(agent, order.detects_machine).model_dump(mode="json"),
         has_agent=not alone,
         record_at_once=agent.story.consent is None,
     )
 
 
-def spoken_for(agent: AgentConfig) -> AgentConfig:
+def spoken_for(agent: AgentConfig, detects_machine: bool = False) -> AgentConfig:
     """The agent as a media worker gets it: one whose story begins the call doesn't greet by itself."""
-    return agent.model_copy(update={"greeting": None}) if is_staged(agent) else agent
+    return agent.model_copy(update={"greeting": None}) if is_staged(agent, detects_machine) else agent
 
 
 def is_recorded(admitted: Admit) -> bool:

@@ -104,7 +104,15 @@ class OutboundCall(CallSession):
         if self._local is None or self._telling.end_reason is not None:
             return False
         recording = house.calls.recording_path(self.call_id) if is_recorded(admitted) else None
-        order = leg_order(self.call_id, admitted, admitted.trunk.codecs[0], house.config, recording)
+        detects = self._wanted.detects_machine or admitted.agent.answering_machine.detect
+        order = leg_order(
+            self.call_id,
+            admitted,
+            admitted.trunk.codecs[0],
+            house.config,
+            recording,
+            detects_machine=detects,
+        )
         order = replace_field(order, discards_early=True)
         await self._open_leg(order, pair, self._parties(admitted))
         return True
@@ -193,7 +201,7 @@ class OutboundCall(CallSession):
         if self._ring_deadline is not None and self._ring_deadline <= now:
             self._ring_deadline = None
             if self._state in CALLING:
-                self._has_rung_out = True
+                self._has_rung_out = self._state is State.RINGING
                 detail = f"nobody answered within {self._wanted.ring_timeout_s:g} s"
                 self.end(EndReason.NOT_ANSWERED, detail)
         super()._on_timer(now)

@@ -119,6 +119,8 @@ class CallRecord(msgspec.Struct, kw_only=True):
     problems: list[dict[str, Any]] = []
     fallback: list[dict[str, Any]] = []
     rollovers: int = 0
+    answered_by: dict[str, Any] | None = None
+    beep: dict[str, Any] | None = None
     rehomings: list[dict[str, Any]] = []
     usage: dict[str, Any] = {}
     tokens: dict[str, dict[str, int]] = {}
@@ -209,6 +211,11 @@ class RecordBuilder:
             case events.BackendProblem():
                 problem = {"code": event.code, "message": event.message}
                 record.problems.append({"at_s": self._s(event.at), **problem})
+            case events.AnswererDetected():
+                record.answered_by = answered_by(event)
+            case events.BeepHeard():
+                beep = {"hz": event.hz, "duration_ms": event.duration_ms}
+                record.beep = {"at_s": self._s(event.at), **beep}
             case events.FallbackTaken():
                 taken = {"step": event.step, "cause": event.cause, "outcome": event.outcome}
                 record.fallback.append({"at_s": self._s(event.at), **taken})
@@ -357,6 +364,12 @@ def rehoming(event: events.LegRehomed, seconds: Callable[[float], float]) -> dic
 def iso(wall: float) -> str:
     """Unix time as ISO 8601 in UTC, to the millisecond."""
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def answered_by(detected: events.AnswererDetected) -> dict[str, Any]:
+    """Who has answered, and what that was judged by."""
+    keys = ("kind", "reason", "after_ms", "greeting_ms", "initial_silence_ms", "words")
+    return {key: getattr(detected, key) for key in keys}
 
 
 def cost_of(charged: events.CallCharged) -> dict[str, Any] | None:

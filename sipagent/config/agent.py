@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
+from sipagent.config.answering import AnsweringMachineConfig
 from sipagent.config.fallback import FallbackConfig
 from sipagent.config.prices import BudgetConfig
 from sipagent.config.story import StoryConfig
@@ -146,13 +147,15 @@ class AgentConfig(Section):
     safe_mode_instructions: str | None = None
     transfers: Mapping[Annotated[str, Field(pattern=r"^[\w.-]+$")], TransferTargetConfig] = {}
     fallback: FallbackConfig = FallbackConfig()
+    answering_machine: AnsweringMachineConfig = AnsweringMachineConfig()
     budget: BudgetConfig = BudgetConfig()
 
     @property
     def has_firm_words(self) -> bool:
         """Does its model say anything that the caller may not interrupt?"""
-        consent = self.story.consent
-        return not self.story.greeting_interruptible or (consent is not None and consent.say is not None)
+        firm = (self.story.consent, self.answering_machine.message)
+        spoken = any(words is not None and words.say is not None for words in firm)
+        return spoken or not self.story.greeting_interruptible
 
     @property
     def decides_turns(self) -> bool:

@@ -69,7 +69,7 @@ def _only_models_say(loaded: Loaded[AgentConfig], agent: AgentConfig) -> Iterato
         return
     if agent.tools:
         yield loaded.document.problem(("tools",), f"a backend of kind {agent.backend.kind} calls no tools")
-    for location, spoken in _announcements(agent.story, ("story",)):
+    for location, spoken in _all_announcements(agent):
         if spoken.say is not None:
             message = f"a backend of kind {agent.backend.kind} can't say it: write file"
             yield loaded.document.problem((*location, "say"), message)
@@ -94,7 +94,7 @@ def unusable_references(files: Files) -> Iterator[Problem]:
 def _sound_files(agent: AgentConfig) -> Iterator[tuple[Location, Path]]:
     if agent.story.greeting_file is not None:
         yield ("story", "greeting_file"), agent.story.greeting_file
-    for location, spoken in _announcements(agent.story, ("story",)):
+    for location, spoken in _all_announcements(agent):
         if spoken.file is not None:
             yield (*location, "file"), spoken.file
     if agent.fallback.filler_file is not None:
@@ -102,6 +102,11 @@ def _sound_files(agent: AgentConfig) -> Iterator[tuple[Location, Path]]:
     for index, step in enumerate(agent.fallback.steps):
         if (file := step.prompt or step.goodbye) is not None:
             yield ("fallback", "steps", index, step.kind), file
+
+
+def _all_announcements(agent: AgentConfig) -> Iterator[tuple[Location, Announcement | ChoiceConfig]]:
+    yield from _announcements(agent.story, ("story",))
+    yield from _announcements(agent.answering_machine, ("answering_machine",))
 
 
 def _announcements(value: Any, location: Location) -> Iterator[tuple[Location, Announcement | ChoiceConfig]]:

@@ -6,12 +6,14 @@
 
 When phone and backend speak the same law there is no conversion at all. Playout, where agent audio waits for
 its time, parts the agent's way in two: what the recording gets is what went out. Digits are listened for only
-where they may be in the audio, or must not be in the recording; ears judge speech that may interrupt.
+where they may be in the audio, or must not be in the recording; ears judge speech that may interrupt; who has
+answered a call of ours is listened for until it is known.
 """
 
 from __future__ import annotations
 
 from sipagent.formats import AudioFormat
+from sipagent.media.answering import AnswerWatch
 from sipagent.media.digits import DigitDetector
 from sipagent.media.ears import Ears
 from sipagent.media.nodes import Node, Sink, Tee, Write, convert_into
@@ -33,6 +35,7 @@ def caller(
     detector: DigitDetector | None = None,
     ears: Ears | None = None,
     tap: Write | None = None,
+    answering: AnswerWatch | None = None,
 ) -> Node:
     """From RTP to the backend."""
     path = convert_into(phone, backend_input, Sink("backend", to_backend))
@@ -40,6 +43,8 @@ def caller(
         path = Tee("ears", ears.caller_lane(phone), path)
     if detector is not None:
         path = Tee("digits", detector.lane(phone), path)
+    if answering is not None:
+        path = Tee("answering", answering.lane(phone), path)
     if tap is not None:
         path = Tee("tap", tap, path)
     return path if recorder is None else Tee("rec.caller", recorder.lane("caller", phone), path)

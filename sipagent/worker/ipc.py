@@ -58,7 +58,8 @@ class OpenLeg(Message, frozen=True, kw_only=True):
     `agent` is `AgentConfig.model_dump(mode="json")`; `codec` the RTP encoding name that we expect. What isn't
     said here is as the configuration has it (`config.trunk`). `history` is what was said before, where the
     call had another backend. With a `recording` and not `record_at_once`, it waits for `StartRecording`.
-    Without `has_agent` nobody speaks for it: it is there to be joined with another. If it `discards_early`,
+    Without `has_agent` nobody speaks for it: it is there to be joined with another. With
+    `detects_machine` it tells who answers. If it `discards_early`,
     nobody hears what came in before `StartMedia`. With a `resumption` its
     audio flows from `StartMedia` on as if nothing had been; who speaks for it, `UseBackend` will say.
     """
@@ -75,6 +76,7 @@ class OpenLeg(Message, frozen=True, kw_only=True):
     hold_tone: bool = False
     history: list[HistoryItem] = []
     record_at_once: bool = True
+    detects_machine: bool = False
     has_agent: bool = True
     discards_early: bool = False
     resumption: Resumption | None = None
@@ -187,12 +189,13 @@ class StartRecording(Message, frozen=True, kw_only=True):
 
 
 class SetAside(Message, frozen=True, kw_only=True):
-    """The agent is out of the call for a while: it neither hears nor is heard. Prompts are played all the
-    same; if `ringing`, the caller hears a ringing tone instead of them.
+    """The agent is out of the call for a while: it is not heard, and hears nothing unless it `agent_listens`.
+    Prompts are played all the same; if `ringing`, the caller hears a ringing tone instead of them.
     """
 
     call_id: str
     ringing: bool = False
+    agent_listens: bool = False
 
 
 class JoinLegs(Message, frozen=True, kw_only=True):

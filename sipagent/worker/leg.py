@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from rtp.answering import AnsweringParams
 from rtp.session import RtpParams
 from rtp.udp import UdpPair
 from sipagent.backends.base import Backend
@@ -27,6 +28,7 @@ from sipagent.conversation import HistoryItem
 from sipagent.errors import BackendError, ConfigError, EndReason, ReasonCode
 from sipagent.events import DigitMethod
 from sipagent.formats import CODECS
+from sipagent.media.answering import AnswerWatch
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker.bridge import Bridge, Ringing, Source
 from sipagent.worker.ipc import OpenLeg, PlayPrompt, Resumption, UseBackend
@@ -100,6 +102,7 @@ class Leg:
             agent=self._speaker.path,
             queued=self._speaker.queued,
             ears=self._speaker.ears,
+            answering=self._answer_watch(),
             reporter=self._reporter,
             open_udp=partial(UdpPair, *self._sockets, skips_old=self._order.discards_early),
             ticker=self._ticker,
@@ -108,6 +111,13 @@ class Leg:
         )
         self._speaker.line = self._stream
         self._stream.tap(self._is_tapped)
+
+    def _answer_watch(self) -> AnswerWatch | None:
+        """If it is to be told who answers. A leg that goes on for another knows nothing of the beginning."""
+        if not self._order.detects_machine or self._order.resumption is not None:
+            return None
+        analysis = AgentConfig.model_validate(self._order.agent).answering_machine.analysis
+        return AnswerWatch(AnsweringParams(**analysis.model_dump()), self._reporter.answering)
 
     def tap(self, on: bool) -> None:
         """Somebody outside wants to hear the call, or does no more."""

@@ -195,7 +195,7 @@ def tell(leg: Leg, message: ToLeg) -> None:
         case Instruct():
             leg.instruct(message.instructions)
         case SetAside():
-            leg.set_aside(message.ringing)
+            leg.set_aside(message.ringing, message.agent_listens)
         case GiveBack():
             leg.give_back()
         case TapAudio():

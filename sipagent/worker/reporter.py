@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
+from rtp.answering import Answerer, Beep
 from rtp.events import ItemPlayed, ItemStarted, PlayoutEvent, RtpEvent, SourceLatched
 from rtp.handover import Handover
 from rtp.playout import BeingHeard
@@ -62,6 +64,11 @@ class Reporter:
                 call_id=self._call_id, at=now, prompt_id=prompt_id, completed=completed, detail=detail
             )
         )
+
+    def answering(self, told: Answerer | Beep, now: float) -> None:
+        """Who has answered, or that a machine takes a message now."""
+        made = events.BeepHeard if isinstance(told, Beep) else events.AnswererDetected
+        self._emit(made(call_id=self._call_id, at=now, **asdict(told)))
 
     def recording_started(self, now: float) -> None:
         self._emit(events.RecordingStarted(call_id=self._call_id, at=now))

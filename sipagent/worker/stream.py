@@ -29,6 +29,7 @@ from sipagent.errors import EndReason
 from sipagent.events import DigitMethod
 from sipagent.formats import CODECS, AudioFormat
 from sipagent.media import pipeline
+from sipagent.media.answering import AnswerWatch
 from sipagent.media.digits import DigitDetector
 from sipagent.media.ears import Ears
 from sipagent.media.nodes import Node
@@ -81,6 +82,7 @@ class Stream:
         recordings: RecordingWriter,
         queued: AudioFormat,
         ears: Ears | None,
+        answering: AnswerWatch | None = None,
     ) -> None:
         now = time.monotonic()
         self._detect_inband = order.detect_inband
@@ -91,6 +93,7 @@ class Stream:
         self._ticker = ticker
         self._leg = leg
         self._queued, self._ears = queued, ears
+        self._answering = answering
         phone = CODECS[params.codec]
         jitter = JitterConfig(order.jitter_min_ms, order.jitter_max_ms)
         lost = order.resumption
@@ -275,6 +278,7 @@ class Stream:
             self._detector if detects_digits else None,
             self._ears,
             self._tap.caller_lane if self._tap.is_on else None,
+            self._answering,
         )
         self._wire = pipeline.wire(self._queued, phone, self._to_rtp, recorder, self._ears)
         self._far_wire = None
@@ -315,6 +319,7 @@ class Stream:
         if late_s * 1000 > FRAME_MS:
             self._udp.receive_waiting()
         self._drain(now)
+        self._watch_answerer(now)
         self._leg.tick(now)
         if self._on_hold and not self._is_drawn_from:
             self._caller.write(self._silence, now)
@@ -330,6 +335,16 @@ class Stream:
         overdue = self._watch.overdue(inbound.last_packet_at, inbound.pausing, now)
         if overdue is not None:
             self._leg.end(EndReason.MEDIA_TIMEOUT, overdue)
+
+    def _watch_answerer(self, now: float) -> None:
+        """Who has answered: once that is known, nobody listens for it any more."""
+        if self._answering is None:
+            return
+        self._answering.tick(now)
+        if self._answering.is_over:
+            self._answering = None
+            assert self._shape is not None
+            self._build_path(*self._shape, now)
 
     def _fill_slot(self, now: float, late_s: float) -> None:
         """What goes out on this tick, and into the recording."""

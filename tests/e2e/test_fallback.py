@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -145,7 +144,7 @@ async def test_a_model_that_stays_away_gives_way_to_another(setup: SetupFactory)
 
 async def test_a_key_that_is_refused_is_not_tried_again(setup: SetupFactory, tmp_path: Path) -> None:
     farewell = tmp_path / "sorry.wav"
-    write_wav(farewell, audio.samples(audio.signal(LATER, LATER_MS, ULAW), "PCMU"))
+    audio.write_wav(farewell, audio.samples(audio.signal(LATER, LATER_MS, ULAW), "PCMU"))
     fallback = {"steps": [{"goodbye": str(farewell)}]}
     async with (
         RealtimeServer(tells(Say(say=STORY))) as model,
@@ -212,7 +211,7 @@ async def test_a_caller_whose_agent_is_not_to_be_had_leaves_a_message(setup: Set
 
 async def test_a_prompt_is_played_and_the_call_ends(setup: SetupFactory, tmp_path: Path) -> None:
     announcement = tmp_path / "closed.wav"
-    write_wav(announcement, audio.samples(audio.signal(LATER, LATER_MS, ULAW), "PCMU"))
+    audio.write_wav(announcement, audio.samples(audio.signal(LATER, LATER_MS, ULAW), "PCMU"))
     closed = {"backend": {"kind": "prompt", "file": str(announcement), "times": 2, "pause_ms": 200}}
     async with running(setup(None, agent=closed), spare_threads=1) as server, call(server.setup) as caller:
         await caller.hung_up()
@@ -265,15 +264,9 @@ async def test_a_session_is_replaced_before_its_end_and_nobody_hears_it(setup: S
     assert question in heard
 
 
-def write_wav(path: Path, samples: audio.Samples) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, 8000, len(samples), "NONE", ""))
-        file.writeframes(samples.astype("<i2").tobytes())
-
-
 async def test_a_call_that_no_agent_answers_hears_a_prompt(setup: SetupFactory, tmp_path: Path) -> None:
     sorry = tmp_path / "sorry.wav"
-    write_wav(sorry, audio.samples(audio.signal(LATER, LATER_MS, ULAW), "PCMU"))
+    audio.write_wav(sorry, audio.samples(audio.signal(LATER, LATER_MS, ULAW), "PCMU"))
     async with (
         RealtimeServer(RealtimeOptions(faults=Faults(refuse_status=503))) as model,
         running(

@@ -1,5 +1,6 @@
 """The story of a call, as its agent's `story` has it: pure rules over the call's events.
 
+    answering     who answers a call of ours: a conversation, a message after the beep, the end
     opening       consent, then the recording; the greeting
     silence       somebody say something; then goodbye
     duration      the warning before the longest duration, and the goodbye

@@ -7,12 +7,13 @@ from typing import Protocol
 
 from sipagent import events
 from sipagent.call.directors import Command, HangUp, Scene, Transfer
+from sipagent.call.story.answering import Answering
 from sipagent.call.story.duration import Duration
 from sipagent.call.story.farewell import Ending, Farewell, answered
 from sipagent.call.story.filler import Filler
 from sipagent.call.story.floor import Floor
 from sipagent.call.story.keypad import Collector, Menu
-from sipagent.call.story.opening import Opening, is_staged
+from sipagent.call.story.opening import Opening, is_staged, waits_for_answerer
 from sipagent.call.story.silence import Silence
 from sipagent.config import AgentConfig
 from sipagent.config.story import CollectDigitsConfig, MenuConfig
@@ -44,6 +45,7 @@ class Story:
         self._agent = scene.agent
         self._floor = Floor()
         self._farewell = Farewell(scene.call_id, self._floor, scene.tell)
+        self._answering: Answering | None = None
         self._began: float | None = None
         self._parts = tuple(self._made(now=0.0))
 
@@ -85,8 +87,7 @@ class Story:
         call_id, agent = self._scene.call_id, self._agent
         story, floor, farewell = agent.story, self._floor, self._farewell
         yield farewell
-        if is_staged(agent) and not floor.is_answered:
-            yield Opening(call_id, agent, floor, is_recorded=self._scene.is_recorded)
+        yield from self._beginning(agent)
         if story.silence is not None:
             yield Silence(call_id, story.silence, story.goodbye, floor, farewell)
         if story.max_duration_warning is not None or story.goodbye is not None:
@@ -101,6 +102,21 @@ class Story:
             yield Menu(call_id, story.digits, floor, farewell)
         if story.filler is not None:
             yield Filler(call_id, story.filler, floor, farewell)
+
+    def _beginning(self, agent: AgentConfig) -> Iterator[Part]:
+        """The opening, and who answers a call of ours: an agent that takes over later has to do with neither,
+        but that of the first goes on."""
+        scene, floor, opening = self._scene, self._floor, None
+        if not floor.is_answered:
+            waits = waits_for_answerer(agent, scene.detects_machine)
+            if is_staged(agent, scene.detects_machine):
+                opening = Opening(scene.call_id, agent, floor, is_recorded=scene.is_recorded, waits=waits)
+                yield opening
+            if scene.detects_machine:
+                awaited = opening if waits else None
+                self._answering = Answering(scene.call_id, agent.answering_machine, floor, awaited)
+        if self._answering is not None:
+            yield self._answering
 
     def _leave_by_tool(self, called: events.ToolCalled, now: float) -> Iterable[Command]:
         agent = self._agent

@@ -20,15 +20,23 @@ CONSENT_ATTEMPTS = 3
 """An announcement that the caller spoke into is made again; then there is no recording."""
 
 
-def is_staged(agent: AgentConfig) -> bool:
-    """Does the call begin with more than words of the model's own?"""
-    return agent.story.consent is not None or agent.story.greeting_file is not None
+def is_staged(agent: AgentConfig, detects_machine: bool = False) -> bool:
+    """Does the call begin with more than words of the model's own, or with a wait for who answers it?"""
+    staged = agent.story.consent is not None or agent.story.greeting_file is not None
+    return staged or waits_for_answerer(agent, detects_machine)
+
+
+def waits_for_answerer(agent: AgentConfig, detects_machine: bool) -> bool:
+    """Does the agent greet only when it is known who answers?"""
+    return detects_machine and agent.answering_machine.greet == "after_detection"
 
 
 class Opening:
-    """A part of the story."""
+    """A part of the story. It begins with the answer, or if it `waits`, when somebody lets it `begin`."""
 
-    def __init__(self, call_id: str, agent: AgentConfig, floor: Floor, *, is_recorded: bool) -> None:
+    def __init__(
+        self, call_id: str, agent: AgentConfig, floor: Floor, *, is_recorded: bool, waits: bool = False
+    ) -> None:
         self._call_id = call_id
         self._consent = agent.story.consent if is_recorded else None
         self._greeting = greeting_of(agent)
@@ -36,10 +44,19 @@ class Opening:
         self._announcer = Announcer(call_id, floor, "opening")
         self._attempts = 0
         self._is_asking = False
+        self._waits = waits
+
+    @property
+    def has_words(self) -> bool:
+        """Does it say anything?"""
+        return self._consent is not None or self._greeting is not None
+
+    def begin(self, now: float) -> Iterable[Command]:
+        return self._ask(now) if self._consent is not None else self._greet(now)
 
     def on_event(self, event: events.Event, now: float) -> Iterable[Command]:
-        if isinstance(event, events.CallAnswered):
-            return self._ask(now) if self._consent is not None else self._greet(now)
+        if isinstance(event, events.CallAnswered) and not self._waits:
+            return self.begin(now)
         return self._go_on(now) if self._announcer.hear(event, now) else []
 
     def next_timer(self) -> float | None:

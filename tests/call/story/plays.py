@@ -8,7 +8,7 @@ from sipagent import events
 from sipagent.call.directors import Command, HangUp, Scene, Transfer
 from sipagent.call.story.director import Story
 from sipagent.config import AgentConfig
-from sipagent.worker.ipc import Inject, PlayPrompt, Say, StartRecording, StopPrompt
+from sipagent.worker.ipc import GiveBack, Inject, PlayPrompt, Say, SetAside, StartRecording, StopPrompt
 
 ID: dict[str, Any] = {"call_id": "c-1"}
 
@@ -27,6 +27,10 @@ def spoken(command: Command) -> str:
             return f"tell {command.text}" + ("" if command.respond else " quietly")
         case StartRecording():
             return "record"
+        case SetAside():
+            return "only listen" if command.agent_listens else "set aside"
+        case GiveBack():
+            return "give back"
         case HangUp():
             return f"hang up {command.reason}"
         case Transfer():
@@ -43,6 +47,7 @@ class Play:
         *,
         limit_s: float = 600.0,
         recorded: bool = True,
+        detects_machine: bool = False,
         **agent: Any,
     ) -> None:
         config = AgentConfig.model_validate(
@@ -53,7 +58,7 @@ class Play:
         self.answers: list[events.ToolAnswered] = []
         self._prompts: list[PlayPrompt] = []
         other = AgentConfig.model_validate({"name": "other", "backend": {"kind": "voicemail"}})
-        scene = Scene("c-1", "inbound", "carrier", config, limit_s, self._tell, recorded)
+        scene = Scene("c-1", "inbound", "carrier", config, limit_s, self._tell, recorded, detects_machine)
         self.story = Story(scene, {"bot": config, "other": other})
 
     def _tell(self, event: events.Event) -> None:
@@ -96,6 +101,24 @@ class Play:
     def answered(self) -> Play:
         self.ready()
         self._hear(events.CallAnswered(**ID, at=self.now, codec="PCMU"))
+        return self
+
+    def detected(self, kind: Any, reason: str = "long_greeting") -> Play:
+        detected = events.AnswererDetected(
+            **ID,
+            at=self.now,
+            kind=kind,
+            reason=reason,
+            after_ms=1,
+            greeting_ms=1,
+            initial_silence_ms=1,
+            words=1,
+        )
+        self._hear(detected)
+        return self
+
+    def beeps(self) -> Play:
+        self._hear(events.BeepHeard(**ID, at=self.now, hz=1000, duration_ms=400, after_ms=1))
         return self
 
     def agent_begins(self, item: str = "item") -> Play:

@@ -55,6 +55,12 @@ def mono(path: Path) -> Samples:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
+def write_wav(path: Path, samples: Samples) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, len(samples), "NONE", ""))
+        file.writeframes(samples.astype("<i2").tobytes())
+
+
 def holds(whole: Samples, part: Samples) -> bool:
     """Is `part` there in one piece, sample by sample?"""
     return part.astype("<i2").tobytes() in whole.astype("<i2").tobytes()
