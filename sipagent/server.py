@@ -9,7 +9,6 @@ import resource
 import signal
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +34,8 @@ from sipagent.call.telling import tell_rejected
 from sipagent.config import Config
 from sipagent.control import ServerControl
 from sipagent.errors import EndReason
-from sipagent.metrics import Metrics, ServerFigures, TargetFigures, WorkerFigures
+from sipagent.figures import server_figures, worker_figures
+from sipagent.metrics import Metrics
 from sipagent.service.notify import service_manager
 from sipagent.service.report import ServiceReport
 from sipagent.service.vitals import Vitals
@@ -44,7 +44,6 @@ from sipagent.sip.call import SipCall
 from sipagent.sip.messages import RejectedInvite
 from sipagent.tools.toolbox import Toolbox
 from sipagent.webhooks.service import Webhooks
-from sipagent.worker.ipc import LATE_BOUNDS_S
 from sipagent.worker.supervisor import Supervisor
 
 log = logs.get_logger(__name__)
@@ -79,7 +78,10 @@ class Server:
             ladders=storage.ladders if config.call_log.ladder else None,
             redact=config.redact,
         )
-        self._metrics = Metrics(self._worker_figures, self._figures)
+        self._metrics = Metrics(
+            lambda: worker_figures(self._workers),
+            lambda: server_figures(self._house, self._sip, self._workers),
+        )
         self._books = Bookkeeping(config, self._metrics)
         self._webhooks = Webhooks(config, self._metrics)
         self._sip = SipAgent(
@@ -288,37 +290,6 @@ class Server:
             draining=self._house.load.draining,
             registered=self._control.registered(),
         )
-
-    def _figures(self) -> ServerFigures:
-        return ServerFigures(
-            worker_restarts=self._workers.restarts,
-            workers_up=self._workers.up,
-            worker_crash_loops=self._workers.crash_loops(),
-            rtp_port_pairs_in_use=self._house.ports.in_use,
-            source_filter_dropped=self._sip.dropped_requests,
-            targets=tuple(self._target_figures()),
-            backends_up=self._house.load.backends_up(),
-        )
-
-    def _target_figures(self) -> Iterator[TargetFigures]:
-        for trunk in self._config.trunks:
-            for known in self._sip.servers(trunk):
-                yield TargetFigures(trunk, str(known.target), known.is_up, known.rtt_ms)
-
-    def _worker_figures(self) -> dict[int, WorkerFigures]:
-        return {
-            number: WorkerFigures(
-                legs=report.legs,
-                cpu_s=report.cpu_s,
-                rss_bytes=report.rss_bytes,
-                ticks=report.ticks,
-                ticks_skipped=report.ticks_skipped,
-                late_bounds_s=LATE_BOUNDS_S,
-                late_buckets=report.tick_late_buckets,
-                late_sum_s=report.tick_late_sum_s,
-            )
-            for number, report in self._workers.reports().items()
-        }
 
 
 def raise_file_limit() -> None:

@@ -46,6 +46,7 @@ class House:
                 TargetFigures("pbx", "udp:192.0.2.1:5060", True, 12.0),
                 TargetFigures("pbx", "udp:192.0.2.2:5060", False, None),
             ),
+            headroom={"calls": 0.75},
         )
     )
 
@@ -179,6 +180,48 @@ def test_setup_time_runs_from_the_invite_to_the_answer(house: House) -> None:
     assert house.value("sipagent_call_setup_seconds_sum", trunk="pbx") == pytest.approx(0.25)
     assert house.value("sipagent_call_setup_seconds_bucket", trunk="pbx", le="0.2") == 0
     assert house.value("sipagent_call_setup_seconds_bucket", trunk="pbx", le="0.3") == 1
+
+
+def spoke(*times: tuple[type[events.CallEvent], float]) -> list[events.Event]:
+    """What the two sides of a call did, and when."""
+    return [kind(call_id="c-1", at=at, item_id="i") for kind, at in times]  # type: ignore[misc, call-arg]
+
+
+def test_a_turn_lasts_from_the_callers_last_word_to_the_agents_first(house: House) -> None:
+    stopped, started = events.SpeechStopped, events.AgentSpeechStarted
+    house.observe(*spoke((stopped, 5.0), (started, 5.7), (started, 9.0)))
+    assert house.value("sipagent_turn_latency_seconds_count", trunk="pbx") == 1
+    assert house.value("sipagent_turn_latency_seconds_sum", trunk="pbx") == pytest.approx(0.7)
+
+
+def test_who_speaks_on_has_not_been_kept_waiting(house: House) -> None:
+    stopped, again = events.SpeechStopped, events.SpeechStarted
+    house.observe(*spoke((stopped, 5.0), (again, 5.2), (stopped, 6.0), (events.AgentSpeechStarted, 6.5)))
+    assert house.value("sipagent_turn_latency_seconds_sum", trunk="pbx") == pytest.approx(0.5)
+
+
+def test_the_backends_part_of_the_set_up(house: House) -> None:
+    house.observe(events.LegReady(**CALL, ready_ms=240.0, agent="desk"))
+    assert house.value("sipagent_backend_ready_seconds_sum", agent="desk") == pytest.approx(0.24)
+
+
+def test_calls_are_judged_by_jitter_buffer_and_opinion_score(house: House) -> None:
+    inbound = InboundReport(packets=500, buffer_depth_ms=80.0, mos=4.1)
+    for outbound in (OutboundReport(packets=490, mos=3.9), OutboundReport(packets=490)):
+        house.observe(events.LegEnded(**CALL, reason="x", rtp=RtpReport(inbound, outbound).as_dict()))
+    assert house.value("sipagent_jitter_buffer_depth_seconds_sum") == pytest.approx(0.16)
+    assert house.value("sipagent_call_mos_count", direction="inbound") == 2
+    assert house.value("sipagent_call_mos_count", direction="outbound") == 1
+
+
+def test_a_call_without_audio_is_not_judged(house: House) -> None:
+    report = RtpReport(InboundReport(), OutboundReport())
+    house.observe(events.LegEnded(**CALL, reason="x", rtp=report.as_dict()))
+    assert house.value("sipagent_jitter_buffer_depth_seconds_count") == 0
+
+
+def test_what_is_free_of_each_resource(house: House) -> None:
+    assert house.value("sipagent_headroom_ratio", resource="calls") == 0.75
 
 
 def test_rtp_packets_are_counted_by_what_became_of_them(house: House) -> None:
