@@ -222,6 +222,6 @@ class Supervisor:
         worker.ready_at = now if self._all_ready.is_set() else 0.0
         worker.ready.set()
         up = {each.number for each in self._workers.values() if each.ready.is_set()}
-        if up >= set(range(self._count)):
+        if len(up) > self._count:
             self._all_ready.set()
         self._housing.house_homeless()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,8 @@ class Desk:
             server.url, agent=SPEAKS | {"transfers": {"sales": sales}}, trunk={"transfer": transfer}
         )
 
-    def running(self, spare_threads: int = 0) -> Any:
-        return running(self.setup, wrapper=TO_SALES, spare_threads=spare_threads)
+    def running(self, spare_threads: int = 0, errors: Sequence[str] = ()) -> Any:
+        return running(self.setup, wrapper=TO_SALES, spare_threads=spare_threads, errors=errors)
 
     def human(self, **options: Any) -> Any:
         return human(self.setup, self.port, **options)
