@@ -95,10 +95,18 @@ impair: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## calls over bad networks, i
 delay: demo-packages $(VENV)/.dev $(VENV)/.pjsua2 ## what the server adds to the delay of audio, on the wire
 	@exec $(BIN)/python -m benchmarks.delay $(ARGS)
 
-.PHONY: load
+.PHONY: load soak capacity
 load: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## calls with speech both ways and their cost; ARGS="--calls 300 --hold 600 --rate 20"
 	@command -v cc > /dev/null || scripts/install-packages gcc libc6-dev
 	@exec $(BIN)/python -m benchmarks.load $(ARGS)
+
+soak: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## an hour of held calls and 20,000 short ones: does anything grow? ARGS="--minutes 3"
+	@command -v cc > /dev/null || scripts/install-packages gcc libc6-dev
+	@exec $(BIN)/python -m benchmarks.load.soak $(ARGS)
+
+capacity: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## how many calls this machine carries, for `sipagent doctor`; ARGS="-c config/sipagent.yaml"
+	@command -v cc > /dev/null || scripts/install-packages gcc libc6-dev
+	@exec $(BIN)/sipagent capacity $(ARGS)
 
 .PHONY: call-rate
 call-rate: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## short calls at 20, 50 and 100 per second; ARGS="100 --seconds 60" for one rate

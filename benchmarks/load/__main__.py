@@ -5,33 +5,16 @@ The report is written to build/load/: report.html with plots, and report.json be
 
 from __future__ import annotations
 
-import asyncio
-import shlex
-import shutil
-import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
 
-from benchmarks.load.level import Outcome
-from benchmarks.load.measures import Counts, Sample
 from benchmarks.load.plan import Plan
-from benchmarks.load.report import Report, as_html, as_json, rows
-from benchmarks.load.run import run
-from benchmarks.load.sipp import NoSipp
-from benchmarks.load.version import version
-from sipagent.capacity import this_machine
+from benchmarks.load.terminal import execute
 
 RATE_CALL_S = 1.0
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-console = Console()
 
 
 @app.command()
@@ -50,62 +33,10 @@ def load(
     """Exit 1 unless the service level is held."""
     plan = Plan(calls, rate, hold, has_sides=sides, wideband=wideband)
     if rate_only is not None:
-        plan = Plan(round(rate_only * RATE_CALL_S), rate_only, for_s, RATE_CALL_S, False, True, wideband)
-    try:
-        outcome = asyncio.run(watched(plan, out))
-    except NoSipp as error:
-        console.print(f"[red]{escape(str(error))}[/]")
-        raise typer.Exit(2) from None
-    write(outcome, out)
-    table = Table(box=None, show_header=False)
-    for name, told in rows(outcome):
-        table.add_row(name, escape(told))
-    console.print(table)
-    console.print(f"{out}/report.html, {out}/report.json", highlight=False)
-    raise typer.Exit(0 if outcome.verdict.is_held else 1)
-
-
-async def watched(plan: Plan, out: Path) -> Outcome:
-    """A run that tells on the terminal how it goes. What it leaves lies in `out`."""
-    directory = fresh(out / "run")
-    with Live(console=console, refresh_per_second=2) as live:
-
-        def show(sample: Sample, counts: Mapping[str, Counts]) -> None:
-            live.update(progress(plan, sample, counts))
-
-        live.update("starting")
-        return await run(plan, directory, show)
-
-
-def progress(plan: Plan, sample: Sample, counts: Mapping[str, Counts]) -> Table:
-    """One look, in a few lines."""
-    server = sample.cpu.get("control", 0.0) + sample.cpu.get("workers", 0.0)
-    failed = sum(each.failed for each in counts.values())
-    table = Table.grid(padding=(0, 3))
-    table.add_row(f"[bold]{sample.phase}[/]", f"{sample.at_s:.0f} of {plan.lasts_s:.0f} s")
-    table.add_row("calls", f"{sample.calls}, {sample.streams} with audio, [red]{failed or ''}[/] failed")
-    table.add_row("server", f"{server:.2f} cores of {sample.machine_busy:.2f} that are busy")
-    table.add_row("late", f"p99 {sample.late_p99_ms:.1f} ms, max {sample.late_max_ms:.1f} ms")
-    return table
-
-
-def write(outcome: Outcome, out: Path) -> None:
-    report = Report(
-        at=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=this_machine(),
-        version=version(),
-        command=shlex.join(["python -m benchmarks.load", *sys.argv[1:]]),
-        outcome=outcome,
-    )
-    (out / "report.json").write_bytes(as_json(report))
-    (out / "report.html").write_text(as_html(report))
-
-
-def fresh(directory: Path) -> Path:
-    """Empty, whatever an earlier run left there."""
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    return directory.resolve()
+        plan = Plan(
+            round(rate_only * RATE_CALL_S), rate_only, for_s, RATE_CALL_S, has_sides=False, wideband=wideband
+        )
+    raise execute(plan, out)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ SETTLE_S = 20.0
 LOOK_EVERY_S = 0.5
 SPARE_THREADS = 8
 """An executor keeps the threads that it once needed."""
-KEPT_SHARE = 0.6
+KEPT_BYTES_PER_CALL = 256 * 2**10
 SPARE_BYTES = 24 * 2**20
-"""Memory: allocators keep some of what many calls once needed, the same for every wave of calls."""
+"""Allocators keep what many calls once needed, and reuse it: whether it grows, only a soak can tell."""
 GAUGES = (
     "sipagent_calls_active",
     "sipagent_rtp_port_pairs_in_use",
@@ -50,7 +50,7 @@ def idle(house: House) -> Idle:
     )
 
 
-async def leaks(house: House, before: Idle, scraper: Scraper, peak_rss_bytes: int) -> list[str]:
+async def leaks(house: House, before: Idle, scraper: Scraper, calls_remembered: int) -> list[str]:
     """What is left of calls that shouldn't be, in words. Waits for what takes a moment."""
     deadline = time.monotonic() + SETTLE_S
     while True:
@@ -58,7 +58,7 @@ async def leaks(house: House, before: Idle, scraper: Scraper, peak_rss_bytes: in
         if not held or time.monotonic() > deadline:
             break
         await asyncio.sleep(LOOK_EVERY_S)
-    return [*held, *await _answer(house), *_memory(house, before, peak_rss_bytes)]
+    return [*held, *await _answer(house), *_memory(house, before, calls_remembered)]
 
 
 def _counted(scrape: Scrape) -> Iterator[str]:
@@ -110,9 +110,8 @@ async def _answer(house: House) -> list[str]:
     return [] if is_answered else ["OPTIONS was not answered within a second"]
 
 
-def _memory(house: House, before: Idle, peak_rss_bytes: int) -> Iterator[str]:
+def _memory(house: House, before: Idle, calls_remembered: int) -> Iterator[str]:
     then = sum(before.rss_bytes.values())
     now = sum(usage.rss_bytes for pid in before.rss_bytes if (usage := proc.usage(pid)) is not None)
-    if now - then > KEPT_SHARE * max(0, peak_rss_bytes - then) + SPARE_BYTES:
-        kept_mb, peak_mb = (now - then) / 2**20, (peak_rss_bytes - then) / 2**20
-        yield f"{kept_mb:.0f} MB of {peak_mb:.0f} MB at the peak are kept"
+    if now - then > KEPT_BYTES_PER_CALL * calls_remembered + SPARE_BYTES:
+        yield f"{(now - then) / 2**20:.0f} MB are kept of what {calls_remembered} calls may have needed"

@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.load.histogram import percentile, total
 from benchmarks.load.measures import LATE_BOUNDS_MS, Counts, ReferenceOutcome, Sample, Second
+from benchmarks.load.trend import Slope, slope
 
 SERVER = ("control", "workers")
 STEADY = ("hold", "refused", "cancelled", "transferred", "mixed", "rate")
@@ -18,6 +19,8 @@ STEADY = ("hold", "refused", "cancelled", "transferred", "mixed", "rate")
 OURS = ("loop_late", "worker_overloaded")
 """Causes of starvation that are the server's."""
 PERCENTILES = (50, 95, 99)
+SETTLE_S, SETTLE_SHARE, SLOPE_SAMPLES = 60.0, 1 / 6, 30
+"""What is left out at the beginning: pjsip keeps transactions for 32 s, and allocators take their time."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +57,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     rss_mb: dict[str, float]
     pss_mb: float
     pss_mb_per_call: float
+    slopes: dict[str, Slope]
     errors_logged: dict[str, int]
     audit: list[str]
     reference: ReferenceOutcome | None
@@ -69,6 +73,22 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
 
 def median(values: Sequence[float]) -> float:
     return round(float(np.median(values)), 4) if values else 0.0
+
+
+def slopes(samples: Sequence[Sample]) -> dict[str, Slope]:
+    """How memory in MB, files and threads of the server grow, once all that comes with the first calls is
+    there. Empty if there is too little to tell by."""
+    settled_s = samples[0].at_s + max(SETTLE_S, SETTLE_SHARE * len(samples)) if samples else 0.0
+    late = [sample for sample in samples if sample.at_s > settled_s]
+    if len(late) < SLOPE_SAMPLES:
+        return {}
+    times = [sample.at_s for sample in late]
+    return {
+        "control MB": slope(times, [sample.rss["control"] / 2**20 for sample in late]),
+        "workers MB": slope(times, [sample.rss["workers"] / 2**20 for sample in late]),
+        "fds": slope(times, [float(sample.fds) for sample in late]),
+        "threads": slope(times, [float(sample.threads) for sample in late]),
+    }
 
 
 def lateness(rows: Sequence[Sequence[int]]) -> dict[str, float]:

@@ -84,7 +84,7 @@ async def house(
                 "leaving": leaving_agent(leaving.url),
             },
             trunk={"numbers": NUMBERS} | TRANSFER,
-            rtp_pairs=plan.room + round(4 * plan.rate_per_s) + 20,
+            rtp_pairs=plan.port_pairs,
             media={"workers": plan.workers},
             limits={"max_calls": plan.room, "max_calls_per_second": 1000, "drain_deadline_s": 5},
             logging={"level": "info"},

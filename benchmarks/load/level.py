@@ -19,6 +19,8 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
 
     setup_p95_ms: float = 200.0
     late_p99_ms: float = 5.0
+    growth_per_hour: float = 5.0
+    """Of what has a slope: MB, files, threads; what surely grows faster is a leak."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +80,9 @@ def _breaches(figures: Figures, level: Level) -> Iterator[str]:
         yield f"the reference call is not intact: {figures.reference}"
     if figures.errors_logged:
         yield f"errors logged: {figures.errors_logged}"
+    for name, slope in figures.slopes.items():
+        if slope.low > level.growth_per_hour:
+            yield f"{name} grow by {slope.per_hour:.0f} ({slope.low:.0f} to {slope.high:.0f}) an hour"
     yield from figures.audit
 
 

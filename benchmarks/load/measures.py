@@ -63,7 +63,10 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One look. `cpu` is in cores by party, `rss` in bytes; `late_p99_ms` is on the wire, as peers saw it."""
+    """One look. `cpu` is in cores by party, `rss` in bytes; `late_p99_ms` is on the wire, as peers saw it.
+
+    `fds` are the server's, without those of RTP ports, which it keeps for ever once it has bound them.
+    """
 
     at_s: float
     phase: str

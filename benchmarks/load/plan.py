@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
+SHORT_CALL_S = 5.0
+#: 64 T1: how long a transaction is remembered (RFC 3261, 17).
+TRANSACTION_S = 32.0
 #: Calls that may be on beside those of the plan: the reference, and what is done on the side.
 SPARE_CALLS = 60
 SIDE_CALLS_PER_S = 2.0
+#: How long a pair of ports rests after a call (rtp.quarantine_s, and a little), and some to choose from.
+RESTING_S, SPARE_PAIRS = 4.0, 20
 #: How much of the hold each kind of side calls has for itself, and the mixture of all at the end.
 SIDE_SHARE = 0.15
 LEAST_SIDE_S = 2.0
@@ -52,12 +58,14 @@ class Plan:
     """`calls` are begun at `rate_per_s`, and all of them last until `hold_s` after the last has begun.
 
     With `call_s` each lasts that long instead, and others take its place for `hold_s`: a rate of calls.
+    Beside those that are held there may be short ones at a rate of their own.
     """
 
     calls: int
     rate_per_s: float
     hold_s: float
     call_s: float | None = None
+    short_rate_per_s: float = 0.0
     has_sides: bool = True
     has_reference: bool = True
     wideband: bool = False
@@ -84,7 +92,23 @@ class Plan:
     @property
     def room(self) -> int:
         """How many calls at once the server has to take."""
-        return self.calls + SPARE_CALLS
+        return self.calls + SPARE_CALLS + math.ceil(self.short_rate_per_s * SHORT_CALL_S)
+
+    @property
+    def short_calls(self) -> int:
+        """All of them: the last is over when the hold is."""
+        return int(self.short_rate_per_s * max(0.0, self.hold_s - SHORT_CALL_S))
+
+    @property
+    def calls_remembered(self) -> int:
+        """For how many calls at most there may be something left of SIP transactions."""
+        passing_per_s = self.short_rate_per_s + (self.rate_per_s if self.call_s is not None else 0.0)
+        return self.room + math.ceil(TRANSACTION_S * passing_per_s)
+
+    @property
+    def port_pairs(self) -> int:
+        """With those that rest after use."""
+        return self.room + math.ceil(RESTING_S * (self.rate_per_s + self.short_rate_per_s)) + SPARE_PAIRS
 
     def phases(self) -> tuple[Phase, ...]:
         """In order; the ends of calls, as fast as they began, are the last."""

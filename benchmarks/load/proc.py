@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,12 @@ def usage(pid: int) -> Usage | None:
         return None
     cpu_s = (int(stat[_UTIME]) + int(stat[_STIME])) / TICKS_PER_S
     return Usage(cpu_s, resident * PAGE_BYTES, int(stat[_THREADS]), fds)
+
+
+def udp_sockets(ports: Collection[int]) -> int:
+    """How many sockets of this network namespace are bound to one of these ports, over IPv4."""
+    rows = Path("/proc/net/udp").read_text().splitlines()[1:]
+    return sum(int(row.split()[1].rpartition(":")[2], 16) in ports for row in rows)
 
 
 def pss_bytes(pid: int) -> int:

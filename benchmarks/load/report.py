@@ -10,6 +10,7 @@ import msgspec
 from benchmarks.load.level import Outcome
 from benchmarks.load.measures import Sample
 from benchmarks.load.plots import chart
+from benchmarks.load.trend import Slope
 
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; color: #222 }
@@ -145,6 +146,7 @@ def rows(outcome: Outcome) -> list[tuple[str, str]]:
         ("CPU in cores, all calls on", f"{cpu}; machine {found.machine_busy:.2f}"),
         ("CPU of the server per call", f"{found.cpu_percent_per_call:.3f} % of a core"),
         ("memory", f"PSS {found.pss_mb:.0f} MB, {found.pss_mb_per_call:.3f} MB per call"),
+        ("growth per hour", _slopes(found.slopes)),
         ("calls ended", _counts(found.end_reasons)),
         ("SIP retransmissions by SIPp", str(found.retransmissions)),
         ("reference call", _reference(outcome)),
@@ -160,6 +162,13 @@ def _reference(outcome: Outcome) -> str:
         return "none"
     both = reference.to_model.frames + reference.to_caller.frames
     return f"{'intact' if reference.is_intact else reference}: {both} frames compared"
+
+
+def _slopes(found: Mapping[str, Slope]) -> str:
+    told = (
+        f"{name} {each.per_hour:+.1f} ({each.low:+.1f} to {each.high:+.1f})" for name, each in found.items()
+    )
+    return ", ".join(told) or "the run is too short to tell"
 
 
 def _delays(found: Mapping[str, float]) -> str:

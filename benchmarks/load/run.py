@@ -12,7 +12,7 @@ from benchmarks.load import audit, figures, proc
 from benchmarks.load.house import House, house
 from benchmarks.load.level import Level, Outcome, judge
 from benchmarks.load.measures import Counts, ReferenceOutcome, Sample
-from benchmarks.load.plan import SIDE_CALLS_PER_S, Phase, Plan
+from benchmarks.load.plan import SHORT_CALL_S, SIDE_CALLS_PER_S, Phase, Plan
 from benchmarks.load.reference import Reference
 from benchmarks.load.scrape import Scrape
 from benchmarks.load.sipp import Sipp, sipp, write_callers
@@ -57,6 +57,8 @@ class Run:
             )
             self.watch.sipps.append(main)
             sides = [group.create_task(self._side_calls(phase)) for phase in plan.phases() if phase.sides]
+            if plan.short_calls:
+                sides.append(group.create_task(self._short_calls()))
             looking = group.create_task(self._look())
             await main.ended()
             await asyncio.gather(*sides)
@@ -107,6 +109,15 @@ class Run:
             for each in begun:
                 await each.ended()
 
+    async def _short_calls(self) -> None:
+        plan = self._plan
+        await asyncio.sleep(plan.ramp_s)
+        async with self._calls(
+            "short", NUMBER, plan.short_calls, SHORT_CALL_S, plan.short_rate_per_s
+        ) as short:
+            self.watch.sipps.append(short)
+            await short.ended()
+
     async def _reference(self, over: asyncio.Event) -> ReferenceOutcome | None:
         if not self._plan.has_reference:
             return None
@@ -143,8 +154,7 @@ async def run(
             idle_pss = await under.warm_up()
             idle = audit.idle(here)
             reference = await under.load()
-            peak = max((server_rss(sample) for sample in under.watch.samples), default=0)
-            left = await audit.leaks(here, idle, under.watch.scraper, peak)
+            left = await audit.leaks(here, idle, under.watch.scraper, plan.calls_remembered)
             last = await under.watch.scraper.scrape()
         finally:
             await under.watch.close()
@@ -158,10 +168,6 @@ async def run(
         samples=under.watch.samples,
         sipp_errors={name: text for name, text in errors.items() if text},
     )
-
-
-def server_rss(sample: Sample) -> int:
-    return sum(sample.rss[name] for name in SERVER)
 
 
 def _figures(
@@ -192,6 +198,7 @@ def _figures(
         rss_mb={name: round(max(s.rss[name] for s in samples) / 2**20, 1) for name in SERVER},
         pss_mb=round(under.pss_bytes / 2**20, 1),
         pss_mb_per_call=round((under.pss_bytes - idle_pss) / 2**20 / max(held, 1), 3),
+        slopes=figures.slopes(steady),
         errors_logged=audit.errors_logged(here),
         audit=left,
         reference=reference,

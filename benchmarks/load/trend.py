@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 #: Two-sided 95 %, of the normal distribution: there are always dozens of points.
 _Z95 = 1.96
 
 
-@dataclass(frozen=True, slots=True)
-class Slope:
+class Slope(msgspec.Struct, frozen=True):
     """Per hour. `low` and `high` hold the true slope in 95 % of cases.
 
     Neighbouring measurements of memory are alike, so the residuals' correlation widens the interval.

@@ -56,7 +56,7 @@ class Watch:
             cpu=cpu,
             machine_busy=busy,
             rss={name: sum(each.rss_bytes for each in all_of) for name, all_of in usages.items()},
-            fds=sum(each.fds for each in server),
+            fds=sum(each.fds for each in server) - self._fds_of_ports(),
             threads=sum(each.threads for each in server),
             sent=sum(second.sent for second in media),
             received=sum(second.received for second in media),
@@ -99,6 +99,11 @@ class Watch:
     def media(self) -> list[Second]:
         """All that the callers' media told since the beginning."""
         return self._house.peers.seconds[self._seconds_before :]
+
+    def _fds_of_ports(self) -> int:
+        """The control process has one of each port, and a worker another while a leg uses it."""
+        in_use = 2 * int(self.last.total("sipagent_rtp_port_pairs_in_use"))
+        return proc.udp_sockets(self._house.setup.rtp_ports) + in_use
 
     def _new_setups(self) -> list[float]:
         """Times of the calls that were answered since the look before."""

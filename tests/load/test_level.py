@@ -41,6 +41,7 @@ GOOD = Figures(
     rss_mb={"control": 100.0, "workers": 200.0},
     pss_mb=290.0,
     pss_mb_per_call=0.3,
+    slopes={},
     errors_logged={},
     audit=[],
     reference=REFERENCE,
