@@ -64,6 +64,14 @@ def problems(directory: Path, agent: str) -> list[str]:
             "tools: {it: {kind: python, function: 'tests.tools.operators_tools:fail', essential: true}}",
             "tools.it.essential: does nothing without safe_mode_instructions",
         ),
+        (
+            "answering_machine: {then: leave_message, message: {file: gone.wav}}",
+            "answering_machine.message.file: gone.wav can't be played: No such file or directory",
+        ),
+        (
+            "answering_machine: {then: leave_message}",
+            "then: leave_message needs a message, and nothing else does",
+        ),
         ("story: {goodbye: {file: gone.wav}}", "gone.wav can't be played: No such file or directory"),
     ],
 )

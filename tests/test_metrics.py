@@ -146,6 +146,20 @@ def test_the_servers_of_a_trunk() -> None:
             {"cause": "loop_late"},
             3,
         ),
+        (
+            events.AnswererDetected(
+                **CALL,
+                kind="machine",
+                reason="beep",
+                after_ms=1,
+                greeting_ms=1,
+                initial_silence_ms=1,
+                words=1,
+            ),
+            "sipagent_answerers_total",
+            {"trunk": "pbx", "kind": "machine"},
+            1,
+        ),
         (events.CallHeld(**CALL, direction="recvonly"), "sipagent_calls_held_total", {"trunk": "pbx"}, 1),
         (
             events.RecordingTruncated(**CALL, detail="No space left on device"),

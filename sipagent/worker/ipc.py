@@ -58,10 +58,10 @@ class OpenLeg(Message, frozen=True, kw_only=True):
     `agent` is `AgentConfig.model_dump(mode="json")`; `codec` the RTP encoding name that we expect. What isn't
     said here is as the configuration has it (`config.trunk`). `history` is what was said before, where the
     call had another backend. With a `recording` and not `record_at_once`, it waits for `StartRecording`.
-    Without `has_agent` nobody speaks for it: it is there to be joined with another. With
-    `detects_machine` it tells who answers. If it `discards_early`,
-    nobody hears what came in before `StartMedia`. With a `resumption` its
-    audio flows from `StartMedia` on as if nothing had been; who speaks for it, `UseBackend` will say.
+    Without `has_agent` nobody speaks for it: it is there to be joined with another. With `detects_machine` it
+    tells who answers. If it `discards_early`, nobody hears what came in before `StartMedia`. With a
+    `resumption` its audio flows from `StartMedia` on as if nothing had been; who speaks for it, `UseBackend`
+    will say.
     """
 
     call_id: str

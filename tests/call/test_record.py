@@ -41,6 +41,17 @@ def test_a_call_that_just_came_in_is_in_progress() -> None:
     assert (record.received_at, record.received_monotonic_s) == ("2026-03-01T12:00:00.000Z", 100.0)
 
 
+def test_who_answered_and_when_a_message_could_be_left() -> None:
+    judged = {"kind": "machine", "reason": "long_greeting", "after_ms": 4100, "words": 7}
+    judged |= {"greeting_ms": 3800, "initial_silence_ms": 300}
+    detected = events.AnswererDetected(call_id=CALL_ID, at=104.4, **judged)
+    beep = events.BeepHeard(call_id=CALL_ID, at=108.0, hz=1000, duration_ms=400, after_ms=7700)
+    record = record_of(admitted(), ready(), answered(), detected, beep)
+    assert record.answered_by == judged
+    assert record.beep == {"at_s": 8.0, "hz": 1000, "duration_ms": 400}
+    assert record_of().answered_by is None
+
+
 def test_a_whole_call() -> None:
     started = events.MediaStarted(call_id=CALL_ID, at=100.3, source="192.0.2.1:4000")
     path = events.PathBuilt(call_id=CALL_ID, at=100.25, path="caller: rtp -> backend")
