@@ -20,6 +20,7 @@ from sipagent.sip.names import DnsNames
 from sipagent.sip.outgoing import Outgoing
 from sipagent.sip.pjsua import PjError, Stack
 from sipagent.sip.public_address import PublicAddresses
+from sipagent.sip.shield import Shield
 from sipagent.sip.sources import Network
 from sipagent.sip.targets import Reachability
 from sipagent.sip.trunks import Trunks, Watchers
@@ -54,9 +55,9 @@ class SipAgent:
         self._names = DnsNames(config.sip.nameservers)
         self._calls = Calls()
         self._taken: dict[tuple[tuple[str, str], ...], SipCall] = {}
-        self._trunks = Trunks(
-            config, self._names, self.addresses, self._calls, Watchers(self._incoming, on_trunk, on_target)
-        )
+        self._shield = Shield()
+        watchers = Watchers(self._incoming, on_trunk, on_target, self._shield.allow)
+        self._trunks = Trunks(config, self._names, self.addresses, self._calls, watchers)
         self._outgoing = Outgoing(self._trunks, self._calls)
         self._stack: Stack | None = None
         self.polled_at = 0.0
@@ -71,6 +72,7 @@ class SipAgent:
             _refuse_srtp(self._config)
         try:
             self._stack.start(self._config.sip, self._names.nameservers)
+            self._shield.open(self._config.sip)
             self._trunks.open()
         except BaseException:  # nothing is swallowed: pjsua2 must not stay half started
             await self.stop()
@@ -79,6 +81,7 @@ class SipAgent:
             asyncio.create_task(self._poll(self._stack)),
             asyncio.create_task(self._follow_peers()),
             asyncio.create_task(self._follow_addresses()),
+            asyncio.create_task(self._shield.guard(pjsua.dropped_requests)),
         ]
 
     async def stop(self) -> None:
@@ -95,6 +98,7 @@ class SipAgent:
         self._tasks.clear()
         self._calls.release_all()
         self._trunks.clear()
+        self._shield.close()
         stack, self._stack = self._stack, None
         stack.stop()
 

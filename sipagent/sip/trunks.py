@@ -32,11 +32,12 @@ RETIRED_LOOK_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Watchers:
-    """Who is told what: calls that come in, registrations, and answers to OPTIONS."""
+    """Who is told what: calls that come in, registrations, answers to OPTIONS, and whose requests count."""
 
     on_incoming: OnIncoming
     on_trunk: Callable[[TrunkStateChanged], None]
     on_target: Callable[[TargetStateChanged], None]
+    on_sources: Callable[[frozenset[Network]], None]
 
 
 class Trunks:
@@ -101,6 +102,7 @@ class Trunks:
         if pjsua.IS_TUNED:
             networks = self.sources.all().union(*self._retired.values())
             pjsua.set_source_filter(map(str, networks))
+            self._watchers.on_sources(networks)
 
     async def unregister(self) -> None:
         """Take back every registration, and do nothing more by ourselves."""

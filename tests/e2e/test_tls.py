@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from sipagent.simulator.realtime_server import RealtimeServer
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
 from tests.e2e.support.baresip import baresip, link
+from tests.e2e.support.certificates import certificate
 from tests.e2e.support.server import NUMBER, running
 
 pytestmark = [
@@ -23,15 +23,6 @@ pytestmark = [
 
 AGENT_HZ, CALLER_HZ = 600, 1000
 GREETING_MS = 1500
-
-
-def certificate(directory: Path, address: str) -> tuple[Path, Path]:
-    """Self-signed, for an IP address: certificate and key."""
-    files = directory / "server.pem", directory / "server.key"
-    subject = ("-subj", f"/CN={address}", "-addext", f"subjectAltName=IP:{address}")
-    make = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
-    subprocess.run([*make, *subject, "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
-    return files
 
 
 @pytest.mark.parametrize("srtp", ["off", "required"])

@@ -14,6 +14,8 @@ from sipagent.sip.handlers import StackHandler
 from sipagent.sip.messages import Transport
 from sipagent.sip.pjsua.base import IS_TUNED, UNTUNED_MAX_CALLS, PjError, contained, reason, text
 
+#: How long a TLS handshake may take, either way; unlimited, half-open connections would add up.
+HANDSHAKE_MS = 5000
 #: As many as pjsua2 holds.
 MAX_NAMESERVERS = 4
 
@@ -124,6 +126,7 @@ def _transport(transport: Transport, listen: HostPort, tls: TlsConfig | None) ->
         config.tlsConfig.privKeyFile = str(tls.key_file)
         config.tlsConfig.CaListFile = str(tls.ca_file or "")
         config.tlsConfig.verifyServer = config.tlsConfig.verifyClient = tls.verify_peer
+        config.tlsConfig.msecTimeout = HANDSHAKE_MS
         config.tlsConfig.proto = pj.PJ_SSL_SOCK_PROTO_TLS1_2 | pj.PJ_SSL_SOCK_PROTO_TLS1_3
     suffix = "6" if ":" in listen.host else ""
     return getattr(pj, f"PJSIP_TRANSPORT_{transport.upper()}{suffix}"), config

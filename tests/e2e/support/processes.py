@@ -8,6 +8,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+#: TCP_LISTEN, as /proc/net/tcp writes it.
+_LISTENING = "0A"
+
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
@@ -61,6 +64,13 @@ def bound(pid: int, pool: Collection[int]) -> set[int]:
     return {ports[inode] for inode in inodes if ports.get(inode) in pool}
 
 
+def connections(pid: int, ports: Collection[int]) -> int:
+    """How many TCP connections to these local ports a process holds, listeners not counted."""
+    inodes = _inodes(pid, "tcp", without_state=_LISTENING)
+    names = (name.removeprefix("socket:[").removesuffix("]") for name in _open_files(pid))
+    return sum(inodes.get(name) in ports for name in names)
+
+
 def _open_files(pid: int) -> list[str]:
     names = []
     for fd in os.listdir(f"/proc/{pid}/fd"):
@@ -71,11 +81,11 @@ def _open_files(pid: int) -> list[str]:
     return names
 
 
-def _inodes(pid: int, protocol: str) -> dict[str, int]:
+def _inodes(pid: int, protocol: str, without_state: str = "") -> dict[str, int]:
     """Inode of each socket in the process's network namespace, and its local port."""
     tables = (Path(f"/proc/{pid}/net/{table}").read_text() for table in (protocol, f"{protocol}6"))
     rows = [row.split() for table in tables for row in table.splitlines()[1:]]
-    return {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows}
+    return {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows if row[3] != without_state}
 
 
 def _kind(name: str) -> str:
