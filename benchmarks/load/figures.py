@@ -19,7 +19,7 @@ STEADY = ("hold", "refused", "cancelled", "transferred", "mixed", "rate")
 OURS = ("loop_late", "worker_overloaded")
 """Causes of starvation that are the server's."""
 PERCENTILES = (50, 95, 99)
-SETTLE_S, SETTLE_SHARE, SLOPE_SAMPLES = 60.0, 1 / 6, 30
+SETTLE_S, SETTLE_SHARE, SLOPE_SAMPLES = 120.0, 1 / 6, 30
 """What is left out at the beginning: pjsip keeps transactions for 32 s, and allocators take their time."""
 
 
