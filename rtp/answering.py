@@ -1,19 +1,19 @@
 """Who has answered a call of ours: a human, a machine, a fax, or an announcement of the network's.
 
 Judged by what is heard from the answer on, as answering-machine detectors of telephone systems do: a human
-says a few words and waits, a machine goes on. Tones say more than speech: the beep of a machine, the tones of
-a fax (ITU-T T.30, 4.1), the three tones before an announcement (ITU-T E.180, 7). s16le at 8000 Hz.
+says a few words and waits, a machine goes on. Tones say more than speech: see `rtp.answer_tones`. s16le at
+8000 Hz.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
+from rtp.answer_tones import are_special, is_beep, is_calling_fax, is_fax, lasts
 from rtp.single_tone import FRAME_MS, LEAST_DB, SILENCE, Frame, Tone, ToneTracker, measure
 from rtp.utterances import NONE, Utterances, utterances
 
@@ -35,17 +35,6 @@ LOOK_EVERY = 5
 """Frames: the pattern of speech is looked at every 100 ms."""
 SURPLUS_MS = 200
 """What may come this much late is waited for; then it counts as silence."""
-BEEP_HZ = (400.0, 2050.0)
-BEEP_MS = (100, 3000)
-PROGRESS_HZ = (400.0, 490.0)
-"""Tones of call progress are here (ITU-T E.180); they come again and again."""
-REPEAT_MS, LONE_MS = 700, 500
-"""How long a beep of such a frequency, or one before any word, must stay alone."""
-FAX_HZ, FAX_MS = 2100.0, 500
-CALLING_FAX_HZ, CALLING_FAX_MS = 1100.0, (400, 640)
-SPECIAL_HZ = ((914.0, 985.0), (1371.0, 1429.0), (1777.0,))
-SPECIAL_MS = (200, 480)
-SPECIAL_TOLERANCE = 0.03
 SILENCE_MS = 3000
 """A machine that is silent for so long has no beep, and takes a message all the same."""
 STEADY_DB = -40.0
@@ -144,7 +133,7 @@ class AnsweringDetector:
 
     def _take(self, frame: Frame) -> Iterator[Answerer | Beep]:
         tone = self._tracker.feed(frame)
-        if tone is not None and tone.duration_ms >= BEEP_MS[0]:
+        if tone is not None and lasts(tone):
             self._tones.append(tone)
         self._levels.append(frame.level_db)
         if self.verdict is None:
@@ -160,36 +149,25 @@ class AnsweringDetector:
     # --- tones --------------------------------------------------------------------------------------
 
     def _by_tones(self) -> Answerer | None:
-        current = self._tracker.current
-        if current is not None and current.is_at(FAX_HZ) and current.duration_ms >= FAX_MS:
+        current, tones = self._tracker.current, self._tones
+        if current is not None and is_fax(current):
             return self._say("fax", "fax_tone")
-        if not self._tones:
+        if not tones:
             return None
-        if _are_special(self._tones[-3:]):
+        if are_special(tones[-3:]):
             return self._say("announcement", "special_information_tones")
-        last = self._tones[-1]
-        if len(self._tones) == 1 and last.is_at(CALLING_FAX_HZ, 0.035) and not self._pattern.words:
-            low, high = CALLING_FAX_MS
-            if low <= last.duration_ms <= high and self._since(last) >= LONE_MS:
-                return self._say("fax", "fax_tone")
+        alone = len(tones) == 1 and not self._pattern.words
+        if alone and is_calling_fax(tones[0], self._since(tones[0])):
+            return self._say("fax", "fax_tone")
         return self._say("machine", "beep") if self._last_beep() is not None else None
 
     def _last_beep(self) -> Tone | None:
         """The last tone, if it is a machine's beep."""
         if not self._tones or self._tracker.current is not None:
             return None
-        tone = self._tones[-1]
-        low, high = BEEP_MS
-        if not (low <= tone.duration_ms <= high and BEEP_HZ[0] <= tone.hz <= BEEP_HZ[1]):
-            return None
-        alone = 2 * FRAME_MS
-        if not self._pattern.words:
-            alone = LONE_MS
-        if PROGRESS_HZ[0] <= tone.hz <= PROGRESS_HZ[1]:
-            alone = REPEAT_MS
-            if not self._pattern.words or any(each.is_at(tone.hz) for each in self._tones[:-1]):
-                return None
-        return tone if self._since(tone) >= alone else None
+        *before, tone = self._tones
+        has_words = self._pattern.words > 0
+        return tone if is_beep(tone, before, self._since(tone), after_words=has_words) else None
 
     def _beep(self, frame: Frame) -> Beep | None:
         """After a machine's greeting: its beep, or the silence that stands for it."""
@@ -241,7 +219,7 @@ class AnsweringDetector:
         """The levels, where a tone is taken for silence."""
         levels, current = self._levels, self._tracker.current
         tones = [*self._tones]
-        if current is not None and current.duration_ms >= BEEP_MS[0]:
+        if current is not None and lasts(current):
             tones.append(current)
         if tones:
             levels = levels.copy()
@@ -255,15 +233,3 @@ class AnsweringDetector:
         return Answerer(
             kind, reason, self._heard_ms, pattern.span * FRAME_MS, first * FRAME_MS, pattern.words
         )
-
-
-def _are_special(tones: list[Tone]) -> bool:
-    """Three tones, each at one of its frequencies and right after the one before."""
-    if len(tones) < len(SPECIAL_HZ):
-        return False
-    right = all(
-        any(tone.is_at(hz, SPECIAL_TOLERANCE) for hz in known)
-        and SPECIAL_MS[0] <= tone.duration_ms <= SPECIAL_MS[1]
-        for tone, known in zip(tones, SPECIAL_HZ, strict=True)
-    )
-    return right and all(after.start - tone.end <= 5 for tone, after in pairwise(tones))
