@@ -212,7 +212,7 @@ class RecordBuilder:
                 problem = {"code": event.code, "message": event.message}
                 record.problems.append({"at_s": self._s(event.at), **problem})
             case events.AnswererDetected():
-                record.answered_by = answered_by(event)
+                record.answered_by = {"at_s": self._s(event.at), **answered_by(event)}
             case events.BeepHeard():
                 beep = {"hz": event.hz, "duration_ms": event.duration_ms}
                 record.beep = {"at_s": self._s(event.at), **beep}

@@ -47,7 +47,7 @@ def test_who_answered_and_when_a_message_could_be_left() -> None:
     detected = events.AnswererDetected(call_id=CALL_ID, at=104.4, **judged)
     beep = events.BeepHeard(call_id=CALL_ID, at=108.0, hz=1000, duration_ms=400, after_ms=7700)
     record = record_of(admitted(), ready(), answered(), detected, beep)
-    assert record.answered_by == judged
+    assert record.answered_by == {"at_s": 4.4, **judged}
     assert record.beep == {"at_s": 8.0, "hz": 1000, "duration_ms": 400}
     assert record_of().answered_by is None
 
