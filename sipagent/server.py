@@ -170,6 +170,7 @@ class Server:
         log.info("server_draining", calls=len(self._calls), deadline_s=deadline_s)
         try:
             async with asyncio.timeout(deadline_s):
+                await self._sip.unregister()
                 await self._idle.wait()
         except TimeoutError:
             for session, _ in list(self._calls.values()):

@@ -84,6 +84,10 @@ class SipAgent:
             asyncio.create_task(self._shield.guard(pjsua.dropped_requests)),
         ]
 
+    async def unregister(self) -> None:
+        """Let registrars send nobody here any more. Calls that are on go on."""
+        await self._trunks.unregister()
+
     async def stop(self) -> None:
         """End what calls are left, unregister, and give the sockets back. A second call does nothing."""
         if self._stack is None:

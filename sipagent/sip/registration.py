@@ -109,7 +109,9 @@ class Registration:
             self.start()
 
     async def stop(self) -> None:
-        """Unregister, and wait a moment for the registrar to confirm it."""
+        """Unregister, and wait a moment for the registrar to confirm it. A second call does nothing."""
+        if self._stopping:
+            return
         self._stopping = True
         self._cancel_timer()
         try:
