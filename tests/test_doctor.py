@@ -477,6 +477,7 @@ def test_without_a_configuration_the_machine_alone_is_examined(monkeypatch: pyte
         "pjsua2 ioqueue",
         "clock",
         "scheduling",
+        "kernel buffers",
     }
 
 

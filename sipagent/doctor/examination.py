@@ -6,7 +6,19 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from sipagent.config import Config
-from sipagent.doctor import addresses, backends, call_log, capacity, host, nat, pjsip, ports, servers, srtp
+from sipagent.doctor import (
+    addresses,
+    backends,
+    call_log,
+    capacity,
+    host,
+    kernel,
+    nat,
+    pjsip,
+    ports,
+    servers,
+    srtp,
+)
 from sipagent.doctor.finding import Finding, fail, warn
 
 #: How long a check may take. All of them run at the same time.
@@ -25,12 +37,13 @@ CHECKS: dict[str, Check] = {
     "open files": host.check_open_files,
     "clock": host.check_clock,
     "scheduling": host.check_scheduling,
+    "kernel": kernel.check,
     "storage": host.check_storage,
     "capacity": capacity.check,
     "call log": call_log.check,
     "backend": backends.check,
 }
-CHECKS_OF_THE_MACHINE = ("pjsua2", "clock", "scheduling")
+CHECKS_OF_THE_MACHINE = ("pjsua2", "clock", "scheduling", "kernel")
 
 
 def run(config: Config | None) -> list[Finding]:

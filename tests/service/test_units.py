@@ -8,6 +8,7 @@ from pathlib import Path
 from sipagent.cli import EX_CONFIG
 from sipagent.config import Config
 from sipagent.config.server import LimitsConfig, RtpConfig
+from sipagent.doctor import kernel
 from sipagent.doctor.host import open_files
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
@@ -38,3 +39,17 @@ def test_the_limit_of_open_files_is_enough_for_any_configuration() -> None:
 
 def test_a_wrong_configuration_is_not_tried_again() -> None:
     assert settings("sipagent.service")["RestartPreventExitStatus"] == str(EX_CONFIG)
+
+
+def test_the_doctor_wants_what_the_sysctl_file_sets() -> None:
+    lines = (SYSTEMD / "sysctl.d/90-sipagent.conf").read_text().splitlines()
+    values = dict(line.split(" = ") for line in lines if re.match(r"-?net", line))
+    ours = {name: int(values[name]) for name in kernel.WANTED}
+    assert ours == kernel.WANTED
+    assert kernel.buffers(ours).status == "ok"
+
+
+def test_small_buffers_are_told_with_their_fix() -> None:
+    finding = kernel.buffers({"net.core.rmem_default": 212_992, "net.core.netdev_max_backlog": 8192})
+    assert (finding.status, "net.core.rmem_default" in finding.fix) == ("warn", True)
+    assert "netdev" not in finding.fix
