@@ -26,6 +26,8 @@ from sipagent.call_log.cli import app as calls
 from sipagent.config import Config, HostPort, LoggingConfig, load
 from sipagent.config import check as checked
 from sipagent.errors import ConfigError, SipAgentError
+from sipagent.outbound.cli import app as dials
+from sipagent.outbound.cli import dial
 from sipagent.server import Server
 from sipagent.tools.cli import app as tools
 from sipagent.webhooks.cli import app as webhooks
@@ -41,6 +43,8 @@ app.add_typer(simulate, name="simulate")
 app.add_typer(calls, name="calls")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(tools, name="tools")
+app.add_typer(dials, name="dials")
+app.command("dial")(dial)
 
 
 class Over(Enum):

@@ -36,6 +36,7 @@ from sipagent.control import ServerControl
 from sipagent.errors import EndReason
 from sipagent.figures import server_figures, worker_figures
 from sipagent.metrics import Metrics
+from sipagent.outbound.desk import Desk
 from sipagent.service.notify import service_manager
 from sipagent.service.report import ServiceReport
 from sipagent.service.vitals import Vitals
@@ -109,7 +110,8 @@ class Server:
 
         self._reloader = Reloader(path, self._current, self._sip, self._house.load, self._metrics)
         self._control = ServerControl(self._house, self._sip, self._reloader, self._sessions, self._readiness)
-        self._http = HttpServer(build(self._control, config, self._hub), config.http)
+        self._desk = Desk(self._current, self, self._metrics, self._webhooks.take_dial)
+        self._http = HttpServer(build(self._control, config, self._hub, self._desk), config.http)
         self._service = ServiceReport(service_manager(), self._vitals)
 
     @property
@@ -149,6 +151,7 @@ class Server:
         self._webhooks.start()
         await self._workers.start()
         await self._sip.start()
+        await self._desk.open()
         await self._http.start()
         self._reloading = asyncio.create_task(self._reload_on_request(), name="reload")
         self._service.start()
@@ -183,6 +186,7 @@ class Server:
         if self._reloading is not None:
             self._reloading.cancel()
         await self._http.stop()
+        await self._desk.stop()
         await self._sip.stop()
         await self._workers.stop()
         await self._tools.close()
@@ -198,6 +202,7 @@ class Server:
         log_event(event)
         self._webhooks.take(event)
         self._hub.publish(event)
+        self._desk.observe(event)
 
     # --- calls --------------------------------------------------------------------------------------
 
@@ -215,6 +220,11 @@ class Server:
         with logs.call(call_id):
             self._take_on(OutboundCall(call_id, origination, decision, house))
         return call_id
+
+    def hang_up(self, call_id: str) -> None:
+        """End a call, if it is on: nobody wants it any more."""
+        if call_id in self._calls:
+            self._calls[call_id][0].end(EndReason.API_HUNG_UP, "its dial was cancelled")
 
     def _on_invite(self, sip: SipCall) -> None:
         call_id = uuid.uuid4().hex

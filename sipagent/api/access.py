@@ -79,17 +79,18 @@ class Access:
 
 
 class Needs:
-    """A dependency: the client, who must have the scope (any, if None)."""
+    """A dependency: the client, who must have one of the scopes, if any are named."""
 
-    def __init__(self, scope: Scope | None) -> None:
-        self.scope = scope
+    def __init__(self, *scopes: Scope) -> None:
+        self.scopes = scopes
 
     async def __call__(self, connection: HTTPConnection) -> Client:
         access: Access = connection.app.state.access
         client = access.identify(connection)
-        if self.scope is not None and not client.may(self.scope):
-            log.warning("api_forbidden", client=client.name, path=connection.url.path, scope=self.scope)
-            raise Problem(403, "scope_missing", f"the token '{client.name}' lacks the scope {self.scope}")
+        if self.scopes and not any(client.may(scope) for scope in self.scopes):
+            wanted = " or ".join(self.scopes)
+            log.warning("api_forbidden", client=client.name, path=connection.url.path, scope=wanted)
+            raise Problem(403, "scope_missing", f"the token '{client.name}' lacks the scope {wanted}")
         return client
 
 
@@ -99,7 +100,9 @@ Listener = Annotated[Client, Depends(Needs("calls:listen"))]
 RecordingReader = Annotated[Client, Depends(Needs("recordings:read"))]
 TrunkReader = Annotated[Client, Depends(Needs("trunks:read"))]
 Admin = Annotated[Client, Depends(Needs("admin"))]
-Anyone = Annotated[Client, Depends(Needs(None))]
+Originator = Annotated[Client, Depends(Needs("calls:originate"))]
+DialReader = Annotated[Client, Depends(Needs("calls:read", "calls:originate"))]
+Anyone = Annotated[Client, Depends(Needs())]
 
 
 def _digest(token: str) -> bytes:

@@ -14,20 +14,21 @@ from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from sipagent import logs
-from sipagent.api import calls, files, listening, operations, problems
+from sipagent.api import calls, dials, files, listening, operations, problems
 from sipagent.api.access import Access, Anyone, Needs
 from sipagent.api.body_limit import BodyLimit
 from sipagent.api.control import Control
 from sipagent.api.idempotency import Replays
 from sipagent.api.listening import Hub
 from sipagent.config import Config
+from sipagent.outbound.desk import Desk
 
 log = logs.get_logger(__name__)
 
 DESCRIPTION = "Control of a SIP/RTP server for voice models. Errors are problem details with a `reason_code`."
 
 
-def build(control: Control, config: Config, hub: Hub) -> FastAPI:
+def build(control: Control, config: Config, hub: Hub, desk: Desk) -> FastAPI:
     """Raises `ConfigError` for a token or secret that can't be read, OSError for a key that can't be kept."""
     app = FastAPI(title="sipagent", description=DESCRIPTION, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.control = control
@@ -40,9 +41,10 @@ def build(control: Control, config: Config, hub: Hub) -> FastAPI:
     if config.api.tokens:
         _warn_in_clear(config)
         app.state.hub = hub
+        app.state.desk = desk
         app.state.replays = Replays()
         app.state.link_key = link_key(config)
-        for router in (calls.router, files.router, operations.router, listening.router):
+        for router in (calls.router, dials.router, files.router, operations.router, listening.router):
             app.include_router(router)
         _add_documents(app)
     return app

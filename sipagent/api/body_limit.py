@@ -7,6 +7,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sipagent.api.problems import Problem
 
 MOST_BYTES = 64 * 1024
+#: Lists of numbers are longer than anything else.
+MOST_BYTES_OF = {"/v1/dials": 1024 * 1024}
 
 
 class BodyLimit:
@@ -19,9 +21,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        most = MOST_BYTES_OF.get(scope["path"], MOST_BYTES)
         length = dict(scope["headers"]).get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > MOST_BYTES:
-            detail = f"a body may have {MOST_BYTES} bytes"
+        if not length.isdigit() or int(length) > most:
+            detail = f"a body may have {most} bytes"
             await Problem(413, "body_too_large", detail).response()(scope, receive, send)
             return
         seen = 0
@@ -30,7 +33,7 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > MOST_BYTES:
+            if seen > most:
                 return {"type": "http.disconnect"}
             return message
 

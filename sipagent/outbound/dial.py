@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from sipagent.call.origination import Outcome
+
 #: What stands for the outcome of an answered attempt that a machine took.
 MACHINE = "machine"
 #: Of an attempt that was under way when the server died.
@@ -65,13 +67,17 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One call, or the start of one. `caller` is the number that it was placed from, None the trunk's own."""
+    """One call, or the start of one. `caller` is the number that it was placed from, None the trunk's own.
+
+    `answerer` is who was recognised to answer (see `events.AnswererDetected`), where that was asked for.
+    """
 
     number: int
     began_at: float
     caller: str | None = None
     call_id: str | None = None
     answered_at: float | None = None
+    answerer: str | None = None
     ended_at: float | None = None
     outcome: str | None = None
     sip_status: int | None = None
@@ -137,6 +143,12 @@ class PickedUp(msgspec.Struct, frozen=True):
     at: float
 
 
+class Recognised(msgspec.Struct, frozen=True):
+    """Who it was that answered."""
+
+    answerer: str
+
+
 class Left(msgspec.Struct, frozen=True):
     """The attempt is over. `due_at` is when there is to be another one, None: never."""
 
@@ -166,9 +178,9 @@ class Forbidden(msgspec.Struct, frozen=True):
     detail: str
 
 
-News = Placed | PutBack | PickedUp | Left | CancelAsked | RanOut | Forbidden
+News = Placed | PutBack | PickedUp | Recognised | Left | CancelAsked | RanOut | Forbidden
 
-#: Where `Left` leads depends on what else there is to do: see `_after_left`.
+#: Where there is a choice, `_state_of` makes it.
 TRANSITIONS: dict[State, dict[type[Any], frozenset[State]]] = {
     State.QUEUED: {
         Placed: frozenset({State.DIALLING}),
@@ -185,13 +197,17 @@ TRANSITIONS: dict[State, dict[type[Any], frozenset[State]]] = {
     State.DIALLING: {
         PutBack: frozenset({State.QUEUED, State.WAITING}),
         PickedUp: frozenset({State.TALKING}),
-        Left: frozenset({State.WAITING, State.FAILED}),
+        Left: frozenset({State.WAITING, State.FAILED, State.CANCELLED}),
         CancelAsked: frozenset({State.CANCELLING}),
     },
-    State.TALKING: {Left: frozenset({State.WAITING, State.COMPLETED})},
+    State.TALKING: {
+        Recognised: frozenset({State.TALKING}),
+        Left: frozenset({State.WAITING, State.COMPLETED}),
+    },
     State.CANCELLING: {
         PutBack: frozenset({State.CANCELLED}),
         PickedUp: frozenset({State.CANCELLING}),
+        Recognised: frozenset({State.CANCELLING}),
         Left: frozenset({State.CANCELLED}),
         CancelAsked: frozenset({State.CANCELLING}),
     },
@@ -230,7 +246,9 @@ def _state_of(dial: Dial, news: News) -> State:
     assert isinstance(news, Left)
     if news.due_at is not None:
         return State.WAITING
-    return State.COMPLETED if dial.state is State.TALKING else State.FAILED
+    if dial.state is State.TALKING:
+        return State.COMPLETED
+    return State.CANCELLED if news.outcome == Outcome.CANCELLED else State.FAILED
 
 
 def _told(dial: Dial, news: News) -> Dial:
@@ -242,6 +260,8 @@ def _told(dial: Dial, news: News) -> Dial:
             return replace(dial, attempts=dial.attempts[:-1], due_at=news.due_at)
         case PickedUp():
             return _with_last(dial, answered_at=news.at)
+        case Recognised():
+            return _with_last(dial, answerer=news.answerer)
         case Left():
             told = {name: getattr(news, name) for name in ("outcome", "sip_status", "q850_cause", "detail")}
             ended = _with_last(dial, ended_at=news.at, **told)
@@ -257,9 +277,19 @@ def with_call_id(dial: Dial, call_id: str) -> Dial:
     return _with_last(dial, call_id=call_id)
 
 
+def postponed(dial: Dial, due_at: float) -> Dial:
+    """One that waits, and goes on waiting."""
+    return replace(dial, due_at=due_at)
+
+
+def with_next(left: Left, due_at: float | None) -> Left:
+    """The same end of an attempt, with another to follow it at `due_at`, if not None."""
+    return replace(left, due_at=due_at)
+
+
 def _with_last(dial: Dial, **fields: Any) -> Dial:
     return replace(dial, attempts=(*dial.attempts[:-1], replace(dial.last, **fields)))
 
 
 def _at(news: News, dial: Dial) -> float:
-    return dial.last.began_at if isinstance(news, PutBack) else news.at
+    return dial.last.began_at if isinstance(news, PutBack | Recognised) else news.at

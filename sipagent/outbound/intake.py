@@ -39,6 +39,9 @@ def _header(name: str) -> str:
 HeaderName = Annotated[str, Field(max_length=64), AfterValidator(_header)]
 HeaderText = Annotated[str, Field(max_length=256, pattern=r"^[\x20-\x7e]*$")]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,63}$")]
+Variables = Annotated[
+    dict[VariableName, Annotated[str, Field(max_length=4000)]], Field(max_length=MOST_VARIABLES)
+]
 Target = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -58,9 +61,7 @@ class Terms(BaseModel):
     tenant: Name = DEFAULT_TENANT
     campaign: Name | None = None
     ring_timeout_s: Annotated[float, Field(ge=1, le=300)] = 45.0
-    variables: Annotated[
-        dict[VariableName, Annotated[str, Field(max_length=4000)]], Field(max_length=MOST_VARIABLES)
-    ] = {}
+    variables: Variables = {}
     headers: Annotated[dict[HeaderName, HeaderText], Field(max_length=MOST_HEADERS)] = {}
     retry: str | RetryConfig | None = None
     detect_machine: bool = False

@@ -106,6 +106,9 @@ class Pacing:
         self._holds[way] = Hold(now + length_s, length_s)
         return now + length_s
 
+    def hold_server(self, now: float) -> None:
+        self.hold(SERVER, now)
+
     def room_again(self) -> None:
         """A call has ended: whatever was held up is tried at once."""
         self._holds = {way: Hold(0.0, hold.length_s) for way, hold in self._holds.items()}

@@ -14,6 +14,8 @@ from sipagent.call.outward import fields_of, name_of, summary, summary_of
 from sipagent.call.record import RecordBuilder, iso
 from sipagent.call.redaction import masked, own_numbers
 from sipagent.config import RedactionConfig, WebhookConfig
+from sipagent.outbound.dial import Dial
+from sipagent.outbound.outward import shown
 
 #: Told from the call record instead, which is safe on disk.
 ENDED = "call.ended"
@@ -93,6 +95,12 @@ def of_trunk(event: events.TrunkStateChanged, wall: float) -> Message:
     fields = {key: value for key, value in msgspec.structs.asdict(event).items() if key != "at"}
     message_id = f"msg_trunk_{event.trunk}_{round(wall * 1000)}"
     return _message(message_id, f"trunk:{event.trunk}", TRUNK_STATE, wall, fields)
+
+
+def of_dial(dial: Dial, wall: float, policy: RedactionConfig) -> Message:
+    """A dial that is over: `dial.completed`, `dial.failed`, `dial.cancelled`, `dial.expired`."""
+    lane, message_id = f"dial:{dial.dial_id}", f"msg_dial_{dial.dial_id}"
+    return _message(message_id, lane, f"dial.{dial.state}", wall, {"dial": shown(dial, policy)})
 
 
 def of_test(message_id: str, wall: float) -> Message:

@@ -19,11 +19,12 @@ from sqlalchemy.exc import DBAPIError
 
 from sipagent import events, logs
 from sipagent.call_log.tail import Batch, new_records, spool_files
-from sipagent.config import Config, WebhookConfig
+from sipagent.config import Config, RedactionConfig, WebhookConfig
 from sipagent.errors import ConfigError
 from sipagent.metrics import Metrics
+from sipagent.outbound.dial import Dial
 from sipagent.webhooks.courier import Courier
-from sipagent.webhooks.messages import TRUNK_STATE, Message, Story, of_record, of_trunk, wants
+from sipagent.webhooks.messages import TRUNK_STATE, Message, Story, of_dial, of_record, of_trunk, wants
 from sipagent.webhooks.outbox import Backlog, Outbox
 from sipagent.webhooks.schedule import GIVE_UP_AFTER_S
 
@@ -110,6 +111,17 @@ class Webhooks:
         if self._thread is not None:
             message = of_trunk(event, time.time())
             self._put((each.name, message) for each in self._endpoints if wants(each, TRUNK_STATE))
+
+    def take_dial(self, dial: Dial) -> None:
+        """A dial that is over."""
+        if self._thread is None:
+            return
+        now, policy = time.time(), self._config.redact
+        for endpoint in self._endpoints:
+            masks = RedactionConfig(caller_numbers="mask") if endpoint.numbers == "mask" else policy
+            message = of_dial(dial, now, masks)
+            if wants(endpoint, message.type):
+                self._put([(endpoint.name, message)])
 
     def _put(self, told: Iterable[tuple[str, Message]]) -> None:
         before = len(self._pending)

@@ -12,7 +12,7 @@ from sipagent.api.app import build
 from sipagent.api.control import CantBeDone, Reloaded
 from sipagent.api.listening import Hub
 from sipagent.call.directors import Command
-from sipagent.config import Config
+from tests.outbound.switchboard import Switchboard, configured
 
 TOKENS: dict[str, dict[str, Any]] = {
     "reader": {"scopes": ["calls:read", "trunks:read"]},
@@ -23,6 +23,8 @@ TOKENS: dict[str, dict[str, Any]] = {
         "scopes": ["calls:read", "calls:write", "calls:listen", "recordings:read"],
         "trunks": ["pbx"],
     },
+    "dialler": {"scopes": ["calls:originate"], "caps": {"max_concurrent": 3, "max_per_day": 10}},
+    "carrier-dialler": {"scopes": ["calls:originate"], "trunks": ["carrier"]},
     "operator": {"scopes": ["admin"]},
 }
 
@@ -85,16 +87,12 @@ class Face:
     """The app, and requests to it."""
 
     def __init__(self, directory: Path, *, tokens: bool = True, **http: Any) -> None:
-        self.config = Config.model_validate(
-            {
-                "storage": {"directory": directory},
-                "http": http,
-                "api": {"tokens": [_token(name, rest) for name, rest in TOKENS.items()] if tokens else []},
-            }
-        )
+        written = [_token(name, rest) for name, rest in TOKENS.items()] if tokens else []
+        self.config = configured(directory, written, http=http)
+        self.board = Switchboard(self.config)
         self.control = FakeControl(directory)
         self.hub = Hub(self.config.redact)
-        self.app: FastAPI = build(self.control, self.config, self.hub)
+        self.app: FastAPI = build(self.control, self.config, self.hub, self.board.desk)
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://sipagent")
 
@@ -116,8 +114,12 @@ class Face:
     ) -> httpx.Response:
         return await self.http.post(path, json=body, headers=_bearer(token) | (headers or {}))
 
+    async def delete(self, path: str, token: str | None = "dialler") -> httpx.Response:
+        return await self.http.delete(path, headers=_bearer(token))
+
     async def close(self) -> None:
         await self.http.aclose()
+        await self.board.desk.stop()
 
 
 def _token(name: str, rest: dict[str, Any]) -> dict[str, Any]:

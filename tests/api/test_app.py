@@ -125,7 +125,7 @@ async def test_a_taken_port_is_an_error_at_the_start(face: Face) -> None:
 def test_the_key_for_links_is_made_once_and_for_us_alone(face: Face, tmp_path: Path) -> None:
     path = tmp_path / "link.key"
     assert path.stat().st_mode & 0o777 == 0o600
-    again = build(face.control, face.config, face.hub)
+    again = build(face.control, face.config, face.hub, face.board.desk)
     assert again.state.link_key == face.app.state.link_key == path.read_bytes()
 
 
@@ -133,7 +133,7 @@ def test_the_key_for_links_may_be_configured(face: Face, monkeypatch: pytest.Mon
     monkeypatch.setenv("LINK_SECRET", "of-ours")
     api = face.config.api.model_dump() | {"link_secret": {"env": "LINK_SECRET"}}
     config = Config.model_validate(face.config.model_dump(include={"storage"}) | {"api": api})
-    assert build(face.control, config, face.hub).state.link_key == b"of-ours"
+    assert build(face.control, config, face.hub, face.board.desk).state.link_key == b"of-ours"
 
 
 def free_port() -> int:
@@ -149,6 +149,7 @@ async def test_the_docs_name_every_request(face: Face) -> None:
     for path, operations in document["paths"].items():
         for method in operations:
             written = path.replace("{call_id}", "ID").replace("{kind}", "recordings")
+            written = written.replace("{dial_id}", "ID").replace("{campaign}", "NAME")
             last = written.rpartition("/")[2]
             known = f"{method.upper()} {written}`" in text or f"`{written}`" in text
             assert known or f"`/{last}`" in text, f"{method} {written}"

@@ -13,6 +13,7 @@ from sipagent import events
 from sipagent.call.outward import name_of
 from sipagent.call.record import RecordBuilder
 from sipagent.config import RedactionConfig, WebhookConfig
+from sipagent.outbound.dial import OVER, CancelAsked, after
 from sipagent.webhooks.messages import (
     ENDED,
     RECORDING,
@@ -20,10 +21,12 @@ from sipagent.webhooks.messages import (
     TRANSCRIPT,
     TRUNK_STATE,
     Story,
+    of_dial,
     of_record,
     of_trunk,
 )
 from tests.call import stories
+from tests.outbound import dials
 
 DOCS = Path(__file__).parents[2] / "docs" / "webhooks.md"
 WALL = stories.INVITED_AT_WALL
@@ -78,7 +81,7 @@ def test_no_two_events_have_one_name_and_patterns_can_tell_them() -> None:
 
 def test_the_docs_list_every_name_and_no_other() -> None:
     listed = re.findall(r"^\| `([a-z_]+\.[a-z_]+)`", DOCS.read_text(), re.MULTILINE)
-    derived = {ENDED, TRANSCRIPT, RECORDING, TRUNK_STATE, TEST}
+    derived = {ENDED, TRANSCRIPT, RECORDING, TRUNK_STATE, TEST, *(f"dial.{state}" for state in OVER)}
     assert sorted(listed) == sorted({name_of(kind) for kind in KINDS} | derived)
 
 
@@ -171,3 +174,13 @@ def test_a_trunk_has_a_lane_of_its_own() -> None:
     message = of_trunk(state, WALL)
     assert (message.type, message.lane) == (TRUNK_STATE, "trunk:pbx")
     assert msgspec.json.decode(message.body)["data"]["registered"] is True
+
+
+def test_a_dial_that_is_over_is_told_as_it_is_shown() -> None:
+    over = after(dials.dial(campaign="autumn"), CancelAsked(dials.NOW + 5))
+    message = of_dial(over, dials.NOW + 5, RedactionConfig())
+    assert (message.type, message.message_id, message.lane) == ("dial.cancelled", "msg_dial_d-1", "dial:d-1")
+    told = msgspec.json.decode(message.body)["data"]["dial"]
+    assert (told["state"], told["to"], told["campaign"]) == ("cancelled", dials.TO, "autumn")
+    masked = of_dial(over, dials.NOW + 5, RedactionConfig(caller_numbers="mask"))
+    assert dials.TO not in masked.body.decode()

@@ -64,6 +64,9 @@ class Api:
     async def post(self, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         return await self._request("POST", path, json=body)
 
+    async def delete(self, path: str) -> httpx.Response:
+        return await self._request("DELETE", path)
+
     async def do(self, call_id: str, command: str, **body: Any) -> None:
         """Tell a call something, which must be taken."""
         answer = await self.post(f"/v1/calls/{call_id}/{command}", body or None)
