@@ -97,6 +97,8 @@ class JitterBuffer:
 
     def pop(self, now: float) -> RtpPacket | Hole | None:
         """The next piece of the timeline that is ready, or None; to be called until None."""
+        if not self._ready and not self._waiting and now < self.timeline.due_at:
+            return None
         while self._ready or self._gap_is_over(now):
             if not self._ready:
                 self._give_up()

@@ -113,7 +113,7 @@ class Latch:
     @property
     def target(self) -> Address | None:
         """Where to send: the locked source; SDP's address before there is one and after it changed."""
-        return self.source if self._is_locked else self._expected
+        return self._expected if self.source is None or self._opened_at is not None else self.source
 
     def judge(self, packet: RtpPacket, addr: Address, now: float) -> Verdict:
         """Decide on a packet that came from `addr`."""
@@ -166,7 +166,8 @@ class Latch:
         """
         self._last, self._heard_at = packet, now
         if self._opened_at is None:
-            self._abandon(self._candidates)
+            if self._candidates:
+                self._abandon(self._candidates)
         elif now - self._opened_at > KNOWN.probation_s:
             self._opened_at = None
 

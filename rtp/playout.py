@@ -7,7 +7,7 @@ order of their first push and never interleave: the first push of an item ends t
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rtp.events import ItemStarted, MarkReached, PlayoutEvent, StarvationCause
 from rtp.speech import ItemKey, SpeechItem
@@ -18,8 +18,7 @@ MAX_REMEMBERED = 64
 """Finished items whose heard_ms can still be asked for, and discarded items."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Bytes `start` to `start + size` of a frame, which belong to one item."""
 
     item_id: str
@@ -28,8 +27,7 @@ class Span:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class PlayoutFrame:
+class PlayoutFrame(NamedTuple):
     """Exactly the bytes asked for. What no span covers is silence; `starved` names why, in mid-item."""
 
     audio: bytes
@@ -94,6 +92,10 @@ class Playout:
         """The same without their content indexes."""
         return tuple(item.key[0] for item in self._items)
 
+    def holds(self, wanted: Callable[[str], bool]) -> bool:
+        """Does any item wait, or is being played, whose id is `wanted`?"""
+        return any(wanted(item.key[0]) for item in self._items)
+
     @property
     def queued_ms(self) -> float:
         """Audio waiting."""
@@ -151,6 +153,12 @@ class Playout:
         """Take the next `ms` of audio, padded with silence, and count it as heard. `cause` is to blame if an
         item that began and has not ended has less than that; its partial frame is kept for the next pop."""
         size = ms * self._bytes_per_ms
+        head = self._items[0] if self._items and not self._is_paused else None
+        if head is not None and head.waiting >= size:
+            return PlayoutFrame(bytes(self._take(head, size, now)), (Span(*head.key, 0, size),))
+        return self._pop_pieces(size, now, cause)
+
+    def _pop_pieces(self, size: int, now: float, cause: StarvationCause) -> PlayoutFrame:
         audio = bytearray()
         spans: list[Span] = []
         while self._items and len(audio) < size and not self._is_paused:

@@ -104,6 +104,11 @@ class Receiver:
         self._filler.hear(payload, piece.timestamp)
         return Frame(payload)
 
+    def is_due(self, now: float) -> bool:
+        """Whether pop() has something by now, or there is an event, although nothing has arrived."""
+        deadline = self.buffer.next_deadline()
+        return bool(self.events) or (deadline is not None and deadline <= now)
+
     @property
     def stretched(self) -> int:
         """Samples popped as silence although their audio came after all: counted before that is popped."""
@@ -120,7 +125,8 @@ class Receiver:
 
     def handle_timer(self, now: float) -> None:
         """Report a digit whose end was lost."""
-        self.events.extend(self.digits.expire(now))
+        if self.digits.next_timer() is not None:
+            self.events.extend(self.digits.expire(now))
 
     def next_timer(self) -> float | None:
         """When pop() or handle_timer() has something to do although nothing arrives."""

@@ -46,7 +46,7 @@ class RtpSession:
         self.outbound = Sender(params, rng)
         self._reporter = Reporter(self.outbound, self.inbound.reception, rng, now, unix_offset_s)
         self._reporter.configure(params)
-        self._params = params
+        self._params, self._sends = params, params.sends
         self._unsent = self._stun = 0
         self._datagrams: list[Datagram] = []
         self._rtcp: list[Datagram] = []
@@ -109,7 +109,7 @@ class RtpSession:
     @property
     def may_send(self) -> bool:
         """Whether the next slot is for audio: direction and address allow it, and no digit is being sent."""
-        return self._params.sends and not self.outbound.pressing and self.inbound.latch.target is not None
+        return self._sends and not self.outbound.pressing and self.inbound.latch.target is not None
 
     @property
     def sends_digits(self) -> bool:
@@ -124,7 +124,7 @@ class RtpSession:
     def send_frame(self, payload: bytes, now: float, talkspurt: bool = False) -> None:
         """Send a frame of law bytes; `talkspurt` if speech begins with it. Only counted unless may_send."""
         target = self.inbound.latch.target
-        if target is None or not self.may_send:
+        if target is None or not self._sends or self.outbound.pressing:
             self._unsent += 1
             return
         for datagram in self.outbound.packetize(payload, now, talkspurt):
@@ -140,28 +140,31 @@ class RtpSession:
 
     def next_timer(self) -> float | None:
         """When pop_frame() or handle_timer() has something to do although nothing arrives."""
-        outbound = self.outbound.next_slot_at() if self._params.sends else self.outbound.keepalive_at
+        outbound = self.outbound.next_slot_at() if self._sends else self.outbound.keepalive_at
         timers = (self.inbound.next_timer(), outbound, self._reporter.next_timer)
         return min(timer for timer in timers if timer is not None)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due by now: packets of digits, digits without an end, RTCP."""
         self.inbound.handle_timer(now)
-        target = self.inbound.latch.target
-        if target is not None:
-            due = self.outbound.event_packets(now) if self._params.sends else self.outbound.keepalives(now)
-            self._datagrams += [(data, target) for data in due]
-        report = self._reporter.due_report(self.inbound.ssrc, now)
-        if report is not None:
-            self._queue_rtcp(report)
+        if self.outbound.pressing or not self._sends:
+            self._send_in_place_of_audio(now)
+        if now >= self._reporter.next_timer:
+            report = self._reporter.due_report(self.inbound.ssrc, now)
+            if report is not None:
+                self._queue_rtcp(report)
 
     def datagrams_to_send(self) -> list[Datagram]:
         """Take the RTP datagrams to be sent, oldest first."""
+        if not self._datagrams:
+            return []
         datagrams, self._datagrams = self._datagrams, []
         return datagrams
 
     def rtcp_to_send(self) -> list[Datagram]:
         """Take the RTCP datagrams to be sent, oldest first."""
+        if not self._rtcp:
+            return []
         datagrams, self._rtcp = self._rtcp, []
         return datagrams
 
@@ -171,7 +174,7 @@ class RtpSession:
 
     def update_remote(self, params: RtpParams, now: float) -> None:
         """Take what a re-INVITE negotiated. A new remote address opens the source lock; the same keeps it."""
-        self._params = params
+        self._params, self._sends = params, params.sends
         self.inbound.configure(params)
         self._clock.configure()
         self.inbound.latch.expect(params.remote_rtp, now)
@@ -194,6 +197,12 @@ class RtpSession:
         if self._before is None:
             return report
         return added(self._before.report, report, is_same_stream=self._is_same_stream)
+
+    def _send_in_place_of_audio(self, now: float) -> None:
+        target = self.inbound.latch.target
+        if target is not None:
+            due = self.outbound.event_packets(now) if self._sends else self.outbound.keepalives(now)
+            self._datagrams += [(data, target) for data in due]
 
     def _queue_rtcp(self, data: bytes) -> None:
         target = self.inbound.latch.target

@@ -26,6 +26,10 @@ class _Lane:
         self._rate = rate
         self.start = start
         self._silence = silence
+        self._width = len(silence)
+        self._most_ahead = AHEAD_S * rate
+        self._most_behind = LAG_S * rate
+        """More is filled. The first audio goes exactly to its place; lateness after it may be made up for."""
         self._audio = bytearray()
         self._muted_until = 0
         self._doubtful = self._doubtful_to = 0
@@ -38,9 +42,23 @@ class _Lane:
         return len(self._audio) // len(self._silence)
 
     def write(self, audio: bytes, now: float) -> None:
-        samples = len(audio) // len(self._silence)
-        lag = self.lag(now) - samples
-        if lag > self._tolerated_lag():
+        samples = len(audio) // self._width
+        lag = round((now - self.start) * self._rate) - self.position - samples
+        if self._may_append(lag):
+            self._audio += audio
+            self.position += samples
+        else:
+            lag = self._put_in_place(audio, samples, lag)
+        self._watch(lag, now)
+
+    def _may_append(self, lag: int) -> bool:
+        """Nothing is out of the ordinary: so it is with nearly all audio, after the first."""
+        is_on_time = -self._most_ahead <= lag <= self._most_behind
+        return is_on_time and not self._doubtful and self._muted_until <= self.position
+
+    def _put_in_place(self, audio: bytes, samples: int, lag: int) -> int:
+        """Append what belongs there, after silence or in its place. Returns the lag that is left."""
+        if lag > self._most_behind:
             self.fill(lag)
             if self._least_lag is None:
                 self.doubt(lag)
@@ -52,10 +70,10 @@ class _Lane:
             samples -= cut
             lag += cut
         muted = min(max(self._muted_until - self.position, 0), samples)
-        width = len(self._silence)
+        width = self._width
         self._audio += self._silence * muted + audio[muted * width : samples * width]
         self.position += samples
-        self._watch(lag, now)
+        return lag
 
     def lag(self, now: float) -> int:
         return round((now - self.start) * self._rate) - self.position
@@ -93,10 +111,6 @@ class _Lane:
         del self._audio[:size]
         return taken
 
-    def _tolerated_lag(self) -> float:
-        """The first audio goes exactly to its place; after that, lateness may still be made up for."""
-        return (LAG_S if self._least_lag is None else HOLD_S) * self._rate
-
     def _give_way(self, lag: int) -> int:
         """Let doubtful silence go, and return how much: all of it if that doesn't leave the lane behind, else
         as much as the lane is ahead."""
@@ -124,7 +138,9 @@ class _Lane:
         """Fill what the lane lagged behind through a whole window: that isn't lateness, it is missing."""
         if self._least_lag is None:
             self._least_lag, self._window_ends = lag, now + WINDOW_S
-        self._least_lag = min(self._least_lag, lag)
+            self._most_behind = HOLD_S * self._rate
+        elif lag < self._least_lag:
+            self._least_lag = lag
         if now >= self._window_ends:
             missing = self._least_lag if self._least_lag > LAG_S * self._rate else 0
             self.fill(missing)
@@ -202,8 +218,8 @@ class StereoTimeline:
 
     def _write(self, lane: _Lane, audio: bytes, now: float) -> None:
         """Audio that waited until it was read can be older than the recording: that begins earlier then."""
-        earlier = min(lane.surplus(audio, now), self._may_begin_earlier)
-        if earlier:
+        if self._may_begin_earlier and (surplus := lane.surplus(audio, now)):
+            earlier = min(surplus, self._may_begin_earlier)
             self._may_begin_earlier -= earlier
             for each in (self._left, self._right):
                 each.begin_earlier(earlier, lead=0 if each is lane else earlier)

@@ -32,12 +32,12 @@ class Timeline:
     __slots__ = (
         "_audio_at",
         "_clock_hz",
-        "_due_at",
         "_expected",
         "_filled",
         "_frame",
         "_lost",
         "_slack_s",
+        "due_at",
         "jumps",
         "stretched",
     )
@@ -50,7 +50,8 @@ class Timeline:
         self._filled = 0
         self._lost = 0
         self._audio_at = 0.0
-        self._due_at = 0.0
+        self.due_at = float("inf")
+        """When the next audio is due, if any was handed out."""
         self.jumps = 0
         """Timestamps that neither losses nor the clock explain."""
         self.stretched = 0
@@ -93,22 +94,22 @@ class Timeline:
         self._frame = samples
         self._filled = 0
         self._audio_at = arrived_at
-        self._due_at = now + samples / self._clock_hz
+        self.due_at = now + samples / self._clock_hz
 
     def fill_at(self, stall_s: float) -> float:
         """When silence takes the place of audio that was due: after the stall time, then in steps."""
-        return self._due_at + (FILL_STEP_S if self._filled else stall_s)
+        return self.due_at + (FILL_STEP_S if self._filled else stall_s)
 
     def fill(self, now: float) -> Hole | None:
         """Silence that brings the timeline up to the clock, in whole steps, at most MAX_LOSS_S at once.
 
         So audio that comes after it begins where a frame would.
         """
-        behind_s = now - self._due_at
+        behind_s = now - self.due_at
         steps = int(min(behind_s, MAX_LOSS_S) / FILL_STEP_S + 1e-6)
         samples = round(steps * FILL_STEP_S * self._clock_hz)
         self._filled += samples
-        self._due_at = now if behind_s > MAX_LOSS_S else self._due_at + samples / self._clock_hz
+        self.due_at = now if behind_s > MAX_LOSS_S else self.due_at + samples / self._clock_hz
         return Hole(samples, HoleKind.SILENT) if samples else None
 
     def _plausible_gap(self, delta: int, arrived_at: float) -> int:

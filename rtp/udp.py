@@ -1,7 +1,7 @@
 """The thin asyncio shell around one pair of bound sockets: it moves datagrams and decides nothing.
 
 Raw sockets and add_reader() instead of a datagram endpoint: the sockets come from another process and are
-kept there, and a bounded number of datagrams per wake-up keeps steady RTP from starving the timers.
+kept there, and one datagram per wake-up keeps steady RTP from starving the timers.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from rtp.address import Address, plain_address
 
-MAX_PER_WAKEUP = 16
+MAX_WAITING = 16
 MAX_DATAGRAM_BYTES = 2048
 #: If more than so many datagrams wait when a pair that skips what is old is opened, then they all are: what
 #: came in while it was being opened is a few.
@@ -63,7 +63,9 @@ class UdpPair:
 
     def receive_waiting(self) -> None:
         """Receive what waits already, before whatever else is to be done: it came earlier."""
-        self._read(self._rtp_sock, self._on_rtp)
+        for _ in range(MAX_WAITING):
+            if not self._read(self._rtp_sock, self._on_rtp):
+                return
 
     def send(self, data: bytes, addr: Address) -> None:
         """Send from the RTP port; a datagram that cannot be sent is counted and lost, as on the network."""
@@ -99,18 +101,20 @@ class UdpPair:
         for data, addr in waiting:
             self._on_rtp(data, addr, self._loop.time())
 
-    def _read(self, sock: socket.socket, receive: Receive) -> None:
-        for _ in range(MAX_PER_WAKEUP):
-            try:
-                data, addr = sock.recvfrom(MAX_DATAGRAM_BYTES)
-            except BlockingIOError:
-                return
-            except OSError:
-                self.receive_errors += 1
-                continue
-            receive(data, plain_address(addr), self._loop.time())
-            if not self._is_open:
-                return
+    def _read(self, sock: socket.socket, receive: Receive) -> bool:
+        """One datagram: a second look nearly always finds nothing, and costs more than being woken again.
+
+        False if there is no more to be read.
+        """
+        try:
+            data, addr = sock.recvfrom(MAX_DATAGRAM_BYTES)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.receive_errors += 1
+            return True
+        receive(data, plain_address(addr), self._loop.time())
+        return self._is_open
 
     def _send(self, sock: socket.socket, data: bytes, addr: Address) -> None:
         try:

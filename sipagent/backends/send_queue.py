@@ -22,6 +22,10 @@ class SendQueue:
         self._dropped_ms = 0.0
 
     @property
+    def is_empty(self) -> bool:
+        return not self._control and not self._audio
+
+    @property
     def dropped_ms(self) -> int:
         return round(self._dropped_ms)
 

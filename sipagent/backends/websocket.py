@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import broadcast
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.frames import CloseCode
 
@@ -47,7 +48,11 @@ _REFUSING_CLOSES = frozenset({1003, 1007, 1008, *range(4000, 5000)})
 
 
 class WebSocketBackend:
-    """One session of a `WireProtocol`. Two tasks move messages, a third watches that the peer is alive."""
+    """One session of a `WireProtocol`. Two tasks move messages, a third watches that the peer is alive.
+
+    Audio goes out at once, without the task that sends, which is there to wait while the peer doesn't take
+    what was sent before.
+    """
 
     def __init__(self, protocol: WireProtocol, endpoint: Endpoint) -> None:
         self.input_format = protocol.input_format
@@ -57,6 +62,8 @@ class WebSocketBackend:
         self._queue = SendQueue()
         self._something_to_send = asyncio.Event()
         self._connection: ClientConnection | None = None
+        self._audience: tuple[ClientConnection, ...] = ()
+        """The connection, once the session is ready: `broadcast` is how websockets sends without waiting."""
         self._tasks: list[asyncio.Task[None]] = []
         self._on_event: EventHandler = _unheard
         self._over = False
@@ -74,7 +81,7 @@ class WebSocketBackend:
         except (BackendError, asyncio.CancelledError):
             await self.close()
             raise
-        self._on_event = on_event
+        self._on_event, self._audience = on_event, (connection,)
         for event in events:
             on_event(event)
         for work in (self._receive, self._send, self._watch):
@@ -92,9 +99,12 @@ class WebSocketBackend:
         self._post()
 
     def send_audio(self, audio: bytes) -> None:
-        duration_ms = len(audio) / self.input_format.bytes_per_ms
-        self._queue.put_audio(self._protocol.audio_message(audio), duration_ms)
-        self._something_to_send.set()
+        message = self._protocol.audio_message(audio)
+        if self._is_clear():
+            broadcast(self._audience, message, text=True)
+        else:
+            self._queue.put_audio(message, len(audio) / self.input_format.bytes_per_ms)
+            self._something_to_send.set()
 
     def interrupt(self, item_id: str | None, content_index: int, heard_ms: int) -> None:
         self._protocol.interrupt(item_id, content_index, heard_ms)
@@ -180,6 +190,12 @@ class WebSocketBackend:
             return  # `_receive` tells
         self._lose("ping_timeout", f"no answer to a ping for {PONG_TIMEOUT_S} s")
         connection.transport.abort()
+
+    def _is_clear(self) -> bool:
+        """Nothing waits, here or in the process, so that a message is with the kernel once it is written."""
+        if self._something_to_send.is_set() or not self._queue.is_empty or not self._audience:
+            return False
+        return self._audience[0].transport.get_write_buffer_size() == 0
 
     def _hand_over(self) -> None:
         while (event := self._protocol.next_event()) is not None:

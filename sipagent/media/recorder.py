@@ -196,12 +196,12 @@ class Recorder:
         return converted
 
     def advance(self, now: float) -> None:
-        """Keep both sides with the clock; hand a chunk to the writer every now and then."""
-        self._timeline.advance(now)
+        """Hand a chunk to the writer every now and then, both sides kept with the clock."""
         if now >= self._next_write:
             self._next_write += WRITE_EVERY_S
             self._write(*self._timeline.take(now, KEEP_S))
-        self._notice(self._file.failure)
+        if self._file.failure is not None:
+            self._notice(self._file.failure)
 
     def mute_caller(self, before_s: float = MUTE_BEFORE_S, after_s: float = MUTE_AFTER_S) -> None:
         """Put silence in the place of a press: of the latest audio, and of the next."""

@@ -13,6 +13,7 @@ from sipagent.media.nodes import conversions
 from sipagent.media.pipeline import PCM_8K
 from sipagent.worker.ticker import FRAME_MS, MAX_CATCH_UP_FRAMES
 
+_FRAME_S = FRAME_MS / 1000
 PRESS_MS, PAUSE_MS = 100, 100
 """Of a digit that we send, and after it: Q.24 asks for 40 ms of each at least, and gateways are slower."""
 
@@ -37,6 +38,11 @@ class Outgoing:
         self._is_quiet = False
         self.on_hold = False
 
+    @property
+    def awaits_press(self) -> bool:
+        """Has a key been asked for that isn't pressed yet?"""
+        return bool(self._undialled)
+
     def dial(self, digits: str, inband: bool) -> None:
         """Send these digits, after those that are still to be sent."""
         self._undialled.extend((digit, inband) for digit in digits)
@@ -58,7 +64,8 @@ class Outgoing:
         if self._dialling:
             self._hush()
             return self._dialling.popleft()
-        played = self._playout.pop(FRAME_MS, now, starvation_cause(late_s))
+        cause = starvation_cause(late_s) if late_s > _FRAME_S else StarvationCause.BACKEND_LATE
+        played = self._playout.pop(FRAME_MS, now, cause)
         self._is_quiet = not played.spans and played.starved is None and not self.on_hold
         if self.on_hold and self._hold_tone is not None and not played.spans:
             self._hold_tone.rotate(-1)

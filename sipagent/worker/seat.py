@@ -122,6 +122,11 @@ class Seat:
         nobody = LocalBackend(gone.backend.input_format)
         self._sitting, self.vacant_since = Newcomer("", nobody, self._on_event), now
 
+    @property
+    def awaits_successor(self) -> bool:
+        """Is somebody getting ready to sit here, or ready?"""
+        return self._successor is not None
+
     def counters(self) -> dict[str, int]:
         """Those of all who sat here, added up."""
         return dict(self._counted + Counter(self.backend.counters()))

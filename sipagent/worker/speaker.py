@@ -87,18 +87,21 @@ class Speaker:
 
     def tick(self, now: float) -> None:
         """To be called every 20 ms, once audio flows."""
-        self._bridge_stall(now)
+        if self._is_bridged or self.backend.is_busy:
+            self._bridge_stall(now)
         self.prompts.top_up()
         if self.ears is not None:
             self.turns.look(self.ears.burst, self.ears.echo, now)
-        if self.turns.caller_speaks or self.agent_speaks:
+        agent_speaks = self.agent_speaks
+        if agent_speaks or self.turns.caller_speaks:
             self._quiet_since = None
         elif self._quiet_since is None:
             self._quiet_since = now
-        if self._has_spoken and not self.agent_speaks:
+        if self._has_spoken and not agent_speaks:
             self._has_spoken = self.is_firm = False
             self._reporter.fell_silent(now)
-        self._look_for_successor(now)
+        if self.seat.awaits_successor:
+            self._look_for_successor(now)
 
     def played(self, event: PlayoutEvent, now: float) -> None:
         """Playout noticed something."""
@@ -119,7 +122,7 @@ class Speaker:
 
     @property
     def agent_speaks(self) -> bool:
-        return self.backend.is_busy or not all(map(is_prompt, self.playout.item_ids))
+        return self.playout.holds(_is_speech) or self.backend.is_busy
 
     def pause(self) -> None:
         if not self.prompts.is_firm_now:
@@ -215,6 +218,10 @@ class Speaker:
     def _use_seated(self) -> None:
         if self.line is not None:
             self.line.use(self.backend, self.path)
+
+
+def _is_speech(item_id: str) -> bool:
+    return not is_prompt(item_id)
 
 
 def _heard_of(flushed: Flushed) -> tuple[str | None, int, int]:

@@ -302,13 +302,30 @@ class Stream:
         It goes on in one piece, of which the last was heard now: a recording so finds the place of audio that
         was held back.
         """
-        inbound, frames = self._session.inbound, []
+        inbound = self._session.inbound
         stretched = inbound.stretched
-        while not self._is_drawn_from and (frame := self._session.pop_frame(now)) is not None:
+        audio = b"" if self._is_drawn_from else self._ready_audio(now)
+        if inbound.stretched != stretched:
+            self._tape.doubt_caller(inbound.stretched - stretched)
+        if audio and not self._on_hold:
+            self._caller.write(audio, now)
+        if inbound.events:
+            self._tell(now)
+
+    def _ready_audio(self, now: float) -> bytes:
+        pop = self._session.inbound.pop
+        first = pop(now)
+        if first is None:
+            return b""
+        if (frame := pop(now)) is None:
+            return first.payload
+        frames = [first.payload]
+        while frame is not None:
             frames.append(frame.payload)
-        self._tape.doubt_caller(inbound.stretched - stretched)
-        if frames and not self._on_hold:
-            self._caller.write(b"".join(frames), now)
+            frame = pop(now)
+        return b"".join(frames)
+
+    def _tell(self, now: float) -> None:
         while (event := self._session.next_event()) is not None:
             if isinstance(event, DigitReceived):
                 self._leg.press(event.digit, event.duration_ms, "rfc4733")
@@ -318,8 +335,10 @@ class Stream:
     def _tick(self, now: float, late_s: float) -> None:
         if late_s * 1000 > FRAME_MS:
             self._udp.receive_waiting()
-        self._drain(now)
-        self._watch_answerer(now)
+        if self._session.inbound.is_due(now):
+            self._drain(now)
+        if self._answering is not None:
+            self._watch_answerer(now)
         self._leg.tick(now)
         if self._on_hold and not self._is_drawn_from:
             self._caller.write(self._silence, now)
@@ -329,8 +348,11 @@ class Stream:
             self._fill_slot(now, late_s)
         self._session.handle_timer(now)
         self._send()
-        self._tap.tick(self.format)
-        self._tape.advance(now, self._session.hears_digit or self._detector.hears_digit)
+        if self._tap.is_on:
+            self._tap.tick(self.format)
+        if self._tape.hides_digits and (self._session.hears_digit or self._detector.hears_digit):
+            self._tape.mute_key()
+        self._tape.advance(now)
         inbound = self._session.inbound
         overdue = self._watch.overdue(inbound.last_packet_at, inbound.pausing, now)
         if overdue is not None:
@@ -348,11 +370,13 @@ class Stream:
 
     def _fill_slot(self, now: float, late_s: float) -> None:
         """What goes out on this tick, and into the recording."""
-        self._outgoing.press(self._session, now)
+        if self._outgoing.awaits_press:
+            self._outgoing.press(self._session, now)
         far = None if self._far is None else self._far.frame(now)
-        if far is not None and self._session.may_send and not self._outgoing.is_dialling:
+        may_send = self._session.may_send
+        if far is not None and may_send and not self._outgoing.is_dialling:
             self._wire_from_far().write(far, now)
-        elif self._session.may_send:
+        elif may_send:
             self._wire.write(self._outgoing.frame(now, late_s), now)
             self.report_playout(now)
         else:

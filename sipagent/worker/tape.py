@@ -67,14 +67,16 @@ class Tape:
         """Whether the caller's digits have to be looked out for."""
         return self.recorder is not None and not self._keeps_digits
 
-    def advance(self, now: float, key_is_down: bool) -> None:
+    def advance(self, now: float) -> None:
         """To be called on every tick."""
-        if self.recorder is None:
-            return
-        if key_is_down and self.hides_digits:
+        if self.recorder is not None:
+            self.recorder.advance(now)
+            self._tell_resumed(self.recorder, now)
+
+    def mute_key(self) -> None:
+        """A key of the caller's is down, by what we hear."""
+        if self.recorder is not None and self.hides_digits:
             self.recorder.mute_caller()
-        self.recorder.advance(now)
-        self._tell_resumed(self.recorder, now)
 
     def mute_press(self, duration_ms: int) -> None:
         """The caller presses a key about now, for so long, as signalling has it."""

@@ -304,8 +304,8 @@ class Bench(Ticker):
         self.histories.append(history)
         return self.backends[len(self.histories) - 1]
 
-    def _make_udp(self, *arguments: Any) -> FakeUdp:
-        self.udp = FakeUdp(*arguments)
+    def _make_udp(self, *arguments: Any, **options: Any) -> FakeUdp:
+        self.udp = FakeUdp(*arguments, **options)
         return self.udp
 
     def _emit(self, event: events.LegEvent) -> None:
