@@ -1,4 +1,4 @@
-"""A call record as a story: what happened, in order, in seconds after the INVITE. Pure.
+"""A call record as a story: what happened, in order, in seconds after its beginning. Pure.
 
 Lists of the record whose entries have a time are told entry by entry, those that this module has no words for
 too: what a later version records is shown as it stands.
@@ -15,7 +15,7 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something that happened `at_s` after the INVITE."""
+    """Something that happened `at_s` after the call began."""
 
     at_s: float
     what: str
@@ -36,7 +36,8 @@ def _beginning(record: Record) -> Iterator[Moment]:
     invite = (
         f"{record.get('from') or '?'} -> {record.get('to') or '?'}, {record.get('direction')} over {over}"
     )
-    yield Moment(0.0, "INVITE", f"{invite}, {record.get('source') or ''}".rstrip(", "))
+    first = "originated" if record.get("direction") == "outbound" else "INVITE"
+    yield Moment(0.0, first, f"{invite}, {record.get('source') or ''}".rstrip(", "))
     for said in record.get("route_trail") or ():
         if isinstance(said, Mapping) and not said.get("passed", True):
             yield Moment(0.0, "rule", f"{said.get('rule')}: {said.get('detail')}")
@@ -60,6 +61,26 @@ def _steps(record: Record) -> Iterator[Moment]:
     for key, (what, detail) in steps.items():
         if isinstance(timings.get(key), (int, float)):
             yield Moment(timings[key] / 1000, what, detail)
+    yield from _answerer(record)
+    dial = record.get("dial") or {}
+    early = ", with audio of the network's" if dial.get("early_media") else ""
+    dialling = {
+        "dialled_s": ("INVITE", str(dial.get("to_uri"))),
+        "progressed_s": ("progress", f"the callee's side has the call{early}"),
+    }
+    for key, (what, detail) in dialling.items():
+        if isinstance(dial.get(key), (int, float)):
+            yield Moment(float(dial[key]), what, detail)
+
+
+def _answerer(record: Record) -> Iterator[Moment]:
+    """Who answered a call of ours, and when a message could be left."""
+    who, beep = record.get("answered_by") or {}, record.get("beep") or {}
+    if isinstance(who.get("at_s"), (int, float)):
+        yield Moment(who["at_s"], "answerer", f"{who.get('kind')}, {who.get('reason')}")
+    if isinstance(beep.get("at_s"), (int, float)):
+        tone = f"{beep['hz']} Hz for {beep.get('duration_ms')} ms" if beep.get("hz") else "silence instead"
+        yield Moment(beep["at_s"], "beep", tone)
 
 
 def _happenings(record: Record) -> Iterator[Moment]:
@@ -77,6 +98,9 @@ def _end(record: Record) -> Iterator[Moment]:
     began, ended = record.get("received_monotonic_s"), record.get("ended_monotonic_s")
     at_s = ended - began if isinstance(began, (int, float)) and isinstance(ended, (int, float)) else None
     why = f"{record.get('end_reason')} ({record.get('sip_status')})"
+    if record.get("outcome"):
+        cause = f", Q.850 cause {record['q850']}" if record.get("q850") is not None else ""
+        why += f", {record['outcome']}{cause}"
     if record.get("detail") and not record.get("reason_code"):
         why += f": {record['detail']}"
     if at_s is None:

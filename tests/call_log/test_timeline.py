@@ -114,3 +114,34 @@ def test_a_ladder_shows_who_sent_what() -> None:
     assert ["180 Ringing (INVITE)" in rungs[1], "|<-" in rungs[1]] == [True, True]
     assert "(ended by us) 503" in rungs[2]
     assert 'text="draining"' in drawn(messages)
+
+
+def test_a_call_that_was_placed_is_told_from_its_dialling_to_what_became_of_it() -> None:
+    entry = record(
+        "abc",
+        **{"direction": "outbound", "from": "", "to": "+15550100"},
+        received_monotonic_s=100.0,
+        ended_monotonic_s=108.0,
+        timings={"backend_ready_ms": 200.0},
+        dial={"to_uri": "sip:+15550100@b", "dialled_s": 0.25, "progressed_s": 1.5, "early_media": True},
+        end_reason="not_answered",
+        sip_status=480,
+        outcome="unreachable",
+        q850=20,
+    )
+    assert told(entry) == [
+        (0.0, "originated", "? -> +15550100, outbound over pbx"),
+        (0.2, "ready", "the backend can take the call"),
+        (0.25, "INVITE", "sip:+15550100@b"),
+        (1.5, "progress", "the callee's side has the call, with audio of the network's"),
+        (8.0, "ended", "not_answered (480), unreachable, Q.850 cause 20"),
+    ]
+
+
+def test_who_answered_and_its_beep_are_told() -> None:
+    who = {"at_s": 4.4, "kind": "machine", "reason": "long_greeting"}
+    told = timeline(record("abc", answered_by=who, beep={"at_s": 8.0, "hz": 1000, "duration_ms": 400}))
+    assert [str(each).strip() for each in told if each.what in ("answerer", "beep")] == [
+        "4.400  answerer   machine, long_greeting",
+        "8.000  beep       1000 Hz for 400 ms",
+    ]
