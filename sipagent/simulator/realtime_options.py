@@ -169,6 +169,11 @@ class RealtimeOptions:
     record_dir: Path | None = None
     faults: Faults = field(default_factory=Faults)
 
+    @property
+    def is_inattentive(self) -> bool:
+        """Whether nobody needs the caller's audio."""
+        return self.turns_by_clock is not None and not self.log_events and self.record_dir is None
+
 
 def load_options(path: Path) -> RealtimeOptions:
     """Reads a YAML (or JSON) file: the script as `turns:`, and any other option, such as `faults:`.

@@ -25,6 +25,7 @@ from sipagent.simulator.realtime_log import SessionLog
 from sipagent.simulator.realtime_options import AnyPart, RealtimeOptions
 from sipagent.simulator.realtime_response import Sound
 from sipagent.simulator.realtime_session import RealtimeSession
+from sipagent.simulator.realtime_skipping import SkippingConnection
 
 PATH = "/v1/realtime"
 DEFAULT_MODEL = "gpt-realtime-2.1"
@@ -64,6 +65,7 @@ class RealtimeServer:
             max_size=_MAX_MESSAGE_BYTES,
             ping_interval=None,
             close_timeout=_CLOSE_TIMEOUT_S,
+            create_connection=SkippingConnection if self.options.is_inattentive else None,
         )
         return self
 
