@@ -22,6 +22,7 @@ from sipagent import events, logs
 from sipagent.call.current import CurrentConfig
 from sipagent.call.origination import Origination, Refused
 from sipagent.config import Config, RedactionConfig
+from sipagent.errors import ReasonCode
 from sipagent.metrics import Metrics
 from sipagent.outbound import placing, retrying
 from sipagent.outbound.dial import CancelAsked, Dial, Placed, State, Wish, after
@@ -263,7 +264,7 @@ class Desk:
             call_id = self._calls.originate(placing.origination(dial, self._config))
         except Refused as refused:
             log.info("dial_without_call", dial_id=dial.dial_id, reason_code=refused.reason_code)
-            if refused.retry_after_s is None:
+            if refused.retry_after_s is None and refused.reason_code is not ReasonCode.BUDGET_EXCEEDED:
                 detail = f"{refused.reason_code}: {refused.detail}"
                 self._dispatch.refused(dial, detail, self._config, now, random.random())
             else:

@@ -145,7 +145,7 @@ def way_of(dial: Dial, reason_code: str) -> str:
     _, trunk, agent, *_ = ways_of(dial)
     if reason_code.startswith("trunk_"):
         return trunk
-    return agent if reason_code.startswith("backend_") else SERVER
+    return agent if reason_code.startswith(("backend_", "budget_")) else SERVER
 
 
 def way_by_pool(pool: str) -> str:

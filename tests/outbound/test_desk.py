@@ -137,10 +137,16 @@ async def test_a_call_without_room_is_placed_when_there_is(board: Switchboard) -
 
 
 async def test_a_call_that_can_never_be_is_not_tried_for_ever(board: Switchboard) -> None:
-    board.calls.refusals = [Refused(ReasonCode.BUDGET_EXCEEDED, "spent")]
+    board.calls.refusals = [Refused(ReasonCode.AGENT_UNKNOWN, "gone")]
     await take(board)
     over = await board.next_end()
-    assert (over.state, over.last.detail) == (State.FAILED, "budget_exceeded: spent")
+    assert (over.state, over.last.detail) == (State.FAILED, "agent_unknown: gone")
+
+
+async def test_a_budget_that_is_spent_is_waited_for(board: Switchboard) -> None:
+    board.calls.refusals = [Refused(ReasonCode.BUDGET_EXCEEDED, "spent")]
+    await take(board)
+    assert (await board.next_call())[1].attempt == 1
 
 
 async def test_what_was_taken_is_placed_by_the_next_process(tmp_path: Path) -> None:
