@@ -59,7 +59,7 @@ $(VENV)/.pjsua2: pjsua2/build.py pjsua2/config_site.h $(wildcard pjsua2/*.i) | $
 
 # --- what people call --------------------------------------------------------
 
-.PHONY: help demo run check test kill-test fuzz pjsua2 upgrade clean
+.PHONY: help demo run check test kill-test rehome-test fuzz pjsua2 upgrade clean
 
 help: ## show this list
 	@sed -En 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -83,6 +83,9 @@ test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## the whole suite, calls over 
 KILLS ?= 100
 kill-test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## KILLS SIGKILLs (100) at random instants, among calls: one record each in spool, database and webhooks
 	@KILLS=$(KILLS) $(BIN)/pytest tests/e2e/test_kills.py $(ARGS)
+
+rehome-test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## 100 calls, one of two media workers killed: how long each caller hears nothing; ARGS="--loss stop" hangs it
+	@exec $(BIN)/python -m benchmarks.rehome $(ARGS)
 
 FUZZ_SECONDS ?= 60
 fuzz: $(VENV)/.fuzz ## fuzz every parser of network bytes for FUZZ_SECONDS each (60); TARGETS="name ..." picks some

@@ -139,7 +139,7 @@ class Standing:
             recorded_since=None if seen is None else seen.recorded_since,
             pressed=(pressed.digit, pressed.duration_ms) if pressed is not None and is_echo else None,
         )
-        return msgspec.structs.replace(self._order, resumption=resumption)
+        return msgspec.structs.replace(self._order, resumption=resumption, discards_early=False)
 
     def media_anew(self) -> list[ToLeg]:
         """What lets audio flow, if it did."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 LOOK_EVERY_S = 0.1
 #: A worker says something every 0.15 s. One that has been silent for so long hangs.
-HUNG_AFTER_S = 0.6
+HUNG_AFTER_S = 0.55
 #: From here on it is watched what a silent one does.
 SUSPICIOUS_AFTER_S = 0.3
 #: So long a worker may be silent that isn't let run.

@@ -276,3 +276,25 @@ def test_a_fresh_session_that_is_not_to_be_had_is_tried_again() -> None:
 def test_a_step_is_one_thing() -> None:
     with pytest.raises(ValueError, match="exactly one"):
         agent(fallback={"steps": [{"agent": "a", "prompt": str(Path("b"))}]})
+
+
+REHOMED = events.LegRehomed(
+    call_id=CALL_ID, at=110.0, cause="died", gap_ms=40, uncounted_ms=300, from_worker=0, to_worker=2
+)
+
+
+def test_a_session_lost_with_its_worker_is_opened_anew_whatever_is_configured() -> None:
+    stage = Stage(tries=0)
+    stage.on(*agent_spoke("i1", 101, 102), said("agent", "i1", "Good day."))
+    filler, use = stage.on(REHOMED)
+    assert isinstance(filler, PlayPrompt)
+    assert isinstance(use, UseBackend)
+    assert (use.at_once, use.history) == (True, [Said(role="agent", text="Good day.")])
+    stage.on(replaced())
+    assert stage.steps == [("reconnect", "taken")]
+
+
+def test_a_session_that_was_on_its_way_is_not_asked_for_twice() -> None:
+    stage = Stage()
+    assert used(stage.on(DOWN)) == ["reception"]
+    assert used(stage.on(REHOMED)) == []

@@ -268,3 +268,22 @@ def test_transfers_and_our_own_calls_to_humans() -> None:
     assert (transfer.started_s, transfer.joined_s, transfer.ended_s) == (5.0, 9.0, 20.0)
     assert (transfer.how, transfer.outcome, transfer.summary) == ("bridge", "transferred", "wants a bicycle")
     assert (leg.started_s, leg.answered_s, leg.ended_s, leg.sip_status) == (6.0, None, 20.5, 486)
+
+
+def test_a_call_that_came_to_another_worker() -> None:
+    rehomed = events.LegRehomed(
+        call_id=CALL_ID, at=105.0, cause="hung", gap_ms=700, uncounted_ms=250, from_worker=0, to_worker=2
+    )
+    resumed = events.RecordingResumed(call_id=CALL_ID, at=106.0, lost_at=104.3, missing_ms=800)
+    record = record_of(admitted(), ready(), answered(), rehomed, resumed, leg_ended(), ended())
+    assert record.rehomings == [
+        {
+            "at_s": 5.0,
+            "cause": "hung",
+            "gap_ms": 700,
+            "uncounted_ms": 250,
+            "from_worker": 0,
+            "to_worker": 2,
+        }
+    ]
+    assert record.recording_holes == [{"at_s": 3.5, "missing_ms": 800}]
