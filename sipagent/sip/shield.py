@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from sipagent.config import HostPort, SipConfig
 from sipagent.sip.bpf import SAMPLE, TooManyNetworks, program
 from sipagent.sip.flood import FloodWatch
+from sipagent.sip.pjlog import malformed_messages
 from sipagent.sip.sources import Network
 
 logger = logging.getLogger("sipagent.sip")
@@ -67,13 +68,13 @@ class Shield:
             self._raise()
 
     async def guard(self, dropped: Callable[[], int]) -> None:
-        """`look` from now on, at how many requests pjsip's filter has dropped."""
+        """`look` from now on, at how many messages pjsip has `dropped` as unlisted, or found malformed."""
         while True:
-            self.look(dropped(), time.monotonic())
+            self.look(dropped() + malformed_messages(), time.monotonic())
             await asyncio.sleep(LOOK_EVERY_S)
 
     def look(self, dropped: int, now: float) -> None:
-        """Raise or lower the shield by how many requests pjsip's filter has dropped so far."""
+        """Raise or lower the shield by how many messages pjsip has dropped so far."""
         before, self._watch = self._watch, self._watch.after(dropped, now, SAMPLE)
         if self.is_up and not before.is_flood:
             self._raise()

@@ -70,9 +70,8 @@ async def test_a_trunk_beyond_its_rate(setup: SetupFactory, sipp: Sipp) -> None:
             sipp("uac-pcmu-answered", made, "-r", "10", calls=30, timeout_s=40),
         )
         records = await server.next_records(331, within_s=30)
-        refused = [each for each in records if each["trunk"] == "greedy" and each["call_status"] == "failed"]
-        assert len(refused) == 300
-        assert {each["reason_code"] for each in refused} == {"trunk_rate_limit"}
+        refused = [each["reason_code"] for each in records if each["trunk"] == "greedy"]
+        assert sorted(filter(None, refused)) == ["trunk_rate_limit"] * 300
         served = [each for each in records if each["trunk"] == "carrier"]
         assert [each["end_reason"] for each in served] == ["caller_hung_up"] * 30
 
