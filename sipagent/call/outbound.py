@@ -130,12 +130,12 @@ class OutboundCall(CallSession):
         assert self._media is not None
         wanted, trunk = self._wanted, self._admitted.trunk
         if trunk.name not in self._house.config.trunks:
-            self.end(EndReason.SIGNALLING_FAILED, f"trunk {trunk.name} is no more")
+            self._never_placed(f"trunk {trunk.name} is no more")
             return
         try:
             caller = wanted.from_uri and uri_to_call_as(wanted.from_uri, trunk, self._local.address)
         except NotDiallable as why:
-            self.end(EndReason.SIGNALLING_FAILED, f"{wanted.from_uri} can't be shown as caller: {why}")
+            self._never_placed(f"{wanted.from_uri} can't be shown as caller: {why}")
             return
         self._sip = self._house.place_call(
             trunk.name,
@@ -150,6 +150,11 @@ class OutboundCall(CallSession):
         now = time.monotonic()
         self._ring_deadline = now + wanted.ring_timeout_s
         self._tell(events.CallDialled(call_id=self.call_id, at=now))
+
+    def _never_placed(self, why: str) -> None:
+        """There is no dialog whose end would be that of the call."""
+        self._telling.note_end(EndReason.SIGNALLING_FAILED, 503, why)
+        self._inbox.put_nowait(CallDisconnected(503, why, by_remote=False))
 
     def _act(self, event: Happened, before: State) -> None:
         match event:

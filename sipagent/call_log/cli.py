@@ -39,7 +39,7 @@ COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "from": lambda call: call.get("from", ""),
     "to": lambda call: call.get("to", ""),
     "status": lambda call: call.get("call_status", ""),
-    "end": lambda call: call.get("reason_code") or call.get("end_reason") or "",
+    "end": lambda call: call.get("reason_code") or _outcome(call) or call.get("end_reason") or "",
     "s": lambda call: f"{call.get('duration_s') or 0:.0f}",
     "cost": lambda call: _money(call.get("cost")),
 }
@@ -58,6 +58,9 @@ def list_calls(
     to_number: Annotated[str | None, typer.Option("--to", help="Whom they called; likewise.")] = None,
     status: Annotated[str | None, typer.Option(help="completed, rejected, canceled, failed, ...")] = None,
     end_reason: Annotated[str | None, typer.Option("--end", help="caller_hung_up, backend_lost, ...")] = None,
+    outcome: Annotated[
+        str | None, typer.Option(help="Of calls placed: answered, busy, no_answer, rejected, ...")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="No more than so many.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Whole records, one JSON line each.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
@@ -74,6 +77,7 @@ def list_calls(
         to_number=to_number,
         status=status,
         end_reason=end_reason,
+        outcome=outcome,
         limit=limit,
     )
     with _database(_config(config)) as database:
@@ -167,6 +171,11 @@ def _moment(option: str, text: str, now: datetime) -> datetime | None:
         return moment(text, now) if text else None
     except ValueError:
         raise typer.BadParameter(f"{text} is no date, and no time ago", param_hint=option) from None
+
+
+def _outcome(call: Mapping[str, Any]) -> object:
+    """What became of a call that was placed, unless it was answered: then its end says more."""
+    return None if call.get("outcome") == "answered" else call.get("outcome")
 
 
 def _money(cost: object) -> str:

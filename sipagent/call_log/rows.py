@@ -41,6 +41,7 @@ def row_of(record: Mapping[str, Any]) -> dict[str, Any] | None:
         "sip_call_id": _text(record, "sip_call_id"),
         "cost": amount(cost.get("total")),
         "currency": _text(cost, "currency")[:3] or None,
+        "outcome": _text(record, "outcome")[:16] or None,
         "record": dict(record),
     }
     return without_nul(row) if b"\\u0000" in msgspec.json.encode(record) else row

@@ -67,6 +67,7 @@ calls = Table(
     Column("record", RecordJson, nullable=False),
     Column("cost", Numeric(18, 6)),
     Column("currency", String(3)),
+    Column("outcome", String(16)),
     Index("calls_received_at", "received_at"),
     Index("calls_trunk", "trunk", "received_at"),
     Index("calls_agent", "agent", "received_at"),

@@ -34,6 +34,7 @@ class Wanted:
     to_number: str | None = None
     status: str | None = None
     end_reason: str | None = None
+    outcome: str | None = None
     limit: int = 50
 
 
@@ -67,6 +68,7 @@ def matching(wanted: Wanted) -> Select[Any]:
         calls.c.direction: wanted.direction,
         calls.c.status: wanted.status,
         calls.c.end_reason: wanted.end_reason,
+        calls.c.outcome: wanted.outcome,
     }
     for column, value in exact.items():
         if value is not None:

@@ -49,6 +49,8 @@ from tests.rtp.test_ports import pool_of
 
 PBX, STRANGER = "192.0.2.1", "203.0.113.200"
 PHONE = ("192.0.2.1", 4000)
+#: What a leg reports of its packets, as far as anybody here wants to know.
+RTP = {"inbound": {"packets": 50, "buffer_depth_ms": 20.0, "mos": 4.4}}
 OFFER = (
     "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8\r\n"
 )
@@ -86,8 +88,9 @@ def negotiated(
 class FakeSip:
     """The SIP side of a call; its peer does what the test says, and confirms what we do."""
 
-    def __init__(self, request: IncomingInvite) -> None:
+    def __init__(self, request: IncomingInvite | None) -> None:
         self.invite = request
+        self.sip_call_id = request.sip_call_id if request is not None else ""
         self.done: list[str] = []
         self.local: LocalMedia | None = None
         self.unanswerable: SdpError | None = None
@@ -215,6 +218,10 @@ class FakeWorkers:
         async with asyncio.timeout(2):
             await self._opened.wait()
 
+    def expect_another(self) -> None:
+        """`opened` waits for the leg after this one."""
+        self._opened.clear()
+
     async def flowing(self) -> None:
         async with asyncio.timeout(2):
             await self._flowing.wait()
@@ -231,8 +238,7 @@ class FakeWorkers:
         )
 
     def end(self, reason: str) -> None:
-        rtp = {"inbound": {"packets": 50}}
-        self._last(events.LegEnded(call_id="c-1", at=1.0, reason=reason, rtp=rtp))
+        self._last(events.LegEnded(call_id="c-1", at=1.0, reason=reason, rtp=RTP))
 
     def report(self, event: events.LegEvent) -> None:
         self._report(event)
@@ -249,7 +255,9 @@ class FakeWorkers:
 class Exchange:
     """A server's house with one trunk, and the call under test."""
 
-    def __init__(self, directory: Path, ports: PortPool, workers: Any, **limits: int) -> None:
+    def __init__(
+        self, directory: Path, ports: PortPool, workers: Any, place_call: Any = None, **limits: int
+    ) -> None:
         echo = {"name": "echo", "backend": {"kind": "echo"}, "record": False}
         pbx = {
             "name": "pbx",
@@ -292,7 +300,7 @@ class Exchange:
             registered_sources=dict,
             watch=self.seen.append,
             tools=Toolbox(self.config.tools),
-            place_call=nobody_is_called,
+            place_call=place_call or nobody_is_called,
         )
 
     def call(self, sip: FakeSip) -> CallSession:
@@ -413,7 +421,7 @@ async def test_the_caller_hangs_up(talk: Talk) -> None:
         "CallEnded",
     ]
     assert (record["route"], record["codec"]) == ("pbx/100 -> echo", "PCMU")
-    assert record["rtp"] == {"inbound": {"packets": 50}}
+    assert record["rtp"] == RTP
 
 
 async def test_nothing_is_answered_before_the_leg_is_ready(talk: Talk) -> None:

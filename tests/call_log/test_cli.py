@@ -68,6 +68,8 @@ def storage(config: Path) -> Path:
             received_at="2026-03-02T11:00:00.000Z",
             to="+442079460999",
             cost={"total": 0.05, "currency": "USD"},
+            direction="outbound",
+            outcome="busy",
         ),
     ]
     database.store("s", Batch("calls-2026-03-01.jsonl", 1, records), refuse_none)
@@ -83,6 +85,8 @@ def test_calls_are_listed_newest_first(sipagent: Sipagent, storage: Path) -> Non
     head, *rows = sipagent("list").stdout.splitlines()
     assert head.split() == ["received", "call", "trunk", "agent", "from", "to", "status", "end", "s", "cost"]
     assert [row.split()[2] for row in rows] == ["xyz1", "def1", "abc2", "abc1"]
+    assert rows[0].split()[8] == "busy"
+    assert rows[1].split()[8] == "caller_hung_up"
     assert rows[0].endswith("0.05 USD")
 
 
@@ -98,6 +102,8 @@ def test_calls_are_listed_newest_first(sipagent: Sipagent, storage: Path) -> Non
         (["--status", "rejected"], ["def1"]),
         (["--to", "+4420*"], ["xyz1"]),
         (["--to", "+4420%"], []),
+        (["--outcome", "busy"], ["xyz1"]),
+        (["--direction", "outbound"], ["xyz1"]),
         (
             ["--from", "+15559999", "--direction", "inbound", "--end", "caller_hung_up", "--agent", "desk"],
             ["abc2"],
