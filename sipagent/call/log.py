@@ -24,7 +24,8 @@ import msgspec
 from sipagent import events, logs
 from sipagent.call import redaction
 from sipagent.call.origination import Outcome
-from sipagent.call.record import CallRecord, RecordBuilder, call_status, iso
+from sipagent.call.record import CallRecord, call_status, iso
+from sipagent.call.record_builder import RecordBuilder
 from sipagent.call.spool import Spool, read_lines
 from sipagent.config import PricesConfig, RedactionConfig
 from sipagent.cost.bill import cost_of_models

@@ -159,10 +159,12 @@ class Metrics:
         inbound, outbound = rtp.get("inbound", {}), rtp.get("outbound", {})
         if not inbound.get("packets"):
             return
-        self._meters.jitter_depth.observe(inbound["buffer_depth_ms"] / 1000)
-        self._meters.mos.labels("inbound").observe(inbound["mos"])
-        if outbound.get("mos") is not None:
-            self._meters.mos.labels("outbound").observe(outbound["mos"])
+        depth_ms = inbound.get("buffer_depth_ms")
+        if depth_ms is not None:
+            self._meters.jitter_depth.observe(depth_ms / 1000)
+        for direction, score in (("inbound", inbound.get("mos")), ("outbound", outbound.get("mos"))):
+            if score is not None:
+                self._meters.mos.labels(direction).observe(score)
 
     def _count_cost(self, charged: events.CallCharged) -> None:
         whose = (charged.agent, charged.trunk)

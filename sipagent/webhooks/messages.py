@@ -11,7 +11,8 @@ import msgspec
 
 from sipagent import events
 from sipagent.call.outward import fields_of, name_of, summary, summary_of
-from sipagent.call.record import RecordBuilder, iso
+from sipagent.call.record import iso
+from sipagent.call.record_builder import RecordBuilder
 from sipagent.call.redaction import masked, own_numbers
 from sipagent.config import RedactionConfig, WebhookConfig
 from sipagent.outbound.dial import Dial

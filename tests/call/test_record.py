@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from sipagent import events
-from sipagent.call.record import CallRecord, Hold, RecordBuilder, add_numbers
+from sipagent.call.record import CallRecord, Hold, add_numbers
+from sipagent.call.record_builder import RecordBuilder
 from tests.call.stories import (
     CALL_ID,
     INVITED_AT_WALL,

@@ -11,7 +11,7 @@ import pytest
 
 from sipagent import events
 from sipagent.call.outward import name_of
-from sipagent.call.record import RecordBuilder
+from sipagent.call.record_builder import RecordBuilder
 from sipagent.config import RedactionConfig, WebhookConfig
 from sipagent.outbound.dial import OVER, CancelAsked, after
 from sipagent.webhooks.messages import (

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from sipagent import events
-from sipagent.call.record import RecordBuilder
+from sipagent.call.record_builder import RecordBuilder
 from sipagent.call.spool import append
 from sipagent.config import Config
 from sipagent.metrics import Metrics, ServerFigures
