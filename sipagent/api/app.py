@@ -21,6 +21,7 @@ from sipagent.api.control import Control
 from sipagent.api.idempotency import Replays
 from sipagent.api.listening import Hub
 from sipagent.config import Config
+from sipagent.outbound.archive import StoreFailed
 from sipagent.outbound.desk import Desk
 
 log = logs.get_logger(__name__)
@@ -42,6 +43,7 @@ def build(control: Control, config: Config, hub: Hub, desk: Desk) -> FastAPI:
         _warn_in_clear(config)
         app.state.hub = hub
         app.state.desk = desk
+        app.add_exception_handler(StoreFailed, dials.store_failed)
         app.state.replays = Replays()
         app.state.link_key = link_key(config)
         for router in (calls.router, dials.router, files.router, operations.router, listening.router):

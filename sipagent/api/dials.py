@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from sipagent.api.access import Client, DialReader, Originator
@@ -46,10 +47,14 @@ class Batch(Terms):
 
 
 class DialTaken(BaseModel):
-    """The dial is kept, and will be placed, restarts or not. What comes of it is at `/v1/dials/ID`."""
+    """The dial is kept, and will be placed, restarts or not. What comes of it is at `/v1/dials/ID`.
+
+    `call_id` is that of its last call, once there is one.
+    """
 
     dial_id: str
     state: State
+    call_id: str | None
 
 
 class NotTaken(BaseModel):
@@ -87,6 +92,11 @@ class CampaignState(BaseModel):
 def desk_of(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
+
+
+async def store_failed(request: Request, error: Exception) -> JSONResponse:
+    """The answer to whatever needs a disk that refuses."""
+    return Problem(503, "dial_store_failed", str(error)).response()
 
 
 AtDesk = Annotated[Desk, Depends(desk_of)]
@@ -202,7 +212,8 @@ async def _seen(desk: Desk, client: Client, dial_id: str) -> Dial:
 
 
 def _told(dial: Dial) -> DialTaken:
-    return DialTaken(dial_id=dial.dial_id, state=dial.state)
+    call_id = dial.last.call_id if dial.attempts else None
+    return DialTaken(dial_id=dial.dial_id, state=dial.state, call_id=call_id)
 
 
 def _refused(refusal: Refusal) -> Problem:

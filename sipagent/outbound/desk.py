@@ -12,11 +12,8 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from math import ceil, inf
-from typing import Protocol, TypeVar
-
-from sqlalchemy.exc import DBAPIError
+from typing import Protocol
 
 from sipagent import events, logs
 from sipagent.call.current import CurrentConfig
@@ -25,6 +22,7 @@ from sipagent.config import Config, RedactionConfig
 from sipagent.errors import ReasonCode
 from sipagent.metrics import Metrics
 from sipagent.outbound import placing, retrying
+from sipagent.outbound.archive import Archive, StoreFailed
 from sipagent.outbound.dial import CancelAsked, Dial, Placed, State, Wish, after
 from sipagent.outbound.dispatch import Dispatch, NoRoom
 from sipagent.outbound.intake import Asked, Refusal, Sees, wish_of
@@ -32,8 +30,6 @@ from sipagent.outbound.store import Count, Filter, Store
 from sipagent.outbound.windows import DAY_S
 
 log = logs.get_logger(__name__)
-
-T = TypeVar("T")
 
 #: How long the desk sleeps at most: a reload may have made room, and a disk that refused may not any more.
 LONGEST_SLEEP_S = 2.0
@@ -73,8 +69,7 @@ class Desk:
         self._one_at_a_time = asyncio.Lock()
         self._is_stopping = False
         self._task: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, "dials")
-        self._store: Store | None = None
+        self._archive = Archive()
 
     @property
     def _config(self) -> Config:
@@ -94,20 +89,19 @@ class Desk:
         """
         try:
             await self._recover()
-        except (DBAPIError, OSError) as error:
-            log.error("dial_store_unavailable", error=str(error))
+        except StoreFailed as failed:
+            log.error("dial_store_unavailable", error=str(failed))
             return
         self._task = asyncio.create_task(self._run(), name="dials")
         self._task.add_done_callback(_tell_defect)
 
     async def _recover(self) -> None:
-        path = self._config.storage.dials_database
-        self._store = await self._on_thread(lambda: Store(path))
-        now, config = self._clock(), self._config
-        for placement in await self._with_store(lambda store: store.placements(now - DAY_S)):
+        now, config, archive = self._clock(), self._config, self._archive
+        await archive.open(config.storage.dials_database)
+        for placement in await archive.do(lambda store: store.placements(now - DAY_S)):
             self._dispatch.recall(*placement)
-        self._dispatch.paused = frozenset(await self._with_store(Store.paused))
-        for dial in await self._with_store(Store.unfinished):
+        self._dispatch.paused = frozenset(await archive.do(Store.paused))
+        for dial in await archive.do(Store.unfinished):
             self._dispatch.recover(dial, config, now, random.random())
 
     async def stop(self) -> None:
@@ -116,9 +110,7 @@ class Desk:
         self._news.set()
         if self._task is not None:
             await asyncio.wait([self._task])
-        if self._store is not None:
-            await self._on_thread(self._store.close)
-        self._thread.shutdown()
+        await self._archive.close()
 
     # --- what is asked of it ------------------------------------------------------------------------
 
@@ -151,9 +143,9 @@ class Desk:
         self._dispatch.make_sure_of_room(key, len(wishes), self._config, now, at_once=at_once)
         taken = [self._new(wish, now) for wish in wishes]
         try:
-            await self._with_store(lambda store: store.save(taken))
-        except DBAPIError as error:
-            log.error("dials_not_saved", dials=len(taken), error=str(error.orig))
+            await self._archive.do(lambda store: store.save(taken))
+        except StoreFailed as failed:
+            log.error("dials_not_saved", dials=len(taken), error=str(failed))
             raise NoRoom("dial_store_failed", "it could not be kept", ceil(LONGEST_SLEEP_S)) from None
         for dial in taken:
             self._dispatch.ledger.put(dial)
@@ -175,18 +167,18 @@ class Desk:
 
     async def get(self, dial_id: str) -> Dial | None:
         found = self._dispatch.get(dial_id) or self._unsaved.get(dial_id)
-        return found or await self._with_store(lambda store: store.get(dial_id))
+        return found or await self._archive.do(lambda store: store.get(dial_id))
 
     async def find(self, which: Filter, most: int, before: str | None = None) -> Sequence[Dial]:
         """The newest first, as they stand in the store."""
-        return await self._with_store(lambda store: store.find(which, most, before))
+        return await self._archive.do(lambda store: store.find(which, most, before))
 
     async def counts(self, which: Filter) -> list[Count]:
-        return await self._with_store(lambda store: store.counts(which))
+        return await self._archive.do(lambda store: store.counts(which))
 
     async def pause(self, campaign: str, is_paused: bool) -> None:
         """Calls of the campaign that are on go on; no others are placed while it is paused."""
-        await self._with_store(lambda store: store.pause(campaign, is_paused))
+        await self._archive.do(lambda store: store.pause(campaign, is_paused))
         others = self._dispatch.paused - {campaign}
         self._dispatch.paused = others | {campaign} if is_paused else others
         self._news.set()
@@ -241,9 +233,9 @@ class Desk:
             if caller is None and dial.wish.pool is not None:
                 return
             begun = after(dial, Placed(now, caller))
-            await self._with_store(lambda store: store.save([begun]))
-        except DBAPIError as error:
-            log.error("dial_not_saved", dial_id=dial.dial_id, error=str(error.orig))
+            await self._archive.do(lambda store: store.save([begun]))
+        except StoreFailed as failed:
+            log.error("dial_not_saved", dial_id=dial.dial_id, error=str(failed))
             self._dispatch.hold_everything(now)
             return
         self._dispatch.begin(begun)
@@ -256,7 +248,7 @@ class Desk:
         pool = self._config.outbound.pools[wish.pool]
         last = None
         if pool.sticky:
-            last = await self._with_store(lambda store: store.last_caller(wish.to, pool.numbers))
+            last = await self._archive.do(lambda store: store.last_caller(wish.to, pool.numbers))
         return self._dispatch.caller_from(pool, wish, last, now)
 
     def _originate(self, dial: Dial, now: float) -> None:
@@ -281,9 +273,9 @@ class Desk:
         changed = list(self._unsaved.values())
         if changed:
             try:
-                await self._with_store(lambda store: store.save(changed))
-            except DBAPIError as error:
-                log.error("dials_not_saved", dials=len(changed), error=str(error.orig))
+                await self._archive.do(lambda store: store.save(changed))
+            except StoreFailed as failed:
+                log.error("dials_not_saved", dials=len(changed), error=str(failed))
                 return
         self._unsaved = {}
         self._report(changed)
@@ -306,18 +298,9 @@ class Desk:
         self._dispatch.forget(now)
         before = now - self._config.outbound.keep_days * DAY_S
         try:
-            await self._with_store(lambda store: store.purge(before))
-        except DBAPIError as error:
-            log.error("dials_not_tidied", error=str(error.orig))
-
-    async def _with_store(self, job: Callable[[Store], T]) -> T:
-        store = self._store
-        if store is None:
-            raise NoRoom("dial_store_failed", "the store of dials can't be used", ceil(LONGEST_SLEEP_S))
-        return await self._on_thread(lambda: job(store))
-
-    async def _on_thread(self, job: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, job)
+            await self._archive.do(lambda store: store.purge(before))
+        except StoreFailed as failed:
+            log.error("dials_not_tidied", error=str(failed))
 
 
 def _tell_defect(task: asyncio.Task[None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -33,7 +34,7 @@ async def test_a_call_is_taken_placed_and_told_of(face: Face) -> None:
     answer = await dial(face, campaign="autumn")
     assert answer.status_code == 202
     dial_id = answer.json()["dial_id"]
-    assert answer.json() == {"dial_id": dial_id, "state": "queued"}
+    assert answer.json() == {"dial_id": dial_id, "state": "queued", "call_id": None}
     call_id, origination = await face.board.next_call()
     assert (origination.to, origination.dial_id) == ("+4930123456", dial_id)
     face.board.end(call_id, "busy", 486)
@@ -185,3 +186,17 @@ async def test_a_campaign_is_summed_up_paused_and_resumed(face: Face) -> None:
     resumed = (await face.post("/v1/campaigns/autumn/resume", token="dialler")).json()
     assert resumed["paused"] is False
     await face.board.next_call()
+
+
+async def test_without_a_disk_there_are_no_dials(tmp_path: Path) -> None:
+    (tmp_path / "none" / "dials.db").mkdir(parents=True)
+    face = Face(tmp_path / "none")
+    await face.board.desk.open()
+    answers = [
+        await dial(face),
+        await face.get("/v1/dials"),
+        await face.get("/v1/dials/x"),
+        await face.get("/v1/campaigns/autumn"),
+    ]
+    assert [refused(answer) for answer in answers] == [(503, "dial_store_failed")] * len(answers)
+    await face.close()
