@@ -11,7 +11,7 @@ import contextlib
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, inf
 from typing import Protocol
 
@@ -26,6 +26,7 @@ from sipagent.outbound.archive import Archive, StoreFailed
 from sipagent.outbound.dial import CancelAsked, Dial, Placed, State, Wish, after
 from sipagent.outbound.dispatch import Dispatch, NoRoom
 from sipagent.outbound.intake import Asked, Refusal, Sees, wish_of
+from sipagent.outbound.keeper import Keeper
 from sipagent.outbound.store import Count, Filter, Store
 from sipagent.outbound.windows import DAY_S
 
@@ -33,7 +34,6 @@ log = logs.get_logger(__name__)
 
 #: How long the desk sleeps at most: a reload may have made room, and a disk that refused may not any more.
 LONGEST_SLEEP_S = 2.0
-TIDY_EVERY_S = 3600.0
 
 
 class Calls(Protocol):
@@ -60,16 +60,14 @@ class Desk:
         self._current = current
         self._calls = calls
         self._metrics = metrics
-        self._tell = tell
         self._clock = clock
         self._dispatch = Dispatch({token.name: token.caps for token in current.config.api.tokens})
-        self._unsaved: dict[str, Dial] = {}
-        self._tidied_at = -inf
         self._news = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._is_stopping = False
         self._task: asyncio.Task[None] | None = None
         self._archive = Archive()
+        self._keeper = Keeper(self._dispatch, self._archive, metrics, tell)
 
     @property
     def _config(self) -> Config:
@@ -162,11 +160,11 @@ class Desk:
             cancelled = self._dispatch.move(dial, CancelAsked(now))
             if cancelled.state is State.CANCELLING and cancelled.last.call_id is not None:
                 self._calls.hang_up(cancelled.last.call_id)
-            await self._save_changed()
+            await self._keeper.save_changed()
             return cancelled
 
     async def get(self, dial_id: str) -> Dial | None:
-        found = self._dispatch.get(dial_id) or self._unsaved.get(dial_id)
+        found = self._dispatch.get(dial_id) or self._keeper.unsaved(dial_id)
         return found or await self._archive.do(lambda store: store.get(dial_id))
 
     async def find(self, which: Filter, most: int, before: str | None = None) -> Sequence[Dial]:
@@ -209,8 +207,8 @@ class Desk:
             self._news.clear()
             async with self._one_at_a_time:
                 ask_at = inf if is_last else await self._place_all()
-                await self._save_changed()
-                await self._tidy()
+                await self._keeper.save_changed()
+                await self._keeper.tidy(self._clock(), self._config.outbound.keep_days)
             if is_last:
                 return
             with contextlib.suppress(TimeoutError):
@@ -264,43 +262,6 @@ class Desk:
             return
         self._dispatch.called(dial, call_id)
         log.info("dial_placed", dial_id=dial.dial_id, call_id=call_id, attempt=dial.last.number)
-
-    # --- the store ----------------------------------------------------------------------------------
-
-    async def _save_changed(self) -> None:
-        """What a disk refuses is saved with the next changes. Who is told of a dial is told after that."""
-        self._unsaved |= {dial.dial_id: dial for dial in self._dispatch.take_changed()}
-        changed = list(self._unsaved.values())
-        if changed:
-            try:
-                await self._archive.do(lambda store: store.save(changed))
-            except StoreFailed as failed:
-                log.error("dials_not_saved", dials=len(changed), error=str(failed))
-                return
-        self._unsaved = {}
-        self._report(changed)
-
-    def _report(self, changed: Iterable[Dial]) -> None:
-        for dial in self._dispatch.take_attempted():
-            self._metrics.count_dial_attempt(dial.wish.trunk, dial.outcome or "")
-        ledger = self._dispatch.ledger
-        self._metrics.observe_dials(len(ledger.waiting), len(ledger.on))
-        for dial in changed:
-            if dial.is_over:
-                log.info("dial_ended", dial_id=dial.dial_id, state=dial.state, attempts=len(dial.attempts))
-                self._tell(dial)
-
-    async def _tidy(self) -> None:
-        now = self._clock()
-        if now < self._tidied_at + TIDY_EVERY_S:
-            return
-        self._tidied_at = now
-        self._dispatch.forget(now)
-        before = now - self._config.outbound.keep_days * DAY_S
-        try:
-            await self._archive.do(lambda store: store.purge(before))
-        except StoreFailed as failed:
-            log.error("dials_not_tidied", error=str(failed))
 
 
 def _tell_defect(task: asyncio.Task[None]) -> None:

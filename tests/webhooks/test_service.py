@@ -17,9 +17,11 @@ from sipagent.call.record_builder import RecordBuilder
 from sipagent.call.spool import append
 from sipagent.config import Config
 from sipagent.metrics import Metrics, ServerFigures
+from sipagent.outbound.dial import CancelAsked, after
 from sipagent.webhooks import courier
 from sipagent.webhooks.service import Webhooks
 from tests.call import stories
+from tests.outbound import dials
 from tests.webhooks.receiver import SECRET, Received, Receiver, receiving
 
 CRM = {"name": "crm", "secret": {"env": "WEBHOOK_SECRET"}, "events": ["*"]}
@@ -105,6 +107,13 @@ async def test_a_call_is_told_in_order_with_its_record_last(house: House, receiv
     assert types_of(receiver.taken, "a") == ["call.received", "call.admitted", "call.answered", "call.ended"]
     assert receiver.taken[-1].data["record"]["end_reason"] == "caller_hung_up"
     await asyncio.wait_for(counted(house, "delivered", 4), 10)
+
+
+async def test_a_dial_that_is_over_is_told(house: House, receiver: Receiver) -> None:
+    house.webhooks.take_dial(after(dials.dial(), CancelAsked(dials.NOW)))
+    await receiver.until(lambda: len(receiver.taken) == 1, "dial.cancelled")
+    (message,) = receiver.taken
+    assert (message.type, message.data["dial"]["dial_id"]) == ("dial.cancelled", "d-1")
 
 
 async def test_failures_are_tried_again_in_order(house: House, receiver: Receiver) -> None:
