@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import uvicorn
 from fastapi import FastAPI
 
+from sipagent.api.patience import PatientProtocol
 from sipagent.config import HttpConfig
 
 #: How long requests that are on may take when the server stops; WebSockets are closed.
@@ -34,6 +35,7 @@ class HttpServer:
                 access_log=False,
                 lifespan="off",
                 server_header=False,
+                http=PatientProtocol,
                 ws="websockets-sansio",
                 ws_max_size=MOST_WEBSOCKET_BYTES,
                 timeout_graceful_shutdown=GOODBYE_S,
