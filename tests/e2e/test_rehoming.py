@@ -13,9 +13,11 @@ import pytest
 from sipagent.formats import ULAW
 from sipagent.simulator.realtime_options import Faults, Pattern, RealtimeOptions, Say, Turn
 from sipagent.simulator.realtime_server import RealtimeServer
+from tests.e2e import test_outbound as outbound
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio, processes
 from tests.e2e.support.desk_phone import desk_call
+from tests.e2e.support.originating_server import that_calls
 from tests.e2e.support.phone import FRAME_MS, Phone, call, phone
 from tests.e2e.support.referred_phone import referred_call
 from tests.e2e.support.secure_phone import secure_phone
@@ -49,6 +51,13 @@ def worker_of(server: Server, caller: Phone) -> int:
     port = caller.rtp_target[1]
     workers = processes.children(server.process.pid)
     return next(pid for pid in workers if port in processes.bound(pid, [port]))
+
+
+def kill_carrier(server: Server) -> None:
+    """The worker that carries the only call, before anybody knows its port."""
+    for pid in processes.children(server.process.pid):
+        if processes.bound(pid, server.setup.rtp_ports):
+            kill(pid)
 
 
 async def all_up(server: Server, workers: int = 3) -> None:
@@ -230,14 +239,32 @@ async def test_a_call_that_rings_is_answered_by_another_worker(setup: SetupFacto
         async with phone(server.setup) as caller:
             calling = asyncio.create_task(caller.invite())
             await eventually(lambda: len(model.sessions) == 1, "the first session")
-            for pid in processes.children(server.process.pid):
-                if processes.bound(pid, server.setup.rtp_ports):
-                    kill(pid)
+            kill_carrier(server)
             assert (await calling).status == 200
             await caller.hear(lambda: after in caller.speech_heard())
             await caller.hang_up()
         record = await server.next_record()
     assert (record["end_reason"], record["rehomings"]) == ("caller_hung_up", [])
+
+
+async def test_a_callee_whom_we_let_ring_is_talked_to_by_another_worker(setup: SetupFactory) -> None:
+    async with RealtimeServer(outbound.speaks()) as model:
+        callee = outbound.Callee(setup, model.url)
+        async with (
+            running(callee.setup, wrapper=that_calls({}), errors=ERRORS, spare_threads=2) as server,
+            callee.phone() as called,
+        ):
+            outbound.dial(server)
+            await called.rings()
+            kill_carrier(server)
+            await eventually(lambda: len(model.sessions) == 2, "a session in another worker")
+            await called.pick_up()
+            await called.hear_speech(outbound.LENGTH_MS)
+            await server.wait_log("agent_speech_ended")
+            await called.hang_up()
+            record = await server.next_record()
+    assert called.speech_heard() == audio.signal(outbound.GREETING, outbound.LENGTH_MS, ULAW)
+    assert outbound.told(record) == ("answered", "completed", 200, "callee_hung_up")
 
 
 async def test_a_crash_loop_shows(setup: SetupFactory) -> None:
