@@ -97,9 +97,11 @@ class Shield:
             return
         buffer = ctypes.create_string_buffer(code, len(code))
         instructions = len(code) // _INSTRUCTION_BYTES
-        sock.setsockopt(
-            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", instructions, ctypes.addressof(buffer))
-        )
+        filter_ = struct.pack("HP", instructions, ctypes.addressof(buffer))
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_)
+        except PermissionError:  # newer kernels keep that on TCP to CAP_NET_ADMIN, which a service lacks
+            logger.warning("no filter in the kernel for %s: it takes CAP_NET_ADMIN here", sock.type.name)
 
 
 def _detach(sock: socket.socket) -> None:
