@@ -14,7 +14,7 @@ from benchmarks.load.measures import LATE_BOUNDS_MS, Counts, ReferenceOutcome, S
 from benchmarks.load.trend import Slope, slope
 
 SERVER = ("control", "workers")
-STEADY = ("hold", "refused", "cancelled", "transferred", "mixed", "rate")
+STEADY = ("hold", "outbound", "refused", "cancelled", "transferred", "mixed", "rate")
 """Phases with all calls on."""
 OURS = ("loop_late", "worker_overloaded")
 """Causes of starvation that are the server's."""

@@ -25,7 +25,10 @@ from tests.e2e.support.ports import free_port
 from tests.e2e.support.server import HOST, SIPAGENT, Setup, write_setup
 
 NUMBERS = {"1000": "receptionist", "2000": "reference", "3000": "slow", "4000": "leaving"}
-TRANSFER = {"transfer": {"uri_template": "sip:{number}@127.0.0.1:9", "outcome_timeout_s": 5}}
+TOKEN = "token-of-the-load-harness"
+API = {"tokens": [{"name": "load", "token": {"file": "token"}, "scopes": ["calls:originate"]}]}
+REFERRED = {"refer_to_template": "sip:{number}@127.0.0.1:9", "outcome_timeout_s": 5}
+OUTBOUND = {"allow": ["+1555"], "default_tenant": {"calls_per_s": 50, "max_concurrent": 100}}
 SALES = {"sales": {"to": "+15550100", "how": "refer"}}
 NO_TURNS = {"audio": {"input": {"turn_detection": None}}}
 NEVER = {"kind": "server_vad", "threshold": 1.0}
@@ -46,6 +49,7 @@ class House:
     model: int
     peers: Peers
     reference_model: RealtimeServer
+    callee_port: int
     log: Path
 
     @property
@@ -74,6 +78,11 @@ async def house(
         RealtimeServer(leaving_options()) as leaving,
         peers(HOST, track) as media,
     ):
+        callee_port = free_port()
+        called = {"uri_template": f"sip:{{number}}@{HOST}:{callee_port}"}
+        (directory / "server").mkdir()
+        (directory / "server/token").touch(0o600)
+        (directory / "server/token").write_text(TOKEN)
         setup = write_setup(
             directory / "server",
             url,
@@ -83,7 +92,9 @@ async def house(
                 "slow": {"backend": backend(slow.url)},
                 "leaving": leaving_agent(leaving.url),
             },
-            trunk={"numbers": NUMBERS} | TRANSFER,
+            trunk={"numbers": NUMBERS, "transfer": called | REFERRED},
+            api=API,
+            outbound=OUTBOUND,
             rtp_pairs=plan.port_pairs,
             media={"workers": plan.workers},
             limits={"max_calls": plan.room, "max_calls_per_second": 1000, "drain_deadline_s": 5},
@@ -91,7 +102,7 @@ async def house(
         )
         log = directory / "server.log"
         async with server(setup, log) as control:
-            yield House(setup, control, model_pid, media, reference, log)
+            yield House(setup, control, model_pid, media, reference, callee_port, log)
 
 
 def receptionist(url: str, plan: Plan) -> dict[str, Any]:

@@ -38,9 +38,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         """In one line."""
         if self.is_held:
             return "the service level is held"
-        if self.doubts:
-            return "not the server, first: " + "; ".join(self.doubts)
-        return "the server: " + "; ".join(self.breaches)
+        server = "the server: " + "; ".join(self.breaches) if self.breaches else ""
+        if not self.doubts:
+            return server
+        others = "not the server, first: " + "; ".join(self.doubts)
+        return f"{others}. And perhaps for that, {server}" if server else others
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ SIDE_CALLS_PER_S = 2.0
 #: How long a pair of ports rests after a call (rtp.quarantine_s, and a little), and some to choose from.
 RESTING_S, SPARE_PAIRS = 4.0, 20
 #: How much of the hold each kind of side calls has for itself, and the mixture of all at the end.
-SIDE_SHARE = 0.15
+SIDE_SHARE = 0.12
 LEAST_SIDE_S = 2.0
 
 
@@ -31,7 +31,10 @@ class Side:
 REFUSED = Side("refused", "uac-number-unknown-404", "9999")
 CANCELLED = Side("cancelled", "uac-cancel-while-ringing-487", "3000")
 TRANSFERRED = Side("transferred", "uac-referred-notified-200-bye", "4000")
-SIDES = (REFUSED, CANCELLED, TRANSFERRED)
+#: Asked for by HTTP; the callee hangs up.
+OUTBOUND = Side("outbound", "uas-load-held-bye", "+15550100")
+SIDES = (OUTBOUND, REFUSED, CANCELLED, TRANSFERRED)
+SIDE_CALL_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,11 @@ class Plan:
     def port_pairs(self) -> int:
         """With those that rest after use."""
         return self.room + math.ceil(RESTING_S * (self.rate_per_s + self.short_rate_per_s)) + SPARE_PAIRS
+
+    @property
+    def outbound_calls(self) -> int:
+        """In all phases."""
+        return sum(phase.side_calls for phase in self.phases() if OUTBOUND in phase.sides)
 
     def phases(self) -> tuple[Phase, ...]:
         """In order; the ends of calls, as fast as they began, are the last."""

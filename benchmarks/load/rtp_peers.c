@@ -34,7 +34,7 @@ enum {
     SLOTS = 10,          /* streams take turns within 20 ms */
     BATCH = 64, SOCKETS_MAX = 64, PORTS = 65536,
     WINDOW = 50,         /* packets whose lateness is judged together: a second */
-    BASES = 10,          /* windows that a stream's clock is taken from */
+    BASES = 3,           /* windows that a stream's clock is taken from */
     BUFFER_BYTES = 8 << 20,
 };
 static const int64_t MS = 1000000, SECOND = 1000 * MS, FRAME_NS = 20 * MS, SLOT_NS = FRAME_NS / SLOTS;

@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from benchmarks.load import audit, figures, proc
-from benchmarks.load.house import House, house
+from benchmarks.load.house import TOKEN, House, house
 from benchmarks.load.level import Level, Outcome, judge
 from benchmarks.load.measures import Counts, ReferenceOutcome, Sample
-from benchmarks.load.plan import SHORT_CALL_S, SIDE_CALLS_PER_S, Phase, Plan
+from benchmarks.load.plan import OUTBOUND, SHORT_CALL_S, SIDE_CALL_S, SIDE_CALLS_PER_S, Phase, Plan
 from benchmarks.load.reference import Reference
 from benchmarks.load.scrape import Scrape
 from benchmarks.load.sipp import Sipp, sipp, write_callers
@@ -57,6 +59,8 @@ class Run:
             )
             self.watch.sipps.append(main)
             sides = [group.create_task(self._side_calls(phase)) for phase in plan.phases() if phase.sides]
+            if plan.outbound_calls:
+                sides.append(group.create_task(self._callees()))
             if plan.short_calls:
                 sides.append(group.create_task(self._short_calls()))
             looking = group.create_task(self._look())
@@ -104,10 +108,43 @@ class Run:
                     )
                 )
                 for side in phase.sides
+                if side is not OUTBOUND
             ]
             self.watch.sipps += begun
+            if OUTBOUND in phase.sides:
+                await self._originate(phase.side_calls)
             for each in begun:
                 await each.ended()
+
+    async def _originate(self, calls: int) -> None:
+        """Ask the server to call somebody, again and again."""
+        asked = {"to": OUTBOUND.number, "agent": "receptionist"}
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        url = f"http://{HOST}:{self._house.setup.http_port}/v1/calls"
+        async with httpx.AsyncClient(trust_env=False, headers=headers) as client:
+            for _ in range(calls):
+                (await client.post(url, json=asked)).raise_for_status()
+                await asyncio.sleep(1 / SIDE_CALLS_PER_S)
+
+    async def _callees(self) -> None:
+        """Those who are called by the server: until all of them were."""
+        plan = self._plan
+        callers = self._directory / "outbound.callers"
+        write_callers(callers, self._house.peers.ports, plan.outbound_calls)
+        async with sipp(
+            OUTBOUND.name,
+            OUTBOUND.scenario,
+            self._directory,
+            (HOST, self._house.setup.sip_port),
+            OUTBOUND.number,
+            *("-inf", str(callers), "-d", str(round(1000 * SIDE_CALL_S))),
+            calls=plan.outbound_calls,
+            rate_per_s=SIDE_CALLS_PER_S,
+            lasts_s=plan.lasts_s,
+            port=self._house.callee_port,
+        ) as callees:
+            self.watch.sipps.append(callees)
+            await callees.ended()
 
     async def _short_calls(self) -> None:
         plan = self._plan

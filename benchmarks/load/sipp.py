@@ -76,16 +76,20 @@ async def sipp(
     calls: int,
     rate_per_s: float,
     lasts_s: float,
+    port: int | None = None,
 ) -> AsyncIterator[Sipp]:
-    """`calls` calls of a scenario, begun at a rate, to a number at the target. Killed if it is still running
-    at the end of the context; it gives up by itself some time after `lasts_s`. Raises NoSipp."""
+    """`calls` calls of a scenario, begun at a rate, to a number at the target; or taken, by `uas-` scenarios.
+
+    Killed if it is still running at the end of the context; it gives up by itself some time after `lasts_s`.
+    Raises NoSipp.
+    """
     require_sipp()
     own = directory / name
     own.mkdir()
     host = target[0]
     process = await asyncio.create_subprocess_exec(
         *("sipp", host_port(target), "-sf", SCENARIOS / f"{scenario}.xml", "-s", number),
-        *("-i", host, "-p", str(free_port(host)), "-mi", host, "-mp", str(free_port(host))),
+        *("-i", host, "-p", str(port or free_port(host)), "-mi", host, "-mp", str(free_port(host))),
         *("-m", str(calls), *_pace(rate_per_s)),
         *("-timeout", f"{int(lasts_s) + GRACE_S}s", "-timeout_error", "-nostdin"),
         *("-trace_stat", "-stf", f"{name}.csv", "-fd", COUNTS_EVERY, "-trace_rtt", "-rtt_freq", "1"),

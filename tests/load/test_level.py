@@ -113,3 +113,8 @@ def test_what_others_do_wrong_is_a_doubt(changes: dict[str, Any], told: str) -> 
 def test_the_level_is_given() -> None:
     slow = with_(setup_ms={"p95": 300.0}, late_ms={"p99": 9.0})
     assert judge(slow, Level(setup_p95_ms=400, late_p99_ms=10), cores=2).is_held
+
+
+def test_both_are_told() -> None:
+    verdict = judge(with_(dropped_by_generator=5, lost_to_callers=5), cores=2)
+    assert "itself. And perhaps for that, the server: 5 packets to callers lost" in verdict.bottleneck

@@ -12,7 +12,7 @@ from benchmarks.load.plan import SIDES, Plan
 def test_phases_follow_each_other_without_a_gap() -> None:
     phases = Plan(300, 20, 600).phases()
     names = [phase.name for phase in phases]
-    assert names == ["ramp", "hold", "refused", "cancelled", "transferred", "mixed", "ending"]
+    assert names == ["ramp", "hold", "outbound", "refused", "cancelled", "transferred", "mixed", "ending"]
     assert phases[0].begins_s == 0
     for phase, following in pairwise(phases):
         assert phase.ends_s == pytest.approx(following.begins_s)
@@ -31,7 +31,8 @@ def test_all_calls_are_on_throughout_the_hold() -> None:
 def test_the_mixture_has_calls_of_every_kind() -> None:
     mixed = Plan(50, 20, 60).phases()[-2]
     assert mixed.sides == SIDES
-    assert mixed.side_calls == 18
+    assert mixed.side_calls == 14
+    assert Plan(50, 20, 60).outbound_calls == 28
 
 
 def test_a_hold_that_is_too_short_has_no_side_calls() -> None:
