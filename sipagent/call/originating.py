@@ -5,6 +5,7 @@ Nothing is counted here: whoever places the call holds its permit and replaces `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from sipagent.call.origination import Origination
 from sipagent.call.question import Load, No
 from sipagent.config import AgentConfig, Config, TrunkConfig
 from sipagent.errors import ReasonCode
+
+_NAME = re.compile(r"\{([^{}]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,8 @@ def with_variables(agent: AgentConfig, variables: Mapping[str, str]) -> AgentCon
 
 
 def _filled(text: str, variables: Mapping[str, str]) -> str:
-    for name, value in variables.items():
-        text = text.replace(f"{{{name}}}", value)
-    return text
+    """What a variable holds is never looked into for others."""
+    return _NAME.sub(lambda found: variables.get(found[1], found[0]), text)
 
 
 def _judged(wish: Wish, agent: AgentConfig) -> Admit | Refuse:

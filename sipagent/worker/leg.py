@@ -104,7 +104,7 @@ class Leg:
             ears=self._speaker.ears,
             answering=self._answer_watch(),
             reporter=self._reporter,
-            open_udp=partial(UdpPair, *self._sockets, skips_old=self._order.discards_early),
+            open_udp=partial(UdpPair, *self._sockets, skips_old=self._awaits_answer),
             ticker=self._ticker,
             leg=Upwards(played=self._speaker.played, tick=self._tick, press=self.press, end=self.close),
             recordings=self._recordings,
@@ -290,6 +290,11 @@ class Leg:
                 self._speaker.playout.being_heard,
                 now,
             )
+
+    @property
+    def _awaits_answer(self) -> bool:
+        """Is what has come in so far from before anybody answered? Not where it came between two workers."""
+        return self._order.discards_early and self._order.resumption is None
 
     @property
     def _backend(self) -> Backend:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +16,12 @@ from sipagent.simulator.realtime_server import RealtimeServer
 from tests.e2e.conftest import SetupFactory, Sipp
 from tests.e2e.support import audio
 from tests.e2e.support.human import human
+from tests.e2e.support.name_server import address, name_server, srv
 from tests.e2e.support.originating_server import that_calls
-from tests.e2e.support.ports import free_port
-from tests.e2e.support.server import Record, Server, Setup, running
+from tests.e2e.support.ports import free_port, free_ports
+from tests.e2e.support.provider import DOMAIN, provider, trunk
+from tests.e2e.support.server import Record, Server, Setup, records, running
+from tests.e2e.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -201,3 +206,97 @@ async def test_what_is_played_before_the_answer_is_not_heard(setup: SetupFactory
     assert record["audio"]["early_packets"] >= 2 * LENGTH_MS // 20 - 2
     left, _ = audio.recorded(record["recording"])
     assert not audio.holds(left, audio.samples(ringback[:160], "PCMU"))
+
+
+async def test_a_call_asks_the_next_server_and_proves_who_it_is(
+    setup: SetupFactory, sipp: Sipp, tmp_path: Path
+) -> None:
+    """The first of the provider's servers is full; the second wants digest, and hands on to the callee."""
+    (full, free), port = free_ports(2), free_port("127.0.0.1")
+    service = f"_sip._udp.{DOMAIN}"
+    zone = [
+        srv(service, f"one.{DOMAIN}", full, priority=10),
+        srv(service, f"two.{DOMAIN}", free, priority=20),
+        *(address(f"{name}.{DOMAIN}") for name in ("one", "two")),
+    ]
+    async with (
+        name_server(zone) as names,
+        provider(full, tmp_path, "FULL_CALLS"),
+        provider(free, tmp_path, callee=port) as backup,
+    ):
+        configured = setup(None, trunk=trunk(f"sip:{DOMAIN}", tmp_path), sip={"nameservers": [names]})
+        async with running(configured, wrapper=that_calls({"from_uri": "+15550199"})) as server:
+            await server.wait_log("trunk_state", registered=True)
+            answers = asyncio.create_task(sipp("uas-pcma-hung-up-by-agent", configured, "-p", str(port)))
+            dial(server)
+            await server.wait_log("call_answered")
+            server.process.send_signal(signal.SIGUSR2)
+            record = await server.next_record()
+            await answers
+            assert f"from=sip:+15550199@{DOMAIN}" in await backup.logged("INVITE:")
+    assert told(record) == ("answered", "completed", 200, "api_hung_up")
+    assert record["codec"] == "PCMA"
+
+
+async def test_a_server_that_is_killed_while_it_rings_leaves_one_record(setup: SetupFactory) -> None:
+    callee = Callee(setup, None)
+    async with callee.running(dial_id="d-1") as server, callee.phone() as phone:
+        dial(server)
+        await phone.rings()
+        await server.wait_log("call_progressed")
+        await server.kill()
+    async with running(callee.setup) as again:
+        (record,) = records(callee.setup)
+        assert again.lines("call_cut_off_by_crash")
+    assert (record["direction"], record["end_reason"]) == ("outbound", "server_crashed")
+    assert (record["outcome"], record["call_status"], record["answered_at"]) == ("failed", "failed", None)
+    assert record["dial"]["dial_id"] == "d-1"
+    assert record["dial"]["dialled_s"] is not None
+
+
+async def test_what_a_limit_refuses_is_not_placed(setup: SetupFactory, sipp: Sipp) -> None:
+    """Both are asked for in one breath: the first counts before anybody was called."""
+    callee = Callee(setup, None, max_calls=1)
+    async with running(callee.setup, wrapper=that_calls({}, {"to": "+15550101"})) as server:
+        answers = callee.answers(sipp, "uas-busy-486")
+        dial(server)
+        refused = await server.wait_log("originate_refused")
+        record = await server.next_record()
+        await answers
+        assert len(server.lines("call_originated")) == 1
+    assert refused["reason_code"] == "trunk_call_limit"
+    assert told(record) == ("busy", "busy", 486, "not_answered")
+
+
+async def test_without_a_model_nobody_is_called(setup: SetupFactory) -> None:
+    callee = Callee(setup, "ws://127.0.0.1:9/")
+    async with callee.running() as server, callee.phone() as phone:
+        dial(server)
+        record = await server.next_record()
+        assert phone.invited is None
+    assert told(record) == ("failed", "failed", 503, "refused")
+    assert record["reason_code"] == "backend_unreachable"
+
+
+async def test_a_call_goes_on_ringing_when_its_media_worker_dies(setup: SetupFactory) -> None:
+    """Another gets the leg ready anew, with a session of its own."""
+    async with RealtimeServer(speaks()) as model:
+        callee = Callee(setup, model.url)
+        async with (
+            running(
+                callee.setup, wrapper=that_calls({}), errors=["worker_died", "worker_hung"], spare_threads=2
+            ) as server,
+            callee.phone() as phone,
+        ):
+            dial(server)
+            await phone.rings()
+            await server.wait_log("call_progressed")
+            for worker in server.workers:
+                os.kill(worker, signal.SIGKILL)
+            await eventually(lambda: len(model.sessions) == 2, "a second session")
+            await phone.pick_up()
+            await phone.hear_speech(LENGTH_MS)
+            await phone.hang_up()
+            record = await server.next_record()
+    assert phone.speech_heard() == audio.signal(GREETING, LENGTH_MS, ULAW)
+    assert told(record) == ("answered", "completed", 200, "callee_hung_up")
