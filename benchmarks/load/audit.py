@@ -21,7 +21,7 @@ SETTLE_S = 20.0
 LOOK_EVERY_S = 0.5
 SPARE_THREADS = 8
 """An executor keeps the threads that it once needed."""
-KEPT_BYTES_PER_CALL = 256 * 2**10
+KEPT_BYTES_PER_CALL = 352 * 2**10
 SPARE_BYTES = 24 * 2**20
 """Allocators keep what many calls once needed, and reuse it: whether it grows, only a soak can tell."""
 GAUGES = (

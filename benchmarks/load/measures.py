@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -101,18 +101,29 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 class ReferenceOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """`to_model` is what the model got of the caller, `to_caller` what the caller got of the agent, and
-    `is_recorded` whether the recording holds all that the caller said."""
+    `is_recorded` whether the recording holds all that the caller said. `caller_late_ms` is how late the
+    caller itself sent, at worst: nobody can hear in time what wasn't said in time.
+    """
 
     to_model: Comparison
     to_caller: Comparison
     is_recorded: bool
     ended_early: bool
+    caller_late_ms: float
 
     @property
     def is_intact(self) -> bool:
-        return (
-            self.to_model.is_intact and self.to_caller.is_intact and self.is_recorded and not self.ended_early
-        )
+        return self.is_heard and self.to_model.is_intact and self.is_recorded
+
+    @property
+    def is_heard(self) -> bool:
+        """By the caller, to the end."""
+        return self.to_caller.is_intact and not self.ended_early
+
+
+def lateness_ms(sent_at: Sequence[float], frame_s: float) -> float:
+    """Of the frame that was sent the latest, against a schedule that begins with the first."""
+    return 1000 * max((at - sent_at[0] - n * frame_s for n, at in enumerate(sent_at)), default=0.0)
 
 
 def compared(said: bytes, heard: bytes) -> Comparison:

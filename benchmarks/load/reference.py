@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from benchmarks.load.measures import SILENCE, ReferenceOutcome, compared
+from benchmarks.load.measures import SILENCE, ReferenceOutcome, compared, lateness_ms
 from benchmarks.load.track import FRAME, callers_speech
 from benchmarks.speech import VOICES, speech
 from rtp import g711
@@ -17,6 +17,7 @@ from tests.e2e.support.waiting import eventually
 
 NUMBER = "2000"
 UNDERWAY_FRAMES = 5
+FRAME_S = 0.02
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Reference:
             to_caller=compared(_repeated(_agents_speech(), self.lasts_s), _from_first_word(phone)),
             is_recorded=await self._is_recorded(phone.sip_call_id, said[:sent]),
             ended_early=ended_early,
+            caller_late_ms=round(lateness_ms(phone.sent_at, FRAME_S), 1),
         )
 
     async def _is_recorded(self, sip_call_id: str, said: bytes) -> bool:

@@ -12,7 +12,10 @@ from benchmarks.load.level import Level, judge
 from benchmarks.load.measures import Comparison, ReferenceOutcome
 
 INTACT = Comparison(frames=100, altered=0, holes=0)
-REFERENCE = ReferenceOutcome(to_model=INTACT, to_caller=INTACT, is_recorded=True, ended_early=False)
+REFERENCE = ReferenceOutcome(
+    to_model=INTACT, to_caller=INTACT, is_recorded=True, ended_early=False, caller_late_ms=3.0
+)
+HOLES = Comparison(frames=100, altered=0, holes=3)
 GOOD = Figures(
     calls_wanted=50,
     calls_held=50,
@@ -77,6 +80,11 @@ def test_a_good_run_holds_the_level() -> None:
             },
             "reference",
         ),
+        ({"reference": msgspec.structs.replace(REFERENCE, to_model=HOLES)}, "reference"),
+        (
+            {"reference": msgspec.structs.replace(REFERENCE, to_caller=HOLES, caller_late_ms=80.0)},
+            "reference",
+        ),
         ({"errors_logged": {"tick_failed": 1}}, "tick_failed"),
         ({"audit": ["1 unfinished recordings"]}, "unfinished"),
     ],
@@ -95,6 +103,10 @@ def test_what_the_server_does_wrong_is_a_breach(changes: dict[str, Any], told: s
     [
         ({"dropped_by_generator": 5}, "dropped 5 packets itself"),
         ({"own_late_ms": {"p99": 7.0}}, "woke p99 7 ms late itself"),
+        (
+            {"reference": msgspec.structs.replace(REFERENCE, to_model=HOLES, caller_late_ms=80.0)},
+            "caller sent up to 80 ms late itself",
+        ),
         ({"starved": {"backend_late": 4}}, "model was late with 4 frames"),
         ({"cpu": {"model": 0.97}}, "model took 97%"),
         ({"cpu": {"SIPp": 0.97}}, "SIPp took 97%"),

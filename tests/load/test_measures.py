@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.load.histogram import percentile, total
-from benchmarks.load.measures import Counts, compared
+from benchmarks.load.measures import Counts, compared, lateness_ms
 from benchmarks.load.proc import shares
 from benchmarks.load.scrape import Scrape
 from benchmarks.load.track import FRAME, TELEPHONE_EVENT, track
@@ -99,6 +99,11 @@ def test_an_altered_sample_costs_its_frame() -> None:
     heard = SAID[: FRAME + 5] + b"\x00" + SAID[FRAME + 6 :]
     found = compared(SAID, heard)
     assert (found.frames, found.altered, found.holes) == (3, 1, 0)
+
+
+def test_a_caller_is_as_late_as_its_latest_frame() -> None:
+    assert lateness_ms([1.0, 1.02, 1.1, 1.1, 1.1], 0.02) == pytest.approx(60)
+    assert lateness_ms([], 0.02) == 0
 
 
 def test_nothing_heard_is_not_intact() -> None:
