@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import csv
 import os
+import resource
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -33,19 +34,22 @@ from tests.e2e.support.server import HOST, SIPAGENT, Record, Server, running, wr
 RATES, SECONDS, CALL_MS = (20, 50, 100), 20, 300
 GREETING_MS, SPEECH_MS = 200, 1000
 RTP_PAIRS = 1000
+CALLER = "127.0.0.2"
+"""Not the server's address, whose RTP ports calls must not point at."""
 QUIET = {"turn_detection": None}
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one rate: `setup_ms` by SIPp's clock, CPU in cores while it lasted."""
+    """What came of one rate: `setup_ms` by SIPp's clock, CPU in cores while it lasted, SIPp's own too."""
 
     rate: int
     wanted: int
     setup_ms: Sequence[float]
     records: Sequence[Record]
     failure: str
+    took_s: float
     cpu: Mapping[str, float]
 
     @property
@@ -61,6 +65,12 @@ def cpu_s(pid: int) -> float:
     """CPU time that a process has taken, its threads and itself (proc(5), fields 14 and 15)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * TICK_S
+
+
+def ended_children_cpu_s() -> float:
+    """CPU time of all processes that this one has started and seen the end of."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @contextlib.asynccontextmanager
@@ -95,6 +105,7 @@ async def measure(rate: int, seconds: int) -> Outcome:
                 directory / "server",
                 url,
                 agent={"greeting": "Hello", "backend": backend},
+                trunk={"allowed_addresses": [HOST, CALLER]},
                 rtp_pairs=RTP_PAIRS,
                 logging={"level": "info"},
             )
@@ -106,6 +117,7 @@ async def _call(server: Server, model_pid: int, directory: Path, rate: int, seco
     wanted = rate * seconds
     pids = {"control": [server.process.pid], "workers": server.workers, "model": [model_pid]}
     before = {name: sum(map(cpu_s, each)) for name, each in pids.items()}
+    before["SIPp"] = ended_children_cpu_s()
     failure = ""
     started = asyncio.get_running_loop().time()
     try:
@@ -114,6 +126,7 @@ async def _call(server: Server, model_pid: int, directory: Path, rate: int, seco
             directory,
             (server.setup.host, server.setup.sip_port),
             *("-r", str(rate), "-d", str(CALL_MS), "-trace_rtt", "-rtt_freq", "1"),
+            host=CALLER,
             calls=wanted,
             timeout_s=seconds + 30,
         )
@@ -121,8 +134,9 @@ async def _call(server: Server, model_pid: int, directory: Path, rate: int, seco
         failure = str(error)
     took = asyncio.get_running_loop().time() - started
     cpu = {name: (sum(map(cpu_s, each)) - before[name]) / took for name, each in pids.items()}
+    cpu["SIPp"] = (ended_children_cpu_s() - before["SIPp"]) / took
     records = [] if failure else await server.next_records(wanted, within_s=30)
-    return Outcome(rate, wanted, _setup_times(directory), records, failure, cpu)
+    return Outcome(rate, wanted, _setup_times(directory), records, failure, took, cpu)
 
 
 def _setup_times(directory: Path) -> list[float]:
@@ -140,13 +154,32 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=SECONDS)
     options = parser.parse_args()
     table = Table(box=box.MARKDOWN)
-    for heading in ("calls/s", "calls", "set-up p50 ms", "p95", "max", "control", "workers", "model", "held"):
+    for heading in (
+        "calls/s",
+        "calls",
+        "reached",
+        "set-up p50 ms",
+        "p95",
+        "max",
+        "control",
+        "workers",
+        "model",
+        "SIPp",
+        "held",
+    ):
         table.add_column(heading, justify="right")
     outcomes = [asyncio.run(measure(rate, options.seconds)) for rate in options.rates]
     for each in outcomes:
         times = [f"{each.setup(percent):.0f}" for percent in (50, 95, 100)]
         cpu = [f"{100 * share:.0f} %" for share in each.cpu.values()]
-        table.add_row(str(each.rate), str(each.wanted), *times, *cpu, "yes" if each.is_held else "no")
+        table.add_row(
+            str(each.rate),
+            str(each.wanted),
+            f"{each.wanted / each.took_s:.0f}",
+            *times,
+            *cpu,
+            "yes" if each.is_held else "no",
+        )
     Console(width=120).print(table)
     for each in outcomes:
         print(each.failure)

@@ -7,6 +7,7 @@ import contextlib
 import os
 import resource
 import signal
+import sys
 import time
 import uuid
 from dataclasses import replace
@@ -51,6 +52,8 @@ log = logs.get_logger(__name__)
 
 #: How long calls have to say goodbye to their peers once the drain deadline has cut them off.
 GOODBYE_S = 5.0
+#: How long a thread that writes records may keep the loop from going on; Python's default is 5 ms.
+THREADS_TURN_S = 0.0005
 
 
 class Server:
@@ -145,6 +148,7 @@ class Server:
 
     async def _start(self) -> None:
         raise_file_limit()
+        sys.setswitchinterval(THREADS_TURN_S)
         await self._webhooks.open()
         self._log.recover(self._config.prices)
         self._books.start()
