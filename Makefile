@@ -71,10 +71,17 @@ run: $(VENV)/.runtime $(VENV)/.pjsua2 ## start the server with config/sipagent.y
 	@exec $(BIN)/sipagent run -c config/sipagent.yaml $(ARGS)
 
 check: $(VENV)/.dev $(VENV)/.pjsua2 ## format, lint, types, layers, unit tests: in seconds
+	@$(MAKE) --jobs 2 --output-sync=target check-units check-style check-types check-layers
+
+.PHONY: check-style check-types check-layers check-units
+check-style:
 	@echo 'ruff format'; $(BIN)/ruff format --check --quiet .
 	@echo 'ruff check'; $(BIN)/ruff check --quiet .
+check-types:
 	@echo 'mypy --strict'; $(BIN)/mypy --no-error-summary
+check-layers:
 	@echo 'import-linter'; $(BIN)/lint-imports --no-logo > $(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
+check-units:
 	@echo 'unit tests'; $(BIN)/pytest -q -m 'not e2e and not slow' $(ARGS)
 
 test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## the whole suite, calls over real SIP and RTP included
