@@ -105,6 +105,11 @@ impair: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## calls over bad networks, i
 delay: demo-packages $(VENV)/.dev $(VENV)/.pjsua2 ## what the server adds to the delay of audio, on the wire
 	@exec $(BIN)/python -m benchmarks.delay $(ARGS)
 
+.PHONY: bench
+bench: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## what a packet, a message and a call cost; ARGS="--calls 100 --only calls --write FILE"
+	@command -v cc > /dev/null || scripts/install-packages gcc libc6-dev
+	@exec $(BIN)/python -m benchmarks.bench $(ARGS)
+
 .PHONY: load soak capacity
 load: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## calls with speech both ways and their cost; ARGS="--calls 300 --hold 600 --rate 20"
 	@command -v cc > /dev/null || scripts/install-packages gcc libc6-dev
