@@ -37,7 +37,7 @@ RINGS_S = 2.0
 REFERENCE_CHUNK_MS = 2000, 4000
 REFERENCE_LEAD_S = 120
 """How far ahead of the caller's ear the reference model is at the end: playout has room for 180 s."""
-START_PATIENCE_S, STOP_PATIENCE_S = 60.0, 90.0
+START_PATIENCE_S, STOP_PATIENCE_S = 60.0, 45.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class House:
     peers: Peers
     reference_model: RealtimeServer
     callee_port: int
+    unstopped: list[str]
     log: Path
 
     @property
@@ -101,8 +102,9 @@ async def house(
             logging={"level": "info"},
         )
         log = directory / "server.log"
-        async with server(setup, log) as control:
-            yield House(setup, control, model_pid, media, reference, callee_port, log)
+        unstopped: list[str] = []
+        async with server(setup, log, unstopped) as control:
+            yield House(setup, control, model_pid, media, reference, callee_port, unstopped, log)
 
 
 def receptionist(url: str, plan: Plan) -> dict[str, Any]:
@@ -193,8 +195,8 @@ def leaving_options() -> RealtimeOptions:
 
 
 @contextlib.asynccontextmanager
-async def server(setup: Setup, log: Path) -> AsyncIterator[int]:
-    """`sipagent run`, ready for calls; its pid. It is stopped in good order, or killed after a while."""
+async def server(setup: Setup, log: Path, unstopped: list[str]) -> AsyncIterator[int]:
+    """`sipagent run`, ready for calls; its pid. It is stopped in good order, or killed and told of."""
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
             SIPAGENT, "run", "-c", setup.config, stdin=asyncio.subprocess.DEVNULL, stderr=stderr
@@ -203,8 +205,11 @@ async def server(setup: Setup, log: Path) -> AsyncIterator[int]:
         await _ready(process, setup, log)
         yield process.pid
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(STOP_PATIENCE_S):
-            await process.wait()
+        try:
+            async with asyncio.timeout(STOP_PATIENCE_S):
+                await process.wait()
+        except TimeoutError:
+            unstopped.append(f"the server had not stopped {STOP_PATIENCE_S:g} s after SIGTERM")
     finally:
         if process.returncode is None:
             process.kill()

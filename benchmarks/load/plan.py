@@ -95,7 +95,8 @@ class Plan:
     @property
     def room(self) -> int:
         """How many calls at once the server has to take."""
-        return self.calls + SPARE_CALLS + math.ceil(self.short_rate_per_s * SHORT_CALL_S)
+        passing = self.calls if self.call_s is not None else 0  # their set-up and tear-down may take as long
+        return self.calls + passing + SPARE_CALLS + math.ceil(self.short_rate_per_s * SHORT_CALL_S)
 
     @property
     def short_calls(self) -> int:

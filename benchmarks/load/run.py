@@ -237,7 +237,7 @@ def _figures(
         pss_mb_per_call=round((under.pss_bytes - idle_pss) / 2**20 / max(held, 1), 3),
         slopes=figures.slopes(steady),
         errors_logged=audit.errors_logged(here),
-        audit=left,
+        audit=[*left, *here.unstopped],
         reference=reference,
         **figures.media_totals(under.watch.media()),
         **figures.call_totals(under.counts()),
