@@ -72,8 +72,8 @@ class Hub:
         self._trunks: dict[str, str | None] = {}
 
     def publish(self, event: events.Event) -> None:
-        """One event of one call, the first of which is `CallReceived`."""
-        if isinstance(event, events.CallReceived):
+        """One event of one call, the first of which is a `CallBegun`."""
+        if isinstance(event, events.CallBegun):
             self._trunks[event.call_id] = event.trunk
         if self._ears and (fields := fields_of(event, self._policy)) is not None:
             trunk = self._trunks.get(event.call_id)

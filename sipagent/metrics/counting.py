@@ -136,6 +136,10 @@ class Metrics:
     def count_dial_refused(self, rule: str) -> None:
         self._meters.dials_refused.labels(rule).inc()
 
+    def count_dial_defect(self) -> None:
+        """The placing of dials met what it can't have met: a defect of ours."""
+        self._meters.dial_defects.inc()
+
     def observe_call_log(self, is_up: bool, lag_records: int) -> None:
         """How the database of calls is fed. May be called from any thread."""
         self._meters.log_up.set(is_up)

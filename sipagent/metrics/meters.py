@@ -107,6 +107,7 @@ class Meters:
     dial_attempts: Counter = counter(
         "dial_attempts_total", "Attempts of dials, by what came of them", "trunk", "outcome"
     )
+    dial_defects: Counter = counter("dial_defects_total", "Failures of our own in placing dials")
     dials_refused: Counter = counter("dials_refused_total", "Dials that were not taken, by rule", "rule")
     registered: Gauge = gauge("trunk_registered", "1 while the trunk is registered", "trunk")
     started: Gauge = gauge("start_time_seconds", "When the server started, as Unix time")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable
 from math import inf
 
 from sipagent import logs
+from sipagent.config import Config
 from sipagent.metrics import Metrics
 from sipagent.outbound.archive import Archive, StoreFailed
 from sipagent.outbound.dial import Dial
 from sipagent.outbound.dispatch import Dispatch
+from sipagent.outbound.store import Store
 from sipagent.outbound.windows import DAY_S
 
 log = logs.get_logger(__name__)
@@ -29,6 +32,16 @@ class Keeper:
         self._tell = tell
         self._unsaved: dict[str, Dial] = {}
         self._tidied_at = -inf
+
+    async def recover(self, config: Config, now: float) -> None:
+        """Open the store, and take up what an earlier process left. Raises `StoreFailed`."""
+        dispatch, archive = self._dispatch, self._archive
+        await archive.open(config.storage.dials_database)
+        for placement in await archive.do(lambda store: store.placements(now - DAY_S)):
+            dispatch.recall(*placement)
+        dispatch.paused = frozenset(await archive.do(Store.paused))
+        for dial in await archive.do(Store.unfinished):
+            dispatch.recover(dial, config, now, random.random())
 
     def unsaved(self, dial_id: str) -> Dial | None:
         """As it is now, where that isn't in the store yet."""

@@ -32,7 +32,7 @@ def shown(dial: Dial, policy: RedactionConfig) -> dict[str, Any]:
         "due_at": iso(dial.due_at) if dial.waits else None,
         "expires_at": iso(wish.expires_at),
         "ended_at": _iso(dial.ended_at),
-        "attempts_left": 0 if dial.is_over else wish.retry.attempts - len(dial.attempts),
+        "attempts_left": 0 if dial.is_over else max(0, wish.retry.attempts - len(dial.attempts)),
         "attempts": [_attempt(attempt) for attempt in dial.attempts],
         "detail": dial.detail,
     }

@@ -43,9 +43,9 @@ def wants(endpoint: WebhookConfig, name: str) -> bool:
 class Story:
     """One call as its messages tell it. `wall` is the Unix time of its first event."""
 
-    def __init__(self, received: events.CallReceived, wall: float, policy: RedactionConfig) -> None:
-        self._builder = RecordBuilder(received, wall)
-        self._wall_minus_monotonic = wall - received.at
+    def __init__(self, begun: events.CallBegun, wall: float, policy: RedactionConfig) -> None:
+        self._builder = RecordBuilder(begun, wall)
+        self._wall_minus_monotonic = wall - begun.at
         self._policy = policy
         self._sequence = 0
 

@@ -96,10 +96,10 @@ class Webhooks:
         self._thread = None
 
     def take(self, event: events.Event) -> None:
-        """One event of one call, the first of which is `CallReceived`."""
+        """One event of one call, the first of which is a `CallBegun`."""
         if self._thread is None:
             return
-        if isinstance(event, events.CallReceived):
+        if isinstance(event, events.CallBegun):
             self._stories[event.call_id] = Story(event, time.time(), self._config.redact)
         story = self._stories.get(event.call_id)
         if story is not None:

@@ -6,60 +6,22 @@ import asyncio
 import os
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import SetupFactory, Sipp
-from tests.e2e.support.api import Api, api_section, secret, set_tokens
+from tests.e2e.support.api import secret, set_tokens
+from tests.e2e.support.callee import NUMBER, OVER, THREADS, Callee, Shown
 from tests.e2e.support.human import human
-from tests.e2e.support.ports import free_port
-from tests.e2e.support.server import SIPAGENT, Setup, running
-from tests.e2e.support.waiting import LOOK_EVERY_S, PATIENCE_S
+from tests.e2e.support.server import SIPAGENT, running
+from tests.e2e.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.e2e
-
-NUMBER = "+15550100"
-#: Of the server's executors, and of the store of dials.
-THREADS = 6
-OVER = {"completed", "failed", "cancelled", "expired"}
-Shown = dict[str, Any]
 
 
 @pytest.fixture(autouse=True)
 def _tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     set_tokens(monkeypatch)
-
-
-class Callee:
-    """Where all numbers of our trunk lead: a port of this machine."""
-
-    def __init__(self, setup: SetupFactory, caps: dict[str, int] | None = None, **outbound: Any) -> None:
-        self.port = free_port()
-        api = api_section()
-        for token in api["tokens"]:
-            token["caps"] = caps or {}
-        plan = {"allow": ["+1555"], "default_tenant": {"calls_per_s": 50, "max_concurrent": 10}}
-        template = {"uri_template": f"sip:{{number}}@127.0.0.1:{self.port}"}
-        self.setup: Setup = setup(None, trunk={"transfer": template}, api=api, outbound={**plan, **outbound})
-        self.api = Api(self.setup)
-
-    async def dial(self, **fields: Any) -> str:
-        """Have the number called; the id of the dial."""
-        answer = await self.api.post("/v1/calls", {"to": NUMBER, "agent": "receptionist", **fields})
-        assert answer.status_code == 202, answer.text
-        return str(answer.json()["dial_id"])
-
-    async def shown(self, dial_id: str) -> Shown:
-        found: Shown = (await self.api.get(f"/v1/dials/{dial_id}")).json()
-        return found
-
-    async def when(self, dial_id: str, *states: str, within_s: float = PATIENCE_S) -> Shown:
-        """The dial, once it is in one of these states."""
-        async with asyncio.timeout(within_s):
-            while (seen := await self.shown(dial_id))["state"] not in states:
-                await asyncio.sleep(LOOK_EVERY_S)
-        return seen
 
 
 async def test_who_is_busy_is_called_again_and_talks(setup: SetupFactory) -> None:
@@ -176,6 +138,30 @@ async def test_a_dial_is_cancelled_while_it_rings(setup: SetupFactory) -> None:
             await phone.cancelled.wait()
         assert (await callee.when(dial_id, *OVER))["state"] == "cancelled"
         assert (await server.next_record())["outcome"] == "cancelled"
+
+
+async def test_what_a_stop_calls_off_is_called_again_after_the_next_start(setup: SetupFactory) -> None:
+    callee = Callee(setup)
+    async with human(callee.setup, callee.port) as phone, running(callee.setup) as server:
+        dial_id = await callee.dial()
+        await phone.rings()
+        await server.wait_log("call_progressed")
+        await server.stop()
+        assert phone.cancelled.is_set()
+        (record,) = server.calls()
+    assert (record["outcome"], record["end_reason"]) == ("cancelled", "draining")
+    async with (
+        human(callee.setup, callee.port) as phone,
+        running(callee.setup, spare_threads=THREADS) as server,
+    ):
+        await phone.rings()
+        ringing = await callee.shown(dial_id)
+        assert (ringing["state"], ringing["attempts_left"]) == ("dialling", 0)
+        await phone.pick_up()
+        await phone.hang_up()
+        seen = await callee.when(dial_id, *OVER)
+        assert [each["outcome"] for each in seen["attempts"]] == ["cancelled", "answered"]
+        assert (await server.next_record())["dial"]["attempt"] == 2
 
 
 async def test_the_command_line_dials_and_tells_what_came_of_it(setup: SetupFactory) -> None:
