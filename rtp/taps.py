@@ -135,7 +135,8 @@ class _Lane:
         return self._doubtful
 
     def _watch(self, lag: int, now: float) -> None:
-        """Fill what the lane lagged behind through a whole window: that isn't lateness, it is missing."""
+        """Fill what the lane lagged behind through a whole window: that is missing, unless all was late,
+        as from a busy telephone, and what comes next isn't."""
         if self._least_lag is None:
             self._least_lag, self._window_ends = lag, now + WINDOW_S
             self._most_behind = HOLD_S * self._rate
@@ -143,7 +144,9 @@ class _Lane:
             self._least_lag = lag
         if now >= self._window_ends:
             missing = self._least_lag if self._least_lag > LAG_S * self._rate else 0
-            self.fill(missing)
+            if missing:
+                self.fill(missing)
+                self.doubt(missing)
             self._least_lag, self._window_ends = lag - missing, now + WINDOW_S
 
     def fill(self, samples: int) -> None:

@@ -158,6 +158,22 @@ def test_silence_in_the_place_of_late_audio_gives_way_to_it(lasting: int) -> Non
     assert recorded == b"".join(frame(index) for index in range(1, 150))
 
 
+@pytest.mark.parametrize("late_ms", [50, 120, 300])
+@pytest.mark.parametrize("lasting", [30, 40, 45])
+def test_a_telephone_that_is_late_for_a_while_loses_nothing(late_ms: int, lasting: int) -> None:
+    taps, recorded, came = timeline(), b"", 0
+    for index in range(1, 200):
+        is_late = 100 < index <= 100 + lasting
+        came = max(20 * index + late_ms * is_late, came)
+        taps.write_left(frame(index), START + came / 1000)
+        if index % 25 == 0:
+            recorded += taps.take(START + came / 1000, keep_s=0.5)[0]
+    recorded += taps.finish(START + 4.0)[0]
+    assert all(frame(index) in recorded for index in range(1, 200))
+    assert first_place(recorded, 199) == pytest.approx(0.02 * 198, abs=0.041)
+    assert taps.dropped_ms == 0
+
+
 def test_silence_stays_if_nothing_was_late_after_all() -> None:
     """A sender whose timestamps stand still while it is silent looks late, and never catches up."""
     taps = timeline()
