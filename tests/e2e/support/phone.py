@@ -31,7 +31,7 @@ COMFORT_NOISE = 13
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An RTP packet that came in, and when (CLOCK_MONOTONIC)."""
+    """An RTP packet that came in, and when by the kernel (CLOCK_MONOTONIC)."""
 
     at: float
     packet: packet.RtpPacket
@@ -309,7 +309,7 @@ class Phone:
             await asyncio.sleep(max(0.0, pacer.next_due - time.monotonic()))
 
     def _receive_rtp(self, data: bytes, addr: Address) -> None:
-        self.heard.append(Heard(time.monotonic(), packet.parse(data)))
+        self.heard.append(Heard(self._rtp.arrived_at, packet.parse(data)))
         self._heard_more.set()
 
 

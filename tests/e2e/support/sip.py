@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import secrets
 import socket
+import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.e2e.support.namespaces import Namespace
 
 Address = tuple[str, int]
+#: When the datagram that was read last came in, of the system's clock (socket(7)).
+SIOCGSTAMPNS = 0x8907
+TIMESPEC = struct.Struct("@ll")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,14 @@ class Socket(asyncio.DatagramProtocol):
         address: Address = self.transport.get_extra_info("sockname")[:2]
         return address
 
+    @property
+    def arrived_at(self) -> float:
+        """When the datagram that is being handed over came in, by the kernel, in monotonic seconds: a process
+        that is busy reads it later."""
+        stamp = fcntl.ioctl(self.transport.get_extra_info("socket"), SIOCGSTAMPNS, bytes(TIMESPEC.size))
+        seconds, nanoseconds = TIMESPEC.unpack(stamp)
+        return time.monotonic() - (time.time() - seconds - nanoseconds / 1e9)
+
     def send(self, data: bytes, to: Address) -> None:
         self.transport.sendto(data, to)
 
@@ -125,6 +139,8 @@ class Socket(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
         self.transport = transport
+        with contextlib.suppress(FileNotFoundError):  # to have asked is what turns the stamps on
+            _ = self.arrived_at
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         self._receive(data, addr[:2])
