@@ -34,8 +34,8 @@ MOST_GAP_S = 1.0
 BEFORE, AFTER, BEFORE_MS, AFTER_MS = 11, 12, 1500, 600
 #: Of audio before the loss that is on disk: the latest second may not be.
 KEPT_MS = 400
-#: Share of frames of what was said after it. A machine too busy for its telephone costs the recording a few.
-KEPT = 0.9
+#: A recording waits so long for late audio, less what a look at the clock takes (rtp.taps.HOLD_S).
+WAITED_FOR_S = 0.4
 
 
 def kill(pid: int) -> None:
@@ -91,8 +91,19 @@ def is_one_stream(caller: Phone) -> bool:
     )
 
 
+def may_miss(caller: Phone) -> float:
+    """The share of `AFTER_MS` that its recording may lack: as much as a pause of the telephone, which sends
+    what is due at once afterwards, was longer than late audio is waited for."""
+    pause_s = max(after - before for before, after in pairwise(caller.sent_at))
+    return max(pause_s - WAITED_FOR_S, 0.0) * 1000 / AFTER_MS
+
+
 @pytest.mark.parametrize("lose", [kill, stop])
 async def test_a_call_goes_on_in_another_worker(setup: SetupFactory, lose: Callable[[int], None]) -> None:
+    """What is said after the loss is recorded frame by frame. It isn't looked for in one piece: there may be
+    silence between frames, of the agent where it waits for its next packet, of the caller where the telephone
+    is late for half a second. Frames can be missing only if the telephone, which shares the test's process,
+    isn't let run for longer than late audio is waited for: its place has been written by then."""
     before, after = audio.signal(BEFORE, BEFORE_MS, ULAW), audio.signal(AFTER, AFTER_MS, ULAW)
     prepared = setup(None)
     async with running(prepared, errors=ERRORS, spare_threads=2) as server:
@@ -123,8 +134,8 @@ async def test_a_call_goes_on_in_another_worker(setup: SetupFactory, lose: Calla
     (hole,) = record["recording_holes"]
     assert hole["missing_ms"] <= 1100
     assert audio.holds(left, audio.samples(before[: 8 * KEPT_MS], "PCMU"))
-    assert audio.share_of_frames(left, audio.samples(after, "PCMU")) >= KEPT
-    assert audio.share_of_frames(right, audio.samples(after, "PCMU")) >= KEPT
+    assert audio.share_of_frames(left, audio.samples(after, "PCMU")) >= 1 - may_miss(caller)
+    assert audio.share_of_frames(right, audio.samples(after, "PCMU")) >= 1 - may_miss(caller)
     assert len(left) / 8000 == pytest.approx(sent * FRAME_MS / 1000, abs=0.25)
 
 
