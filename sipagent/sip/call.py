@@ -34,6 +34,7 @@ logger = logging.getLogger("sipagent.sip")
 EVENT_QUEUE_SIZE = 64
 Headers = Iterable[tuple[str, str]]
 GIVEN_UP = CallDisconnected(487, "given up", by_remote=False)
+UNHEARD = CallDisconnected(408, "no server has answered", by_remote=False)
 
 
 class SipCall:
@@ -254,6 +255,10 @@ class SipCall:
             self._pj.end(sip_status, [*cause, *headers], phrase)
         except PjError as error:
             logger.info("call %s: could not be ended: %s", self.sip_call_id, reason(error))
+        if self._placing is not None and not self._placing.is_taken:
+            # There is no CANCEL before a server has answered (RFC 3261, 9.1), and nobody is to wait for that:
+            # pjsip sends it if one answers yet, and forgets the INVITE after 64 T1 if none does.
+            asyncio.get_running_loop().call_soon(self.fail, UNHEARD)
 
     def _emit(self, event: SipEvent, reports: Reports | None = None) -> None:
         """Tell of an event; those of an attempt that was given up are nobody's business."""

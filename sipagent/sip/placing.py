@@ -17,6 +17,8 @@ logger = logging.getLogger("sipagent.sip")
 #: What pjsip makes of no answer, of no connection and of a name unknown, and what a server says that is full.
 _TRY_ELSEWHERE = frozenset({408, 502, 503})
 _UNAVAILABLE = 503
+#: Another INVITE follows these, with credentials.
+_ASKING_WHO = frozenset({401, 407})
 
 
 class Way:
@@ -64,8 +66,13 @@ class Placing:
         self._way = way
         self._dial = dial
         self._give_up = give_up
-        self._is_heard = False
+        self._is_heard = self._is_taken = False
         self._patience: asyncio.TimerHandle | None = None
+
+    @property
+    def is_taken(self) -> bool:
+        """Has the server that has the latest INVITE said so, by 100 at least?"""
+        return self._is_taken
 
     def start(self) -> None:
         self._next(CallDisconnected(_UNAVAILABLE, "no server to send to", by_remote=False))
@@ -77,6 +84,7 @@ class Placing:
         (RFC 3261, 21.5.4).
         """
         self._cancel_patience()
+        self._is_taken = sip_status not in _ASKING_WHO
         if sip_status != _UNAVAILABLE:
             self._way.note_answer()
         elif retry_after_s is not None:
@@ -108,6 +116,7 @@ class Placing:
         if self._way.has_several:
             loop = asyncio.get_running_loop()
             self._patience = loop.call_later(self._way.patience_s, self._run_out)
+        self._is_taken = False
         self._dial(account)
 
     def _run_out(self) -> None:

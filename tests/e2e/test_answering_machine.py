@@ -15,7 +15,8 @@ from sipagent.simulator.laws import encoded
 from sipagent.simulator.realtime_options import Pattern, RealtimeOptions, Turn
 from sipagent.simulator.realtime_server import RealtimeServer
 from tests.e2e.conftest import SetupFactory
-from tests.e2e.support import audio
+from tests.e2e.support import audio, callee
+from tests.e2e.support.api import set_tokens
 from tests.e2e.support.human import HumanPhone, human
 from tests.e2e.support.originating_server import that_calls
 from tests.e2e.support.ports import free_port
@@ -51,18 +52,23 @@ def speaks() -> RealtimeOptions:
     )
 
 
+def agent(**answering_machine: Any) -> dict[str, Any]:
+    """One that says Hello, and listens for machines in every call."""
+    return {
+        "greeting": "Hello",
+        "turn_detection": {"kind": "server_vad", "threshold": 1.0},
+        "answering_machine": {"detect": True} | answering_machine,
+    }
+
+
 class Callee:
     """A phone that a number of our trunk leads to, and a server that calls it with this agent."""
 
     def __init__(self, setup: SetupFactory, model_url: str, **answering_machine: Any) -> None:
         self.port = free_port("127.0.0.1")
-        agent = {
-            "greeting": "Hello",
-            "turn_detection": {"kind": "server_vad", "threshold": 1.0},
-            "answering_machine": {"detect": True} | answering_machine,
-        }
         transfer = {"uri_template": f"sip:{{number}}@127.0.0.1:{self.port}"}
-        self.setup: Setup = setup(model_url, agent=agent, trunk={"transfer": transfer})
+        trunk = {"transfer": transfer}
+        self.setup: Setup = setup(model_url, agent=agent(**answering_machine), trunk=trunk)
 
     async def called(self, what_it_says: bytes, until: Any) -> tuple[HumanPhone, Record, dict[str, float]]:
         """The call, over when `until` is, and the metrics after it. Reading a file leaves a thread."""
@@ -87,8 +93,8 @@ async def is_hung_up_on(phone: HumanPhone) -> None:
 
 async def test_a_person_is_greeted_once_it_is_known_that_it_is_one(setup: SetupFactory) -> None:
     async with RealtimeServer(speaks()) as model:
-        callee = Callee(setup, model.url, greet="after_detection")
-        phone, record, metrics = await callee.called(a_person(), hears_the_agent_and_hangs_up)
+        phoned = Callee(setup, model.url, greet="after_detection")
+        phone, record, metrics = await phoned.called(a_person(), hears_the_agent_and_hangs_up)
     assert phone.speech_heard() == audio.signal(GREETING, LENGTH_MS, ULAW)
     assert (record["answered_by"]["kind"], record["answered_by"]["reason"]) == ("human", "short_greeting")
     heard_s = phone.frames_of_speech()[0].at - phone.talking_since
@@ -105,8 +111,8 @@ async def test_a_message_is_left_whole_and_after_the_beep(setup: SetupFactory, t
     to_leave = {"message": {"file": str(tmp_path / "message.wav")}, "greet": "after_detection"}
     words = a_machine()
     async with RealtimeServer(speaks()) as model:
-        callee = Callee(setup, model.url, then="leave_message", **to_leave)
-        phone, record, _ = await callee.called(words, is_hung_up_on)
+        phoned = Callee(setup, model.url, then="leave_message", **to_leave)
+        phone, record, _ = await phoned.called(words, is_hung_up_on)
     assert phone.speech_heard() == message
     first_heard_s = phone.frames_of_speech()[0].at - phone.talking_since
     assert first_heard_s >= len(words) / 8000
@@ -119,21 +125,44 @@ async def test_a_message_is_left_whole_and_after_the_beep(setup: SetupFactory, t
 async def test_a_machine_is_hung_up_on_before_its_beep(setup: SetupFactory) -> None:
     words = a_machine()
     async with RealtimeServer(speaks()) as model:
-        callee = Callee(setup, model.url, greet="after_detection")
-        phone, record, metrics = await callee.called(words, is_hung_up_on)
+        phoned = Callee(setup, model.url, greet="after_detection")
+        phone, record, metrics = await phoned.called(words, is_hung_up_on)
     assert phone.frames_of_speech() == []
     assert record["end_reason"] == "machine_answered"
     assert record["answered_by"]["after_ms"] < len(words) / 8
     assert metrics['sipagent_answerers_total{kind="machine",trunk="carrier"}'] == 1
 
 
+async def test_where_a_machine_answers_it_is_called_again(
+    setup: SetupFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_tokens(monkeypatch)
+    retry = {"attempts": 2, "waits_s": [0.5], "retry_on": ["machine"]}
+    async with RealtimeServer(speaks()) as model:
+        called = callee.Callee(setup, model.url, agent=agent(greet="after_detection", detect=False))
+        async with running(called.setup, spare_threads=callee.THREADS) as server:
+            async with human(called.setup, called.port, speech=a_machine()) as phone:
+                dial_id = await called.dial(retry=retry, detect_machine=True)
+                await phone.pick_up()
+                await is_hung_up_on(phone)
+            async with human(called.setup, called.port, speech=a_person()) as phone:
+                await phone.pick_up()
+                await hears_the_agent_and_hangs_up(phone)
+            seen = await called.when(dial_id, *callee.OVER)
+            answered_by = [record["answered_by"]["kind"] for record in await server.next_records(2)]
+    assert (seen["state"], seen["outcome"]) == ("completed", "answered")
+    attempts = [(each["outcome"], each["answerer"]) for each in seen["attempts"]]
+    assert attempts == [("machine", "machine"), ("answered", "human")]
+    assert answered_by == ["machine", "human"]
+
+
 async def test_nobody_listens_any_more_once_it_is_known(setup: SetupFactory) -> None:
     """The audio path has the detector in it from the answer until then, and no longer."""
     async with RealtimeServer(speaks()) as model:
-        callee = Callee(setup, model.url)
+        phoned = Callee(setup, model.url)
         async with (
-            running(callee.setup, wrapper=that_calls({})) as server,
-            human(callee.setup, callee.port, speech=a_person()) as phone,
+            running(phoned.setup, wrapper=that_calls({})) as server,
+            human(phoned.setup, phoned.port, speech=a_person()) as phone,
         ):
             server.process.send_signal(signal.SIGUSR1)
             await phone.pick_up()

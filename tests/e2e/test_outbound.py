@@ -15,11 +15,13 @@ from sipagent.simulator.realtime_options import Pattern, RealtimeOptions, Turn
 from sipagent.simulator.realtime_server import RealtimeServer
 from tests.e2e.conftest import SetupFactory, Sipp
 from tests.e2e.support import audio
-from tests.e2e.support.human import human
+from tests.e2e.support.human import human, on_the_hook
 from tests.e2e.support.name_server import address, name_server, srv
 from tests.e2e.support.originating_server import that_calls
-from tests.e2e.support.ports import free_port, free_ports
+from tests.e2e.support.peer import peer, sdp
+from tests.e2e.support.ports import free_port, free_ports, is_bound
 from tests.e2e.support.provider import DOMAIN, provider, trunk
+from tests.e2e.support.secure_human import SecureHuman
 from tests.e2e.support.server import Record, Server, Setup, records, running
 from tests.e2e.support.waiting import eventually
 
@@ -46,9 +48,11 @@ class Callee:
     def running(self, **origination: Any) -> Any:
         return running(self.setup, wrapper=that_calls(origination))
 
-    def answers(self, sipp: Sipp, scenario: str, **options: Any) -> asyncio.Task[None]:
-        """SIPp as the callee. It is done when the scenario is."""
-        return asyncio.create_task(sipp(scenario, self.setup, "-p", str(self.port), **options))
+    async def answers(self, sipp: Sipp, scenario: str, **options: Any) -> asyncio.Task[None]:
+        """SIPp as the callee, which listens by now. It is done when the scenario is."""
+        done = asyncio.create_task(sipp(scenario, self.setup, "-p", str(self.port), **options))
+        await eventually(lambda: done.done() or is_bound(self.port), "SIPp is there")
+        return done
 
     def phone(self, **options: Any) -> Any:
         return human(self.setup, self.port, **options)
@@ -90,6 +94,35 @@ async def test_callee_and_agent_hear_each_other_bit_for_bit(setup: SetupFactory)
     assert metrics['sipagent_calls_dialled_total{outcome="answered",trunk="carrier"}'] == 1
 
 
+async def test_over_srtp_both_are_heard_and_the_caller_is_hidden(setup: SetupFactory) -> None:
+    words = audio.signal(WORDS, LENGTH_MS, ULAW)
+    asserts = {"caller_id": {"send_in": "p_asserted_identity"}}
+    async with RealtimeServer(speaks()) as model:
+        callee = Callee(setup, model.url, srtp="required", **asserts)
+        phone = SecureHuman(callee.setup, port=callee.port, speech=words)
+        async with callee.running(from_uri="+15550199", hide_caller=True) as server, on_the_hook(phone):
+            dial(server)
+            invite = await phone.rings()
+            await phone.pick_up()
+            await phone.hear_speech(LENGTH_MS)
+            await server.wait_log("agent_speech_ended")
+            await phone.hang_up()
+            record = await server.next_record()
+        (session,) = model.sessions
+    assert invite["from"].startswith('"Anonymous" <sip:anonymous@anonymous.invalid>')
+    assert invite["privacy"] == "id"
+    assert invite["p-asserted-identity"].startswith("<sip:+15550199@")
+    assert "15550199" not in invite["contact"]
+    assert "m=audio" in invite.body
+    assert "RTP/SAVP" in invite.body
+    assert phone.speech_heard() == audio.signal(GREETING, LENGTH_MS, ULAW)
+    assert phone.unreadable == 0
+    assert words in bytes(session.log.caller_audio)
+    assert not any(words[:160] in datagram for datagram in phone.sent)
+    assert told(record) == ("answered", "completed", 200, "callee_hung_up")
+    assert record["srtp"] in phone.suites
+
+
 @pytest.mark.parametrize(
     ("scenario", "outcome", "status", "sip_status", "q850"),
     [
@@ -112,7 +145,7 @@ async def test_who_refuses_is_told_apart(
 ) -> None:
     callee = Callee(setup, None)
     async with callee.running() as server:
-        answers = callee.answers(sipp, scenario)
+        answers = await callee.answers(sipp, scenario)
         dial(server)
         record = await server.next_record()
         await answers
@@ -124,7 +157,7 @@ async def test_who_refuses_is_told_apart(
 async def test_a_call_that_rings_for_too_long_is_cancelled(setup: SetupFactory, sipp: Sipp) -> None:
     callee = Callee(setup, None)
     async with callee.running(ring_timeout_s=0.5) as server:
-        answers = callee.answers(sipp, "uas-unanswered-487")
+        answers = await callee.answers(sipp, "uas-unanswered-487")
         dial(server)
         record = await server.next_record()
         await answers
@@ -133,10 +166,41 @@ async def test_a_call_that_rings_for_too_long_is_cancelled(setup: SetupFactory, 
     assert 0.2 < record["dial"]["ring_s"] < 5
 
 
+async def test_where_no_server_says_a_word_the_call_is_over_when_its_ringing_time_is(
+    setup: SetupFactory,
+) -> None:
+    """There is no CANCEL before a provisional answer (RFC 3261, 9.1). One that comes late is heeded yet."""
+    async with peer() as silent, peer() as late:
+        template = {"uri_template": f"sip:{{number}}@127.0.0.1:{silent.address[1]}"}
+        other = {"uri_template": f"sip:{{number}}@127.0.0.1:{late.address[1]}"}
+        trunks = {"other": {"transfer": other, "numbers": {}, "allowed_addresses": ["127.0.0.9"]}}
+        configured = setup(None, trunk={"transfer": template}, trunks=trunks, limits={"max_calls": 2})
+        calls = that_calls({"ring_timeout_s": 0.5}, {"ring_timeout_s": 0.5, "trunk": "other"})
+        async with running(configured, wrapper=calls) as server:
+            for _ in range(2):  # the second finds the permits of the first
+                dial(server)
+                for record in await server.next_records(2):
+                    assert told(record) == ("unreachable", "failed", 487, "not_answered")
+                    assert record["dial"]["progressed_s"] is None
+                    assert record["dial"]["ring_s"] is None
+            assert not server.lines("originate_refused")
+            first, invite = [await late.next("INVITE") for _ in range(2)]
+            late.respond(first, 180)
+            cancel = await late.next("CANCEL")
+            assert cancel["call-id"] == first["call-id"]
+            late.respond(cancel, 200)
+            late.respond(first, 487)
+            await late.next("ACK")
+            late.respond(invite, 200, body=sdp())
+            await late.next("ACK")
+            late.take(invite)
+            late.respond(await late.next("BYE"), 200)
+
+
 async def test_a_call_that_is_hung_up_while_it_rings_is_cancelled(setup: SetupFactory, sipp: Sipp) -> None:
     callee = Callee(setup, None)
     async with callee.running() as server:
-        answers = callee.answers(sipp, "uas-unanswered-487")
+        answers = await callee.answers(sipp, "uas-unanswered-487")
         dial(server)
         await server.wait_log("call_progressed")
         server.process.send_signal(signal.SIGUSR2)
@@ -148,7 +212,7 @@ async def test_a_call_that_is_hung_up_while_it_rings_is_cancelled(setup: SetupFa
 async def test_a_server_that_is_to_stop_cancels_what_rings(setup: SetupFactory, sipp: Sipp) -> None:
     callee = Callee(setup, None)
     async with callee.running() as server:
-        answers = callee.answers(sipp, "uas-unanswered-487")
+        answers = await callee.answers(sipp, "uas-unanswered-487")
         dial(server)
         await server.wait_log("call_progressed")
         await server.stop()
@@ -162,7 +226,7 @@ async def test_an_answer_that_crosses_the_cancel_is_acknowledged_and_ended(
 ) -> None:
     callee = Callee(setup, None)
     async with callee.running(ring_timeout_s=0.5) as server:
-        answers = callee.answers(sipp, "uas-answered-when-cancelled-bye")
+        answers = await callee.answers(sipp, "uas-answered-when-cancelled-bye")
         dial(server)
         record = await server.next_record()
         await answers
@@ -172,7 +236,7 @@ async def test_an_answer_that_crosses_the_cancel_is_acknowledged_and_ended(
 async def test_of_forks_the_one_that_answers_counts(setup: SetupFactory, sipp: Sipp) -> None:
     callee = Callee(setup, None)
     async with callee.running() as server:
-        answers = callee.answers(sipp, "uas-forked-answered-by-second")
+        answers = await callee.answers(sipp, "uas-forked-answered-by-second")
         dial(server)
         await server.wait_log("call_answered")
         server.process.send_signal(signal.SIGUSR2)
@@ -258,7 +322,7 @@ async def test_what_a_limit_refuses_is_not_placed(setup: SetupFactory, sipp: Sip
     """Both are asked for in one breath: the first counts before anybody was called."""
     callee = Callee(setup, None, max_calls=1)
     async with running(callee.setup, wrapper=that_calls({}, {"to": "+15550101"})) as server:
-        answers = callee.answers(sipp, "uas-busy-486")
+        answers = await callee.answers(sipp, "uas-busy-486")
         dial(server)
         refused = await server.wait_log("originate_refused")
         record = await server.next_record()

@@ -67,6 +67,18 @@ async def test_a_call_that_has_rung_goes_nowhere_else() -> None:
     assert not await house.goes_on_after(FULL)
 
 
+async def test_an_invite_is_taken_once_its_server_has_said_so() -> None:
+    house = House(FIRST, SECOND)
+    assert not house.placing.is_taken
+    house.placing.on_answer(100)
+    assert house.placing.is_taken
+    house.placing.on_answer(401)  # another INVITE is on its way
+    assert not house.placing.is_taken
+    house.placing.on_answer(503)
+    assert await house.goes_on_after(FULL)
+    assert not house.placing.is_taken
+
+
 async def test_the_last_failure_is_told_when_no_server_is_left() -> None:
     house = House(FIRST)
     assert await house.goes_on_after(SILENCE)

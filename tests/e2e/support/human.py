@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.e2e.support.desk_phone import DeskPhone
 from tests.e2e.support.server import Setup
@@ -100,12 +100,21 @@ class HumanPhone(DeskPhone):
         self.answer = Message("", (("to", invite["from"]),), "")
 
 
+Kind = TypeVar("Kind", bound=HumanPhone)
+
+
 @contextlib.asynccontextmanager
-async def human(setup: Setup, port: int, **options: Any) -> AsyncIterator[HumanPhone]:
-    """A telephone on this port that nobody has called yet."""
-    called = HumanPhone(setup, port=port, **options)
+async def on_the_hook(called: Kind) -> AsyncIterator[Kind]:
+    """A telephone that nobody has called yet."""
     await called.open()
     try:
         yield called
     finally:
         called.close()
+
+
+@contextlib.asynccontextmanager
+async def human(setup: Setup, port: int, **options: Any) -> AsyncIterator[HumanPhone]:
+    """A telephone on this port."""
+    async with on_the_hook(HumanPhone(setup, port=port, **options)) as called:
+        yield called

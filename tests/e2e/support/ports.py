@@ -6,6 +6,7 @@ import contextlib
 import random
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 
 FIRST, LAST = 10_000, 30_000
 
@@ -23,6 +24,12 @@ def free_ports(count: int, host: str = "127.0.0.1") -> Sequence[int]:
         if all(_is_free(host, port) for port in run):
             return run
     raise AssertionError(f"no run of {count} free ports between {FIRST} and {LAST}")
+
+
+def is_bound(port: int) -> bool:
+    """Does anybody listen to UDP there, in IPv4, whoever that is?"""
+    rows = Path("/proc/net/udp").read_text().splitlines()[1:]
+    return any(row.split()[1].endswith(f":{port:04X}") for row in rows)
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -38,6 +38,10 @@ class _Sealing:
     def address(self) -> Address:
         return self.socket.address
 
+    @property
+    def arrived_at(self) -> float:
+        return self.socket.arrived_at
+
     def send(self, data: bytes, to: Address) -> None:
         sealed = self.sender.protect(data) if self.sender else data
         self.sent.append(sealed)
