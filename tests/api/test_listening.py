@@ -12,6 +12,10 @@ from sipagent.api.listening import Hub
 from sipagent.config import RedactionConfig
 from tests.call import stories
 
+ORIGINATED = events.CallOriginated(
+    call_id="a", at=1.0, trunk="pbx", from_number="1000", to_number="+49301", to_uri="sip:+49301@192.0.2.1"
+)
+
 
 def everything(call_id: str, trunk: str | None) -> bool:
     return True
@@ -36,9 +40,10 @@ async def test_events_are_told_as_they_come() -> None:
     assert second["timestamp"].endswith("Z")
 
 
-async def test_each_hears_what_it_may() -> None:
+@pytest.mark.parametrize("begun", [stories.received("a"), ORIGINATED])
+async def test_each_hears_what_it_may(begun: events.CallBegun) -> None:
     hub = Hub(RedactionConfig())
-    hub.publish(stories.received("a"))
+    hub.publish(begun)
     with (
         hub.listening(lambda call_id, trunk: trunk == "pbx") as pbx,
         hub.listening(lambda call_id, trunk: trunk == "carrier") as carrier,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
 from sipagent import events
 from sipagent.call.current import CurrentConfig
-from sipagent.call.origination import Origination, Refused
+from sipagent.call.origination import Origination
 from sipagent.config import Config
 from sipagent.metrics import Metrics, ServerFigures
 from sipagent.outbound.desk import Desk
@@ -45,12 +45,12 @@ def configured(
 
 
 class FakeCalls:
-    """Keeps what is to be placed. `refusals` are raised first, one after the other."""
+    """Keeps what is to be placed. `refusals`, or defects, are raised first, one after the other."""
 
     def __init__(self) -> None:
         self.placed: asyncio.Queue[tuple[str, Origination]] = asyncio.Queue()
         self.hung_up: list[str] = []
-        self.refusals: list[Refused] = []
+        self.refusals: list[Exception] = []
         self._numbers = count(1)
 
     def originate(self, origination: Origination) -> str:
@@ -67,12 +67,12 @@ class FakeCalls:
 class Switchboard:
     """A desk, and the far side of its calls."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, tell: Callable[[Dial], None] | None = None) -> None:
         self.calls = FakeCalls()
         self.current = CurrentConfig(config)
         self.metrics = Metrics(dict, lambda: ServerFigures(0, 0, 0))
         self.told: asyncio.Queue[Dial] = asyncio.Queue()
-        self.desk = Desk(self.current, self.calls, self.metrics, self.told.put_nowait)
+        self.desk = Desk(self.current, self.calls, self.metrics, tell or self.told.put_nowait)
 
     async def next_call(self) -> tuple[str, Origination]:
         async with asyncio.timeout(PATIENCE_S):

@@ -11,6 +11,7 @@ import pytest
 
 from sipagent.call.origination import Origination, Refused
 from sipagent.errors import ReasonCode
+from sipagent.outbound import dialler
 from sipagent.outbound.dial import Dial, IllegalMove, PickedUp, Placed, State, Wish, after
 from sipagent.outbound.dispatch import NoRoom
 from sipagent.outbound.store import Filter, Store
@@ -141,6 +142,40 @@ async def test_a_call_that_can_never_be_is_not_tried_for_ever(board: Switchboard
     await take(board)
     over = await board.next_end()
     assert (over.state, over.last.detail) == (State.FAILED, "agent_unknown: gone")
+
+
+async def test_a_defect_costs_its_own_dial_and_no_other(board: Switchboard) -> None:
+    board.calls.refusals = [RuntimeError("a defect")]
+    (doomed, _) = await take(board, wish(), wish(to="+4930222"))
+    over = await board.next_end()
+    assert (over.dial_id, over.state, over.outcome) == (doomed.dial_id, State.FAILED, "failed")
+    assert over.last.detail == "internal_error"
+    assert (await board.next_call())[1].to == "+4930222"
+    assert defects(board) == 1
+
+
+async def test_a_defect_of_the_desk_does_not_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialler, "LONGEST_SLEEP_S", 0.01)
+    told: list[Dial] = []
+
+    def tell(dial: Dial) -> None:
+        told.append(dial)
+        if len(told) == 1:
+            raise RuntimeError("a defect")
+
+    board = Switchboard(configured(tmp_path), tell)
+    await board.desk.open()
+    for _ in range(2):
+        await take(board)
+        call_id, _ = await board.next_call()
+        board.end(call_id, "busy")
+    await board.desk.stop()
+    assert [dial.outcome for dial in told] == ["busy", "busy"]
+    assert defects(board) == 1
+
+
+def defects(board: Switchboard) -> float | None:
+    return board.metrics.registry.get_sample_value("sipagent_dial_defects_total")
 
 
 async def test_a_budget_that_is_spent_is_waited_for(board: Switchboard) -> None:
