@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from math import inf
+from math import inf, nextafter
 
 MINUTE_S, DAY_S = 60.0, 86400.0
 
@@ -39,7 +39,10 @@ class Window:
         if surplus <= 0:
             return now
         first = bisect_right(self._times, now - window_s)
-        return self._times[first + surplus - 1] + window_s
+        leaves = self._times[first + surplus - 1]
+        room_at = leaves + window_s
+        # Where that was rounded down `count` would still see what is to leave.
+        return room_at if room_at - window_s >= leaves else nextafter(room_at, inf)
 
     def forget(self, now: float) -> None:
         """What no window reaches any more."""
