@@ -79,6 +79,7 @@ class SipAgent:
             raise
         self._tasks = [
             asyncio.create_task(self._poll(self._stack)),
+            asyncio.create_task(self._calls.look_after()),
             asyncio.create_task(self._follow_peers()),
             asyncio.create_task(self._follow_addresses()),
             asyncio.create_task(self._shield.guard(pjsua.dropped_requests)),

@@ -34,6 +34,7 @@ logger = logging.getLogger("sipagent.sip")
 EVENT_QUEUE_SIZE = 64
 Headers = Iterable[tuple[str, str]]
 GIVEN_UP = CallDisconnected(487, "given up", by_remote=False)
+LOST = CallDisconnected(500, "pjsip has lost the dialog", by_remote=False)
 UNHEARD = CallDisconnected(408, "no server has answered", by_remote=False)
 
 
@@ -53,6 +54,7 @@ class SipCall:
         self._reports = Reports(self._sdp, self._emit, self._end, self.messages, self._on_answer)
         self._placing: Placing | None = None
         self._given_up: list[PjCall] = []
+        self._missed: PjCall | None = None
         self._events: asyncio.Queue[SipEvent] = asyncio.Queue(EVENT_QUEUE_SIZE)
         self._on_ended = on_ended
         self._ending = False
@@ -168,6 +170,20 @@ class SipCall:
         """Nothing came of the call."""
         self._placing = None
         self._emit(end)
+
+    def look_after(self) -> None:
+        """End the call if pjsip has dropped its dialog without a word; to be called every second or so.
+
+        pjsip up to 2.17 can take a late event of a call that is over for one of the call that got its place,
+        which it then clears without a report (pjproject issue 4992).
+        """
+        gone = self._pj if self._pj is not None and not self._pj.isActive() else None
+        if gone is not None and gone is self._missed:  # the first time, its report may be on its way
+            logger.warning("call %s: pjsip has lost its dialog", self.sip_call_id)
+            self.fail(LOST)
+        self._missed = gone
+        # One that was let go after its place had been taken again would end the call that has it now.
+        self._given_up = [call for call in self._given_up if call.isActive()]
 
     def release(self) -> None:
         """Let go of the dialog, which ends it if need be. Never to be called from within pjsua2."""

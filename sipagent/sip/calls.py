@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import IncomingInvite
 
+LOOK_EVERY_S = 1.0
+
 
 class Calls:
     """Every call that pjsua2 still holds, and those that it has ended and that are to be let go.
@@ -37,6 +39,13 @@ class Calls:
     def release_ended(self) -> None:
         while self._ended:
             self._ended.pop().release()
+
+    async def look_after(self) -> None:
+        """See that no call goes on that pjsip has lost. Returns never."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            for call in self:
+                call.look_after()
 
     def release_all(self) -> None:
         for call in self:

@@ -5,7 +5,8 @@
 Each thing that happens is a line of JSON. With `answer` false it rings for ever; with `refuse` it answers
 503; with `hang_up` it ends a call as soon as it stands; with `call` it places a call over the first trunk,
 and gives up at once with `give_up`, or after an event with `give_up_when`; `hold` puts a call on hold as soon
-as it stands; with `restart` it has stopped and started before. SIGTERM stops it.
+as it stands; with `restart` it has stopped and started before; with `lose` pjsip forgets a call that rings.
+SIGTERM stops it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 from typing import Any
 
 import msgspec
+import pjsua2 as pj
 import uvloop
 
 from sipagent.config import Config
@@ -100,6 +102,8 @@ class Program:
             call.refuse(503, reason_code=ReasonCode.TRUNK_CALL_LIMIT, retry_after_s=7)
         else:
             call.ring()
+        if self.options.get("lose"):
+            lose(call)
         if self.options.get("answer", True) and not self.options.get("refuse"):
             self.answer(call)
         await self.report(call)
@@ -126,6 +130,12 @@ class Program:
                 call.ring()
                 call.hang_up()
                 return
+
+
+def lose(call: SipCall) -> None:
+    """End the call within pjsip so that it tells nobody: as somebody else's, who is gone before its end."""
+    assert call._pj is not None
+    pj.Call(call.account, call._pj.getId())
 
 
 if __name__ == "__main__":

@@ -54,6 +54,14 @@ async def test_cancel_while_ringing(agent: Any, sipp: Any) -> None:
         assert (end["sip_status"], end["by_remote"]) == (487, True)
 
 
+async def test_a_call_that_pjsip_has_lost_comes_to_its_end(agent: Any, sipp: Any) -> None:
+    async with agent(answer=False, lose=True) as server:
+        with pytest.raises(AssertionError, match=r"SIP/2\.0 603"):
+            await sipp("uac-cancel-while-ringing-487", server.port)
+        end = await server.next("CallDisconnected")
+        assert (end["reason"], end["by_remote"]) == ("pjsip has lost the dialog", False)
+
+
 async def test_hold_codec_change_and_empty_reinvite(agent: Any, sipp: Any) -> None:
     async with agent() as server:
         await sipp("uac-hold-resume-reinvited", server.port)
