@@ -192,6 +192,7 @@ class Server:
         await self._http.stop()
         await self._desk.stop()
         await self._sip.stop()
+        await self._abandon_calls()
         await self._workers.stop()
         await self._tools.close()
         self._log.close()
@@ -200,6 +201,13 @@ class Server:
         self._house.ports.close()
         await self._service.stop()
         log.info("server_stopped")
+
+    async def _abandon_calls(self) -> None:
+        """Calls that would not end in good order get their record while it can be written."""
+        left = [task for _, task in self._calls.values()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     def _watch(self, event: events.Event) -> None:
         """Every event of every call passes here, when its record has taken it in."""
@@ -247,6 +255,10 @@ class Server:
         except Exception:  # the call's edge: one call's defect must not end the others
             log.exception("call_crashed")
             await session.abandon()
+        except asyncio.CancelledError:
+            log.warning("call_abandoned", state=session.state)
+            await session.abandon()
+            raise
         finally:
             del self._calls[session.call_id]
             if not self._calls:

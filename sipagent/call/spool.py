@@ -25,6 +25,10 @@ log = logs.get_logger(__name__)
 RETRY_S = 1.0
 
 
+class SpoolClosed(Exception):
+    """Nothing is written any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One write; `done` is set when it is on disk."""
@@ -65,7 +69,10 @@ class Spool:
         return self._submit(Job("remove", self.directory / name))
 
     def close(self) -> None:
-        """Write what waits, then end the thread. If the disk refuses even now, what waits is lost."""
+        """Write what waits, then end the thread. If the disk refuses even now, what waits is lost.
+
+        What comes after that is refused: its future fails.
+        """
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -76,8 +83,11 @@ class Spool:
     def _submit(self, job: Job) -> Future[None]:
         job.done.set_running_or_notify_cancel()  # whoever stops waiting must not stop the writing
         with self._wake:
-            self._pending.append(job)
-            self._wake.notify()
+            if self._closing:
+                job.done.set_exception(SpoolClosed(f"{job.path.name} can't be written any more"))
+            else:
+                self._pending.append(job)
+                self._wake.notify()
         return job.done
 
     def _run(self) -> None:

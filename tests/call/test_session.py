@@ -390,6 +390,15 @@ class Talk:
             await self.session.abandon()
         return self.exchange.only_record()
 
+    async def cut_off(self) -> dict[str, Any]:
+        """As a server that stops treats a call that doesn't end by itself."""
+        self._running.cancel()
+        async with asyncio.timeout(2):
+            with pytest.raises(asyncio.CancelledError):
+                await self._running
+            await self.session.abandon()
+        return self.exchange.only_record()
+
 
 @pytest.fixture
 async def talk(exchange: Exchange, workers: FakeWorkers) -> Talk:
@@ -801,6 +810,17 @@ async def test_a_call_that_crashes_still_leaves_one_record(talk: Talk, workers: 
     record = await talk.crashed()
     assert outcome(record) == ("completed", "internal_error", 500, None)
     assert talk.sip.done[-1] == "hang_up internal_error"
+
+
+async def test_a_call_that_a_stopping_server_cuts_off_has_its_record_and_gives_its_ports_back(
+    talk: Talk, workers: FakeWorkers
+) -> None:
+    await talk.preparing()
+    talk.session.end(EndReason.DRAIN_DEADLINE)
+    record = await talk.cut_off()
+    assert record["end_reason"] == "drain_deadline"
+    assert talk.sip.done[-1] == "hang_up internal_error"
+    assert talk.exchange.house.ports.in_use == 0
 
 
 async def test_an_invite_that_the_stack_refused_has_its_record(exchange: Exchange) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sipagent.call import spool as module
-from sipagent.call.spool import Spool, append, read_lines
+from sipagent.call.spool import Spool, SpoolClosed, append, read_lines
 
 SOON_S = 2
 
@@ -134,6 +134,13 @@ def test_closing_writes_what_waits(tmp_path: Path) -> None:
         spool.append("calls.jsonl", {"n": n})
     spool.close()
     assert numbers(tmp_path / "calls.jsonl") == list(range(50))
+
+
+def test_what_comes_after_the_end_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.close()
+    with pytest.raises(SpoolClosed):
+        spool.append("calls.jsonl", {"n": 1}).result(SOON_S)
 
 
 def test_closing_does_not_wait_for_a_disk_that_refuses(
