@@ -3,26 +3,22 @@
 in    udp -> rtp.session (latch, statistics, jitter buffer) -> pipeline.caller -> backend
 out   playout -> pipeline.wire -> rtp.session -> udp
 
-On an SRTP call rtp.srtp stands between rtp.session and udp, both ways.
+`transport` is session and sockets, and on an SRTP call what stands between them.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from rtp.address import Address
 from rtp.events import DigitReceived, PlayoutEvent
 from rtp.handover import Handover
-from rtp.params import SrtpParams
 from rtp.playout import Playout
 from rtp.session import JitterConfig, RtpParams, RtpSession
-from rtp.srtp import SrtpUdp
-from rtp.stats import RtpReport
-from rtp.udp import UdpPair
 from sipagent import logs
 from sipagent.backends.base import Backend
 from sipagent.errors import EndReason
@@ -42,11 +38,9 @@ from sipagent.worker.reporter import Reporter
 from sipagent.worker.tap import Tap
 from sipagent.worker.tape import Tape
 from sipagent.worker.ticker import FRAME_MS, Ticker
+from sipagent.worker.transport import OpenUdp, Receive, RtpTransport
 
 log = logs.get_logger(__name__)
-
-Receive = Callable[[bytes, Address, float], None]
-OpenUdp = Callable[[Receive, Receive], UdpPair]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +111,18 @@ class Stream:
         self._agent_listens = True
         self._shape: tuple[AudioFormat, bool] | None = None
         self._take_up(params, now)
-        self._receive = (
-            partial(self._take, session.receive_datagram),
-            partial(self._take, session.receive_rtcp),
-        )
-        self._udp = open_udp(*self._receive)
-        self._secure: SrtpUdp | None = None
-        self._way_out: UdpPair | SrtpUdp = self._udp
+        receive = (partial(self._take, session.receive_datagram), partial(self._take, session.receive_rtcp))
+        self._transport = RtpTransport(session, open_udp, receive, before)
         if params.srtp is not None:
-            self._encrypt(params.srtp, now, before.srtp_indexes if before else {})
-        self._udp.open()
+            self._transport.encrypt(params.srtp, now)
+        self._transport.open()
         ticker.add(self._tick, self._fail)
 
     def update(self, params: RtpParams) -> None:
         """Take what a re-INVITE changed: address, codec, direction, keys."""
         now = time.monotonic()
         if params.srtp is not None:
-            self._encrypt(params.srtp, now)
+            self._transport.encrypt(params.srtp, now)
         self._session.update_remote(params, now)
         self._take_up(params, now)
 
@@ -151,7 +140,7 @@ class Stream:
             self._is_ahead = True
             self._wire.write(frame, now)
             self.report_playout(now)
-            self._send()
+            self._transport.send()
 
     def send_digits(self, digits: str, inband: bool) -> None:
         """Press keys towards the peer, one after the other; the agent waits meanwhile."""
@@ -199,7 +188,7 @@ class Stream:
     @property
     def early_packets(self) -> int:
         """How many came in before anybody had answered, and were not listened to."""
-        return self._udp.skipped
+        return self._transport.early_packets
 
     @property
     def format(self) -> AudioFormat:
@@ -220,10 +209,8 @@ class Stream:
         self._ticker.remove(self._tick)
         self._playout.flush()
         self.report_playout(now)
-        self._session.close(now)
-        self._send()
-        self._udp.close()
-        return self._with_srtp(self._session.report(now)).as_dict(), await self._tape.finish(now)
+        report = self._transport.close(now)
+        return report.as_dict(), await self._tape.finish(now)
 
     @property
     def recorded_since(self) -> float | None:
@@ -232,29 +219,7 @@ class Stream:
 
     def handover(self, now: float) -> Handover:
         """What another worker needs to go on from here."""
-        state = self._session.handover(now)
-        indexes = self._secure.srtp.indexes if self._secure is not None else {}
-        return replace(state, report=self._with_srtp(state.report), srtp_indexes=indexes)
-
-    def _with_srtp(self, report: RtpReport) -> RtpReport:
-        """With what SRTP has refused before the session could count it."""
-        if self._secure is None:
-            return report
-        inbound, srtp = report.inbound, self._secure.srtp
-        refused = replace(
-            inbound,
-            unauthenticated=inbound.unauthenticated + srtp.unauthenticated,
-            replayed=inbound.replayed + srtp.replayed,
-        )
-        return replace(report, inbound=refused)
-
-    def _encrypt(self, params: SrtpParams, now: float, indexes: dict[int, int] | None = None) -> None:
-        """Put SRTP between sockets and session, or change its keys. A call never goes back to plain RTP."""
-        if self._secure is None:
-            self._secure = SrtpUdp(self._udp, params, *self._receive, indexes)
-            self._way_out = self._secure
-        else:
-            self._secure.rekey(params, now)
+        return self._transport.handover(now)
 
     def _take_up(self, params: RtpParams, now: float) -> None:
         """Arrange everything for what was negotiated, at first or by a re-INVITE."""
@@ -334,7 +299,7 @@ class Stream:
 
     def _tick(self, now: float, late_s: float) -> None:
         if late_s * 1000 > FRAME_MS:
-            self._udp.receive_waiting()
+            self._transport.receive_waiting()
         if self._session.inbound.is_due(now):
             self._drain(now)
         if self._answering is not None:
@@ -347,7 +312,7 @@ class Stream:
         else:
             self._fill_slot(now, late_s)
         self._session.handle_timer(now)
-        self._send()
+        self._transport.send()
         if self._tap.is_on:
             self._tap.tick(self.format)
         if self._tape.hides_digits and (self._session.hears_digit or self._detector.hears_digit):
@@ -402,9 +367,3 @@ class Stream:
             silence = self._backend.input_format.silence
             audio = silence * (len(audio) // len(silence))
         self._backend.send_audio(audio)
-
-    def _send(self) -> None:
-        for data, addr in self._session.datagrams_to_send():
-            self._way_out.send(data, addr)
-        for data, addr in self._session.rtcp_to_send():
-            self._way_out.send_rtcp(data, addr)
