@@ -51,7 +51,8 @@ class PortPool:
         self._dscp = dscp
         self._rng = rng or SystemRandom()
         self._free: list[PortPair | int] = list(range(first + first % 2, last, 2))
-        self._resting: deque[tuple[float, PortPair | int]] = deque()
+        self._resting: deque[tuple[float, PortPair]] = deque()
+        self._conflicting: deque[tuple[float, int]] = deque()
         self._lent: set[PortPair] = set()
 
     @property
@@ -90,16 +91,14 @@ class PortPool:
                 pair.rtcp_sock.close()
         self._free.clear()
         self._resting.clear()
+        self._conflicting.clear()
         self._lent.clear()
 
     def _end_rests(self, now: float) -> None:
-        still_resting: deque[tuple[float, PortPair | int]] = deque()
-        for until, pair in self._resting:
-            if now >= until:
-                self._free.append(pair)
-            else:
-                still_resting.append((until, pair))
-        self._resting = still_resting
+        while self._resting and self._resting[0][0] <= now:
+            self._free.append(self._resting.popleft()[1])
+        while self._conflicting and self._conflicting[0][0] <= now:
+            self._free.append(self._conflicting.popleft()[1])
 
     def _take_random(self, now: float) -> PortPair | None:
         index = self._rng.randrange(len(self._free))
@@ -111,7 +110,7 @@ class PortPool:
             return self._bind(choice)
         except OSError:
             self.conflicts += 1
-            self._resting.append((now + CONFLICT_RETRY_S, choice))
+            self._conflicting.append((now + CONFLICT_RETRY_S, choice))
             return None
 
     def _bind(self, port: int) -> PortPair:

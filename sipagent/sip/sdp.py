@@ -6,6 +6,7 @@ malformed attribute counts as absent, unknown lines are skipped. The only error 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -47,6 +48,7 @@ STATIC_CODECS = {
     13: Codec("CN", 8000),
     18: Codec("G729", 8000),
 }
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f]")
 _SPELLING = {name.lower(): name for name in ("PCMU", "PCMA", "telephone-event")}
 
 
@@ -134,7 +136,7 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
             raise SdpError(f"SDP line of more than {MAX_LINE} characters")
         if line[1:2] != "=" or not ("a" <= line[0] <= "z"):
             raise SdpError("SDP line without a type")
-        if any(character < " " and character != "\t" for character in line):
+        if _CONTROL.search(line) is not None:
             raise SdpError("SDP line with a control character")
         yield line[0], line[2:]
 
