@@ -152,7 +152,7 @@ def test_processes_that_start_together_migrate_postgresql_once(empty: Postgres) 
     for each in together:
         each.join()
     assert failures == []
-    assert empty.rows("SELECT version_num FROM call_log_version") == [("0002",)]
+    assert empty.rows("SELECT version_num FROM call_log_version") == [("0003",)]
 
 
 def test_postgresql_migrates_from_the_revision_before(empty: Postgres) -> None:

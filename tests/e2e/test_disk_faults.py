@@ -41,7 +41,7 @@ async def tells_within_a_second(server: Server, why: str) -> None:
 
 async def test_a_disk_that_fills_up(setup: SetupFactory, tmp_path: Path) -> None:
     """Recording and call records share the disk: there is room for the record all the same."""
-    with small_disk(tmp_path / "disk", "256k") as disk:
+    with small_disk(tmp_path / "disk", "368k") as disk:
         async with (
             running(setup(None, storage={"directory": str(disk)})) as server,
             call(server.setup) as caller,
