@@ -196,7 +196,7 @@ class JitterBuffer:
         if since is None:
             if extended >= self._first:
                 self.counts.duplicate += 1
-            elif self._ready and self._ready[0].begins:
+            elif any(ready.begins for ready in self._ready):
                 self._begin_before(extended, arrival)
             else:
                 self.counts.late += 1
@@ -207,9 +207,12 @@ class JitterBuffer:
         self.depth.missed_by(1000 * (now - since), now)
 
     def _begin_before(self, extended: int, arrival: _Arrival) -> None:
-        for place, ready in enumerate(self._ready, self._first):
+        """What is ready of a numbering before this one stays ahead."""
+        numbered: list[_Arrival] = []
+        while not numbered or not numbered[-1].begins:
+            numbered.append(self._ready.pop())
+        for place, ready in enumerate(reversed(numbered), self._first):
             self._waiting[place] = ready._replace(begins=False)
-        self._ready.clear()
         self._first = self._next = extended
         self._append(arrival._replace(begins=True))
         self.counts.reordered += 1

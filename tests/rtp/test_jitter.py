@@ -146,6 +146,21 @@ def test_what_waited_behind_a_gap_survives_a_restart() -> None:
     assert 24 in audio_of(play(JitterBuffer(), before + after))
 
 
+def test_a_restarted_numbering_whose_first_two_are_reordered_stays_behind_the_old_one() -> None:
+    """All three come in before anybody pops."""
+    buffer = JitterBuffer()
+    old, first, second = (
+        RtpPacket(0, sequence, 160 * sequence, ssrc, speech(index))
+        for index, (sequence, ssrc) in enumerate([(500, 1), (0, 2), (1, 2)])
+    )
+    buffer.push(old, 160, 100.0)
+    buffer.restart()
+    buffer.push(second, 160, 100.0)
+    buffer.push(first, 160, 100.0)
+    pieces = iter(lambda: buffer.pop(100.0), None)
+    assert [piece for piece in pieces if isinstance(piece, RtpPacket)] == [old, first, second]
+
+
 def test_events_occupy_a_number_but_no_time() -> None:
     buffer = JitterBuffer()
     for index, samples in enumerate((160, 0, 0, 160)):
