@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from tests.e2e.support.peer import Peer, peer, sdp
 from tests.e2e.support.server import NUMBER, Server, running, write_setup
+from tests.e2e.support.sip import Message
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -63,14 +64,18 @@ async def hangs_up(caller: Peer, server: Server) -> dict[str, Any]:
     return record
 
 
+async def acknowledges_ringing(caller: Peer, ringing: Message) -> None:
+    """The agent may be ready before the PRACK comes or after it: the 200s come in either order."""
+    caller.acknowledge_ringing(ringing)
+    _, answer = await caller.next_of_each("200 PRACK", "200 INVITE")
+    caller.acknowledge(answer)
+
+
 async def test_ringing_is_reliable_for_a_peer_that_insists(server: Server, caller: Peer) -> None:
     caller.request("INVITE", headers=[RELIABLE], body=sdp())
     ringing = await caller.next("180 INVITE")
     assert "100rel" in (ringing.get("require") or "")
-    caller.follow(ringing)
-    caller.request("PRACK", headers=[("RAck", f"{ringing['rseq']} {ringing['cseq']}")])
-    await caller.next("200 PRACK")
-    await caller.answered()
+    await acknowledges_ringing(caller, ringing)
     await hangs_up(caller, server)
 
 
@@ -78,12 +83,20 @@ async def test_ringing_is_reliable_where_both_sides_can(server: Server) -> None:
     async with peer(host=SUPPORTS) as caller:
         caller.calls(NUMBER, (server.setup.host, server.setup.sip_port))
         caller.request("INVITE", headers=[("Supported", "100rel")], body=sdp())
-        ringing = await caller.next("180 INVITE")
-        caller.follow(ringing)
-        caller.request("PRACK", headers=[("RAck", f"{ringing['rseq']} {ringing['cseq']}")])
-        await caller.next("200 PRACK")
-        await caller.answered()
+        await acknowledges_ringing(caller, await caller.next("180 INVITE"))
         await hangs_up(caller, server)
+
+
+async def test_an_answer_does_not_wait_for_the_ringing_to_be_acknowledged(
+    server: Server, caller: Peer
+) -> None:
+    """RFC 3262, section 3: a 200 may come first where the 180 had no SDP, and the PRACK is still answered."""
+    caller.request("INVITE", headers=[RELIABLE], body=sdp())
+    ringing = await caller.next("180 INVITE")
+    await caller.answered()
+    caller.acknowledge_ringing(ringing)
+    await caller.next("200 PRACK")
+    await hangs_up(caller, server)
 
 
 async def test_a_session_refreshed_by_update(server: Server, caller: Peer) -> None:

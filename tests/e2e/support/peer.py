@@ -69,18 +69,25 @@ class Peer:
 
     async def next(self, wanted: str, within_s: float = PATIENCE_S) -> Message:
         """The next message that begins so: `INVITE` is a request, `200 INVITE` an answer to one."""
-        method = wanted.split()[-1]
-        status = int(wanted.split()[0]) if " " in wanted else 0
+        return (await self.next_of_each(wanted, within_s=within_s))[0]
+
+    async def next_of_each(self, *wanted: str, within_s: float = PATIENCE_S) -> list[Message]:
+        """The next message that begins as each of `wanted`; they may come in any order."""
+        found: dict[str, Message] = {}
         passed: list[str] = []
         try:
             async with asyncio.timeout(within_s):
-                while True:
+                while len(found) < len(wanted):
                     message = await self._messages.get()
-                    if (message.status, message.method) == (status, method):
-                        return message
-                    passed.append(message.start)
+                    kind = f"{message.status or ''} {message.method}".strip()
+                    if kind in wanted and kind not in found:
+                        found[kind] = message
+                    else:
+                        passed.append(message.start)
         except TimeoutError:
-            raise AssertionError(f"no {wanted}, but {passed}") from None
+            missing = [kind for kind in wanted if kind not in found]
+            raise AssertionError(f"no {', '.join(missing)}, but {passed}") from None
+        return [found[kind] for kind in wanted]
 
     # --- as a caller --------------------------------------------------------------------------------
 
@@ -127,9 +134,18 @@ class Peer:
     async def answered(self) -> Message:
         """The 200 to the INVITE, acknowledged."""
         answer = await self.next("200 INVITE")
+        self.acknowledge(answer)
+        return answer
+
+    def acknowledge(self, answer: Message) -> None:
+        """ACK a 200 to the INVITE."""
         self.follow(answer)
         self.request("ACK", cseq=int(answer["cseq"].split()[0]))
-        return answer
+
+    def acknowledge_ringing(self, ringing: Message) -> None:
+        """PRACK a reliable 180 (RFC 3262, 7.2)."""
+        self.follow(ringing)
+        self.request("PRACK", headers=[("RAck", f"{ringing['rseq']} {ringing['cseq']}")])
 
     # --- as a callee --------------------------------------------------------------------------------
 

@@ -240,7 +240,7 @@ class Server:
     async def assert_clean(self, errors: Sequence[str] = (), spare_threads: int = 0) -> None:
         """Nothing is left of calls but their records. See `running` for what may be excused."""
         assert await options_answered(self.setup.host, self.setup.sip_port, within_s=1.0)
-        await self._assert_one_record_per_call()
+        await self.assert_one_record_per_call()
         metrics = await self.metrics()
         active = {name: value for name, value in metrics.items() if name.startswith("sipagent_calls_active")}
         assert not any(active.values()), active
@@ -258,7 +258,8 @@ class Server:
         ]
         assert not bad, json.dumps(bad, indent=1)
 
-    async def _assert_one_record_per_call(self) -> None:
+    async def assert_one_record_per_call(self) -> None:
+        """Every call that has begun so far has ended, or soon does."""
         begun = self.lines("call_received") + self.lines("call_originated")
         told = begun + self.lines("call_cut_off_by_crash")
         received = sorted(line["call_id"] for line in told)
