@@ -14,6 +14,7 @@ from sipagent.events import LegEnded, LegEvent, LegFailed, LegReady, LegRehomed
 from sipagent.worker.ipc import (
     CloseLeg,
     LegSnapshot,
+    LegTaken,
     OpenLeg,
     PressDigit,
     SendDigits,
@@ -26,6 +27,8 @@ from sipagent.worker.standing import Standing
 OnLegEvent = Callable[[LegEvent], None]
 #: So often within so long a leg may lose its worker; then it may be the leg that kills them.
 MAX_LOSSES, LOSSES_WITHIN_S = 2, 600.0
+#: The same with those that died before they had read the order for it, as when all are killed at once.
+MAX_LOSSES_IN_ALL = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,9 @@ class LegHandle:
         self._on_event = on_event
         self._send: Callable[[ToWorker], None] | None = None
         self._worker = 0
+        self._is_taken = False
         self._losses: list[Loss] = []
+        self._losses_taken: list[Loss] = []
         self._gap: Loss | None = None
         self._uncounted_ms = 0
 
@@ -88,10 +93,13 @@ class LegHandle:
 
     def settle(self, worker: int, send: Callable[[ToWorker], None]) -> None:
         """This worker carries it from now on."""
-        self._worker, self._send = worker, send
+        self._worker, self._send, self._is_taken = worker, send, False
 
-    def hear(self, event: LegEvent | LegSnapshot) -> None:
+    def hear(self, event: LegEvent | LegSnapshot | LegTaken) -> None:
         """The worker tells this of it."""
+        self._is_taken = True
+        if isinstance(event, LegTaken):
+            return
         was_ready = self.standing.is_ready
         self.standing.hear(event)
         match event:
@@ -108,7 +116,8 @@ class LegHandle:
     def lose(self, loss: Loss) -> None:
         """Its worker is gone."""
         self._send = None
-        self._losses = [each for each in self._losses if loss.at - each.at < LOSSES_WITHIN_S] + [loss]
+        self._losses = [*recent(self._losses, loss.at), loss]
+        self._losses_taken = [*recent(self._losses_taken, loss.at), *([loss] if self._is_taken else ())]
         if self.standing.is_flowing and self._gap is None:
             self._gap, seen = loss, self.standing.snapshot
             self._uncounted_ms = 0 if seen is None else max(round((loss.at - seen.at) * 1000), 0)
@@ -122,8 +131,8 @@ class LegHandle:
 
     @property
     def may_be_rehomed(self) -> bool:
-        """Not if it has lost too many workers already: it may be what kills them."""
-        return len(self._losses) <= MAX_LOSSES
+        """Not if too many workers have died of it already, as far as one can tell."""
+        return len(self._losses_taken) <= MAX_LOSSES and len(self._losses) <= MAX_LOSSES_IN_ALL
 
     def end(self, reason: str, detail: str = "") -> None:
         """Nobody carries it, nor will."""
@@ -170,3 +179,7 @@ class LegHandle:
                     to_worker=self._worker,
                 )
             )
+
+
+def recent(losses: list[Loss], now: float) -> list[Loss]:
+    return [each for each in losses if now - each.at < LOSSES_WITHIN_S]

@@ -12,7 +12,7 @@ from sipagent.errors import EndReason, NoWorker
 from sipagent.events import LegEvent
 from sipagent.worker.child import WorkerProcess
 from sipagent.worker.handle import LegHandle, Loss, OnLegEvent
-from sipagent.worker.ipc import LegSnapshot, OpenLeg
+from sipagent.worker.ipc import LegSnapshot, LegTaken, OpenLeg
 
 log = logs.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class Housing:
         self._settle(leg, worker)
         return leg
 
-    def hear(self, worker: WorkerProcess, event: LegEvent | LegSnapshot) -> None:
+    def hear(self, worker: WorkerProcess, event: LegEvent | LegSnapshot | LegTaken) -> None:
         """A worker tells something of a leg."""
         leg = worker.legs.get(event.call_id)
         if leg is not None:

@@ -238,6 +238,12 @@ class Beat(Message, frozen=True, kw_only=True):
     """The worker's loop turns."""
 
 
+class LegTaken(Message, frozen=True, kw_only=True):
+    """The worker has read the order and makes the leg: if it dies now, it may die of that."""
+
+    call_id: str
+
+
 class LegSnapshot(Message, frozen=True, kw_only=True):
     """How a leg is whose audio flows: at once, and then every second. It is what `Resumption` is made of."""
 
@@ -291,7 +297,7 @@ ToLeg = (
     | CloseLeg
 )
 ToWorker = OpenLeg | ToLeg
-ToControl = WorkerReady | Beat | WorkerReport | LegSnapshot | AudioTapped | LegEvent
+ToControl = WorkerReady | Beat | WorkerReport | LegTaken | LegSnapshot | AudioTapped | LegEvent
 
 #: Upper bounds, in seconds, of `WorkerReport.tick_late_buckets` (the last bucket is unbounded).
 LATE_BOUNDS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)

@@ -33,6 +33,7 @@ from sipagent.worker.ipc import (
     Inject,
     Instruct,
     JoinLegs,
+    LegTaken,
     OpenLeg,
     PlayPrompt,
     PressDigit,
@@ -91,6 +92,7 @@ class Worker:
 
     def _receive(self, message: ToWorker, fds: list[int]) -> None:
         if isinstance(message, OpenLeg):
+            self._channel.send(LegTaken(call_id=message.call_id))
             self._open(message, fds)
             return
         leg = self._legs.get(message.call_id)

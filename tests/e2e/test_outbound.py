@@ -22,7 +22,7 @@ from tests.e2e.support.peer import peer, sdp
 from tests.e2e.support.ports import free_port, free_ports, is_bound
 from tests.e2e.support.provider import DOMAIN, provider, trunk
 from tests.e2e.support.secure_human import SecureHuman
-from tests.e2e.support.server import Record, Server, Setup, records, running
+from tests.e2e.support.server import WORKERS, Record, Server, Setup, records, running
 from tests.e2e.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
@@ -342,21 +342,25 @@ async def test_without_a_model_nobody_is_called(setup: SetupFactory) -> None:
     assert record["reason_code"] == "backend_unreachable"
 
 
-async def test_a_call_goes_on_ringing_when_its_media_worker_dies(setup: SetupFactory) -> None:
-    """Another gets the leg ready anew, with a session of its own."""
+async def test_a_call_goes_on_ringing_when_all_media_workers_die(setup: SetupFactory) -> None:
+    """The first to be back gets the leg ready anew, with a session of its own."""
     async with RealtimeServer(speaks()) as model:
         callee = Callee(setup, model.url)
         async with (
             running(
-                callee.setup, wrapper=that_calls({}), errors=["worker_died", "worker_hung"], spare_threads=2
+                callee.setup,
+                wrapper=that_calls({}),
+                errors=["worker_died", "worker_hung"],
+                spare_threads=WORKERS + 1,  # each waits for one that died
             ) as server,
             callee.phone() as phone,
         ):
             dial(server)
             await phone.rings()
             await server.wait_log("call_progressed")
-            for worker in server.workers:
-                os.kill(worker, signal.SIGKILL)
+            for deadly in (signal.SIGSTOP, signal.SIGKILL):  # at once: none gets the leg from another
+                for worker in server.workers:
+                    os.kill(worker, deadly)
             await eventually(lambda: len(model.sessions) == 2, "a second session")
             await phone.pick_up()
             await phone.hear_speech(LENGTH_MS)

@@ -17,9 +17,9 @@ from sipagent import events
 from sipagent.errors import EndReason, NoWorker
 from sipagent.worker import housing as module
 from sipagent.worker.child import WorkerProcess
-from sipagent.worker.handle import MAX_LOSSES, LegHandle, Loss
+from sipagent.worker.handle import MAX_LOSSES, MAX_LOSSES_IN_ALL, LegHandle, Loss
 from sipagent.worker.housing import Housing
-from sipagent.worker.ipc import CloseLeg, JoinLegs, LegSnapshot, OpenLeg, SetAside, StartMedia
+from sipagent.worker.ipc import CloseLeg, JoinLegs, LegSnapshot, LegTaken, OpenLeg, SetAside, StartMedia
 
 NOBODY = RtpParams(("127.0.0.1", 9))
 
@@ -54,7 +54,7 @@ class House:
         self.hear(snapshot(call_id))
         return leg
 
-    def hear(self, event: events.LegEvent | LegSnapshot) -> None:
+    def hear(self, event: events.LegEvent | LegSnapshot | LegTaken) -> None:
         self.housing.hear(self.home_of(event.call_id), event)
 
     def home_of(self, call_id: str) -> WorkerProcess:
@@ -178,12 +178,21 @@ async def test_a_leg_that_loses_worker_after_worker_is_given_up(house: House) ->
     house.talk("c-1")
     for _ in range(MAX_LOSSES):
         house.lose(house.home_of("c-1"))
-        house.hear(snapshot("c-1"))
+        house.hear(LegTaken(call_id="c-1"))
     house.lose(house.home_of("c-1"))
     ended = house.told["c-1"][-1]
     assert isinstance(ended, events.LegEnded)
     assert ended.reason == EndReason.WORKER_LOST
     assert not any("c-1" in worker.legs for worker in house.up)
+
+
+async def test_workers_that_died_before_they_took_a_leg_did_not_die_of_it(house: House) -> None:
+    house.talk("c-1")
+    for _ in range(MAX_LOSSES_IN_ALL):
+        house.lose(house.home_of("c-1"))
+    assert house.kinds("c-1") == ["LegReady"]
+    house.lose(house.home_of("c-1"))
+    assert house.kinds("c-1") == ["LegReady", "LegEnded"]
 
 
 async def test_a_leg_that_cannot_be_made_again_has_ended(house: House) -> None:

@@ -19,7 +19,7 @@ from sipagent.errors import EndReason, NoWorker
 from sipagent.worker import child
 from sipagent.worker import supervisor as module
 from sipagent.worker.child import WorkerProcess
-from sipagent.worker.handle import LegHandle
+from sipagent.worker.handle import MAX_LOSSES, LegHandle
 from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.supervisor import Supervisor
 from tests.rtp.test_ports import pool_of
@@ -95,6 +95,18 @@ def carrying(workers: Supervisor, call_id: str) -> WorkerProcess:
     return next(worker for worker in workers.ready_workers() if call_id in worker.legs)
 
 
+async def lose_home(workers: Supervisor, call_id: str) -> None:
+    """Kill the worker that carries a leg; returns when another does, or the leg has ended."""
+    home = carrying(workers, call_id)
+    leg = home.legs[call_id]
+    os.kill(home.process.pid, signal.SIGKILL)
+    await until(
+        lambda: (
+            leg.is_over or any(call_id in each.legs for each in workers.ready_workers() if each is not home)
+        )
+    )
+
+
 async def until(condition: Callable[[], object]) -> None:
     """Wait for something that nobody tells."""
     async with asyncio.timeout(10):
@@ -140,6 +152,22 @@ async def test_legs_are_spread_and_end_and_workers_that_die_are_replaced(
     assert (await calls[1].told(events.LegEnded)).reason == "caller_hung_up"
     assert sum(isinstance(event, events.LegReady) for event in calls[1].events) == 1
     await until(lambda: workers.restarts == 1)
+
+
+async def test_a_leg_outlives_workers_that_are_killed_at_once(
+    workers: Supervisor, pool: PortPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is sent from one to the next, none of which can read the order any more."""
+    monkeypatch.setattr(module, "BACKOFF_FIRST_S", 0.01)
+    call = Call(workers, pool, "c-1")
+    await call.told(events.LegReady)
+    for _ in range(MAX_LOSSES):
+        for worker in workers.ready_workers():
+            stop(worker.process.pid)
+        await lose_home(workers, "c-1")
+    await lose_home(workers, "c-1")
+    call.leg.close(EndReason.CALLER_HUNG_UP)
+    assert (await call.told(events.LegEnded)).reason == "caller_hung_up"
 
 
 async def test_stopping_does_not_wait_for_a_worker_in_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
