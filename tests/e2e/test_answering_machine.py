@@ -20,7 +20,7 @@ from tests.e2e.support.api import set_tokens
 from tests.e2e.support.human import HumanPhone, human
 from tests.e2e.support.originating_server import that_calls
 from tests.e2e.support.ports import free_port
-from tests.e2e.support.server import Record, Setup, running
+from tests.e2e.support.server import THREADS, Record, Setup, running
 
 pytestmark = pytest.mark.e2e
 
@@ -140,7 +140,7 @@ async def test_where_a_machine_answers_it_is_called_again(
     retry = {"attempts": 2, "waits_s": [0.5], "retry_on": ["machine"]}
     async with RealtimeServer(speaks()) as model:
         called = callee.Callee(setup, model.url, agent=agent(greet="after_detection", detect=False))
-        async with running(called.setup, spare_threads=callee.THREADS) as server:
+        async with running(called.setup, spare_threads=THREADS) as server:
             async with human(called.setup, called.port, speech=a_machine()) as phone:
                 dial_id = await called.dial(retry=retry, detect_machine=True)
                 await phone.pick_up()

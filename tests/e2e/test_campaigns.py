@@ -11,8 +11,8 @@ import pytest
 
 from tests.e2e.conftest import SetupFactory, Sipp
 from tests.e2e.support.api import set_tokens
-from tests.e2e.support.callee import OVER, THREADS, Callee
-from tests.e2e.support.server import running
+from tests.e2e.support.callee import OVER, Callee
+from tests.e2e.support.server import THREADS, running
 from tests.webhooks.receiver import SECRET, Receiver, receiving
 
 pytestmark = pytest.mark.e2e

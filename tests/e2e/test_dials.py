@@ -11,9 +11,9 @@ import pytest
 
 from tests.e2e.conftest import SetupFactory, Sipp
 from tests.e2e.support.api import secret, set_tokens
-from tests.e2e.support.callee import NUMBER, OVER, THREADS, Callee, Shown
+from tests.e2e.support.callee import NUMBER, OVER, Callee, Shown
 from tests.e2e.support.human import human
-from tests.e2e.support.server import SIPAGENT, running
+from tests.e2e.support.server import SIPAGENT, THREADS, running
 from tests.e2e.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.e2e

@@ -21,7 +21,7 @@ from tests.e2e.support.originating_server import that_calls
 from tests.e2e.support.phone import FRAME_MS, Phone, call, phone
 from tests.e2e.support.referred_phone import referred_call
 from tests.e2e.support.secure_phone import secure_phone
-from tests.e2e.support.server import Server, running
+from tests.e2e.support.server import THREADS, Server, running
 from tests.e2e.support.waiting import PATIENCE_S, eventually
 from tests.e2e.test_fallback import LATER, LATER_MS, SPEAKS_FIRST, STORY, taken, tells, texts
 from tests.e2e.test_transfer_to_human import Desk, say_goodbye, speaks, talk
@@ -106,7 +106,7 @@ async def test_a_call_goes_on_in_another_worker(setup: SetupFactory, lose: Calla
     isn't let run for longer than late audio is waited for: its place has been written by then."""
     before, after = audio.signal(BEFORE, BEFORE_MS, ULAW), audio.signal(AFTER, AFTER_MS, ULAW)
     prepared = setup(None)
-    async with running(prepared, errors=ERRORS, spare_threads=2) as server:
+    async with running(prepared, errors=ERRORS, spare_threads=THREADS) as server:
         async with call(prepared) as caller:
             await caller.say(before)
             await caller.hear_speech(BEFORE_MS)
@@ -143,7 +143,7 @@ async def test_the_model_goes_on_knowing_what_was_heard(setup: SetupFactory) -> 
     later = audio.signal(LATER, LATER_MS, ULAW)
     async with (
         RealtimeServer(tells(Say(say=STORY), speed=8)) as model,
-        running(setup(model.url, agent=SPEAKS_FIRST), errors=ERRORS, spare_threads=2) as server,
+        running(setup(model.url, agent=SPEAKS_FIRST), errors=ERRORS, spare_threads=THREADS) as server,
         call(server.setup) as caller,
     ):
         await server.wait_log("agent_speech_started")
@@ -170,7 +170,7 @@ async def test_an_srtp_call_goes_on_over_the_end_of_a_sequence_cycle(setup: Setu
     """The peer's numbers wrap while nobody is there to count it (RFC 3711, 3.3.1)."""
     before, after = audio.signal(BEFORE, BEFORE_MS, ULAW), audio.signal(AFTER, AFTER_MS, ULAW)
     prepared = setup(None, trunk={"srtp": "required"})
-    async with running(prepared, errors=ERRORS, spare_threads=2) as server:
+    async with running(prepared, errors=ERRORS, spare_threads=THREADS) as server:
         async with secure_phone(prepared) as caller:
             caller.sequence = 0x10000 - BEFORE_MS // FRAME_MS - 10
             assert (await caller.invite()).status == 200
@@ -192,7 +192,7 @@ async def test_an_srtp_call_goes_on_over_the_end_of_a_sequence_cycle(setup: Setu
 async def test_a_call_on_hold_stays_on_hold(setup: SetupFactory) -> None:
     after = audio.signal(AFTER, AFTER_MS, ULAW)
     prepared = setup(None)
-    async with running(prepared, errors=ERRORS, spare_threads=2) as server:
+    async with running(prepared, errors=ERRORS, spare_threads=THREADS) as server:
         async with desk_call(prepared) as caller:
             await caller.say(audio.signal(BEFORE, BEFORE_MS, ULAW))
             await caller.hold("inactive")
@@ -215,7 +215,7 @@ async def test_a_call_on_hold_stays_on_hold(setup: SetupFactory) -> None:
 async def test_caller_and_human_go_on_talking_to_each_other(setup: SetupFactory) -> None:
     async with RealtimeServer(speaks()) as model:
         desk = Desk(setup, model)
-        async with desk.running(spare_threads=2, errors=ERRORS) as server, desk.human() as called:
+        async with desk.running(spare_threads=THREADS, errors=ERRORS) as server, desk.human() as called:
             async with referred_call(desk.setup) as caller:
                 await say_goodbye(server, caller)
                 await called.rings()
@@ -245,7 +245,7 @@ async def test_a_call_that_rings_is_answered_by_another_worker(setup: SetupFacto
     slow = RealtimeOptions(script=script, obedient=False, faults=Faults(updated_delay_s=1.5))
     async with (
         RealtimeServer(slow) as model,
-        running(setup(model.url, agent=SPEAKS_FIRST), errors=ERRORS, spare_threads=2) as server,
+        running(setup(model.url, agent=SPEAKS_FIRST), errors=ERRORS, spare_threads=THREADS) as server,
     ):
         async with phone(server.setup) as caller:
             calling = asyncio.create_task(caller.invite())
@@ -262,7 +262,7 @@ async def test_a_callee_whom_we_let_ring_is_talked_to_by_another_worker(setup: S
     async with RealtimeServer(outbound.speaks()) as model:
         callee = outbound.Callee(setup, model.url)
         async with (
-            running(callee.setup, wrapper=that_calls({}), errors=ERRORS, spare_threads=2) as server,
+            running(callee.setup, wrapper=that_calls({}), errors=ERRORS, spare_threads=THREADS) as server,
             callee.phone() as called,
         ):
             outbound.dial(server)
@@ -279,7 +279,7 @@ async def test_a_callee_whom_we_let_ring_is_talked_to_by_another_worker(setup: S
 
 
 async def test_a_crash_loop_shows(setup: SetupFactory) -> None:
-    async with running(setup(None), errors=ERRORS, spare_threads=2) as server:
+    async with running(setup(None), errors=ERRORS, spare_threads=THREADS) as server:
         assert (await server.get("/readyz")).status_code == 200
         victims = processes.children(server.process.pid)
         for deaths in range(1, 4):

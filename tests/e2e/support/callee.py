@@ -12,8 +12,6 @@ from tests.e2e.support.server import Setup
 from tests.e2e.support.waiting import LOOK_EVERY_S, PATIENCE_S
 
 NUMBER = "+15550100"
-#: Of the server's executors, and of the store of dials.
-THREADS = 6
 OVER = {"completed", "failed", "cancelled", "expired"}
 Shown = dict[str, Any]
 

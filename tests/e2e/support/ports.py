@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 FIRST, LAST = 10_000, 30_000
+
+# A port is given long before its user binds it: nobody else gets it meanwhile.
+_lately_given: deque[int] = deque(maxlen=2_000)
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -17,11 +21,12 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> Sequence[int]:
-    """A run of `count` ports, the first of them even, each free for UDP and TCP."""
+    """A run of `count` ports, the first of them even, free for UDP and TCP and given to nobody lately."""
     for _ in range(1000):
         first = random.randrange(FIRST, LAST - count, 2)
         run = range(first, first + count)
-        if all(_is_free(host, port) for port in run):
+        if not any(port in _lately_given or not _is_free(host, port) for port in run):
+            _lately_given.extend(run)
             return run
     raise AssertionError(f"no run of {count} free ports between {FIRST} and {LAST}")
 

@@ -29,6 +29,8 @@ HOST = "127.0.0.1"
 NUMBER = "1000"
 RTP_PAIRS = 20
 WORKERS = 2
+#: As many as asyncio's default executor comes to have, with one of the store of dials.
+THREADS = min(32, (os.cpu_count() or 1) + 4)
 Line = dict[str, Any]
 Record = dict[str, Any]
 
