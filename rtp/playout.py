@@ -66,7 +66,18 @@ class Flushed:
 class Playout:
     """A queue of items in one audio format: `bytes_per_ms`, with `silence` the bytes of one silent sample."""
 
-    def __init__(self, bytes_per_ms: int, silence: bytes, max_ms: int = 300_000) -> None:
+    def __init__(
+        self,
+        bytes_per_ms: int,
+        silence: bytes,
+        max_ms: int = 300_000,
+        is_speech: Callable[[str], bool] = lambda item_id: True,
+    ) -> None:
+        """`is_speech(item_id)` says which items count as `speech_items`."""
+        self.events: deque[PlayoutEvent] = deque()
+        """Those that next_event() has not told yet."""
+        self.speech_items = 0
+        """Items of speech that wait or are being played."""
         self.overflowed_ms = 0.0
         """Audio that was over the bound."""
         self.discarded_ms = 0.0
@@ -79,7 +90,8 @@ class Playout:
         self._items: deque[SpeechItem] = deque()
         self._heard: dict[ItemKey, int] = {}
         self._discarded: dict[str, None] = {}
-        self._events: deque[PlayoutEvent] = deque()
+        self._is_speech = is_speech
+        self._nothing = PlayoutFrame(b"")
         self._is_paused = False
 
     @property
@@ -91,10 +103,6 @@ class Playout:
     def item_ids(self) -> tuple[str, ...]:
         """The same without their content indexes."""
         return tuple(item.key[0] for item in self._items)
-
-    def holds(self, wanted: Callable[[str], bool]) -> bool:
-        """Does any item wait, or is being played, whose id is `wanted`?"""
-        return any(wanted(item.key[0]) for item in self._items)
 
     @property
     def queued_ms(self) -> float:
@@ -147,16 +155,32 @@ class Playout:
         if self._items and self._items[-1].waiting:
             self._items[-1].marks.append((self._items[-1].pushed, name))
         else:
-            self._events.append(MarkReached(name))
+            self.events.append(MarkReached(name))
 
     def pop(self, ms: int, now: float, cause: StarvationCause = StarvationCause.BACKEND_LATE) -> PlayoutFrame:
         """Take the next `ms` of audio, padded with silence, and count it as heard. `cause` is to blame if an
         item that began and has not ended has less than that; its partial frame is kept for the next pop."""
         size = ms * self._bytes_per_ms
-        head = self._items[0] if self._items and not self._is_paused else None
-        if head is not None and head.waiting >= size:
-            return PlayoutFrame(bytes(self._take(head, size, now)), (Span(*head.key, 0, size),))
+        if not self._items:
+            return self._silent(size)
+        head = self._items[0]
+        audio = self.pop_whole(size, now)
+        if audio is not None:
+            return PlayoutFrame(audio, (Span(*head.key, 0, size),))
         return self._pop_pieces(size, now, cause)
+
+    def pop_whole(self, size: int, now: float) -> bytes | None:
+        """What pop() takes nearly always: `size` bytes of one item. None if it would not be that."""
+        if not self._items or self._is_paused:
+            return None
+        head = self._items[0]
+        return self._take(head, size, now) if head.waiting >= size else None
+
+    def _silent(self, size: int) -> PlayoutFrame:
+        """The same one for each frame of this size."""
+        if len(self._nothing.audio) != size:
+            self._nothing = PlayoutFrame(self._silence * (size // len(self._silence)))
+        return self._nothing
 
     def _pop_pieces(self, size: int, now: float, cause: StarvationCause) -> PlayoutFrame:
         audio = bytearray()
@@ -198,8 +222,9 @@ class Playout:
                 self._report_over(item)
             else:
                 unheard.append(item.key)
-            self._events += item.marks_until(item.pushed)
+            self.events += item.marks_until(item.pushed)
         self._items = kept
+        self._count_speech()
         return Flushed(heard, (before - self._queued) // self._bytes_per_ms, tuple(unheard))
 
     def discard(self, item_id: str) -> None:
@@ -209,7 +234,7 @@ class Playout:
 
     def next_event(self) -> PlayoutEvent | None:
         """The oldest event not yet reported."""
-        return self._events.popleft() if self._events else None
+        return self.events.popleft() if self.events else None
 
     def _item(self, key: ItemKey) -> SpeechItem:
         """The item in its place, or at the end of the queue: new, or going on after it had been heard."""
@@ -221,16 +246,17 @@ class Playout:
             self._retire_played()
         heard = self._heard.get(key, 0)
         self._items.append(SpeechItem(key, pushed=heard, taken=heard))
+        self._count_speech()
         return self._items[-1]
 
-    def _take(self, item: SpeechItem, size: int, now: float) -> bytearray:
+    def _take(self, item: SpeechItem, size: int, now: float) -> bytes:
         if not item.taken:
-            self._events.append(ItemStarted(*item.key, now))
+            self.events.append(ItemStarted(*item.key, now))
         self._queued -= size
         audio = item.take(size)
         if item.marks:
-            self._events += item.marks_until(item.taken)
-        if item.ended:
+            self.events += item.marks_until(item.taken)
+        if item.ended and not item.waiting:
             self._retire_played()
         return audio
 
@@ -244,17 +270,17 @@ class Playout:
     def _retire_played(self) -> None:
         while self._items and self._items[0].ended and not self._items[0].waiting:
             self._report_over(self._items.popleft())
+        self._count_speech()
+
+    def _count_speech(self) -> None:
+        self.speech_items = sum(self._is_speech(item.key[0]) for item in self._items)
 
     def _report_over(self, item: SpeechItem) -> None:
         self._heard[item.key] = item.taken
         _forget_oldest(self._heard)
-        self._events.append(item.played(self._bytes_per_ms))
+        self.events.append(item.played(self._bytes_per_ms))
 
 
 def _forget_oldest(remembered: dict[Any, Any]) -> None:
     while len(remembered) > MAX_REMEMBERED:
         del remembered[next(iter(remembered))]
-
-
-def _by_name(starvations: Counter[StarvationCause]) -> dict[str, int]:
-    return {cause.value: frames for cause, frames in starvations.items()}

@@ -19,25 +19,24 @@ class SpeechItem:
     audio: bytearray = field(default_factory=bytearray)
     pushed: int = 0
     taken: int = 0
+    waiting: int = 0
+    """Bytes not yet taken."""
     ended: bool = False
     starvations: Counter[StarvationCause] = field(default_factory=Counter)
     marks: deque[tuple[int, str]] = field(default_factory=deque)
-
-    @property
-    def waiting(self) -> int:
-        """Bytes not yet taken."""
-        return self.pushed - self.taken
 
     def append(self, audio: bytes) -> None:
         """Put audio at the end."""
         self.audio += audio
         self.pushed += len(audio)
+        self.waiting += len(audio)
 
-    def take(self, size: int) -> bytearray:
+    def take(self, size: int) -> bytes:
         """Take bytes from the beginning, of which at least `size` wait."""
         start = len(self.audio) - self.waiting
-        taken = self.audio[start : start + size]
+        taken = bytes(self.audio[start : start + size])
         self.taken += size
+        self.waiting -= size
         if start > _TRIM_BYTES:
             del self.audio[: start + size]
         return taken

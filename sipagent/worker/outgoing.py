@@ -37,21 +37,20 @@ class Outgoing:
         self._dialling: deque[bytes] = deque()
         self._is_quiet = False
         self.on_hold = False
-
-    @property
-    def awaits_press(self) -> bool:
+        self.awaits_press = False
         """Has a key been asked for that isn't pressed yet?"""
-        return bool(self._undialled)
 
     def dial(self, digits: str, inband: bool) -> None:
         """Send these digits, after those that are still to be sent."""
         self._undialled.extend((digit, inband) for digit in digits)
+        self.awaits_press = bool(self._undialled)
 
     def press(self, session: RtpSession, now: float) -> None:
         """Press the next key if the line is free for it: as a telephone event if the peer takes those."""
         if self._dialling or not self._undialled or not session.may_send:
             return
         digit, inband = self._undialled.popleft()
+        self.awaits_press = bool(self._undialled)
         if inband or not session.sends_digits:
             self._dialling.extend(self._frames(tones.key(digit, PRESS_MS)))
         else:
@@ -60,10 +59,18 @@ class Outgoing:
 
     def frame(self, now: float, late_s: float) -> bytes:
         """The audio of this tick, which comes `late_s` late."""
-        self._is_quiet = False
         if self._dialling:
+            self._is_quiet = False
             self._hush()
             return self._dialling.popleft()
+        audio = self._playout.pop_whole(len(self._silence), now)
+        if audio is None:
+            return self._partial_frame(now, late_s)
+        self._is_quiet = False
+        return audio
+
+    def _partial_frame(self, now: float, late_s: float) -> bytes:
+        """Playout has none that is whole, and mostly nothing."""
         cause = starvation_cause(late_s) if late_s > _FRAME_S else StarvationCause.BACKEND_LATE
         played = self._playout.pop(FRAME_MS, now, cause)
         self._is_quiet = not played.spans and played.starved is None and not self.on_hold
@@ -74,7 +81,7 @@ class Outgoing:
 
     def first_frame(self, now: float) -> bytes | None:
         """The agent's first, if it begins to speak after a frame in which nobody had anything to send."""
-        if not self._is_quiet or self._undialled or self._playout.queued_ms < FRAME_MS:
+        if not self._is_quiet or self.awaits_press or self._playout.queued_ms < FRAME_MS:
             return None
         return self.frame(now, late_s=0.0)
 

@@ -68,15 +68,13 @@ class Seat:
         self._reporter = reporter
         self._sitting = Newcomer(agent, first, on_event)
         self._sitting.is_seated = True
+        self.backend = first
+        """Of whoever sits here."""
         self._successor: Successor | None = None
         self._leaving: set[asyncio.Task[None]] = set()
         self._counted: Counter[str] = Counter()
         self.vacant_since: float | None = None
         """When the last one was lost, if nobody sits here."""
-
-    @property
-    def backend(self) -> Backend:
-        return self._sitting.backend
 
     @property
     def expires_at(self) -> float | None:
@@ -108,8 +106,9 @@ class Seat:
         if not (may_interrupt or successor.order.at_once or self.vacant_since is not None):
             return None
         self._successor = None
-        self._leave(self._sitting.backend)
+        self._leave(self.backend)
         self._sitting, self.vacant_since = successor, None
+        self.backend = successor.backend
         successor.is_seated = True
         self._reporter.replaced(successor.agent, successor.ready_ms, successor.expires_at, now)
         return successor.order
@@ -119,7 +118,7 @@ class Seat:
         gone = self._sitting
         gone.is_seated = False
         self._leave(gone.backend)
-        nobody = LocalBackend(gone.backend.input_format)
+        self.backend = nobody = LocalBackend(gone.backend.input_format)
         self._sitting, self.vacant_since = Newcomer("", nobody, self._on_event), now
 
     @property
@@ -133,7 +132,7 @@ class Seat:
 
     async def close(self) -> None:
         self._dismiss_successor()
-        self._leave(self._sitting.backend)
+        self._leave(self.backend)
         await asyncio.gather(*self._leaving)
 
     async def _open(self, successor: Successor, began: float) -> None:

@@ -22,7 +22,7 @@ from sipagent.media import pipeline, prompts, tones
 from sipagent.media.ears import Ears
 from sipagent.media.nodes import Node
 from sipagent.worker.ipc import UseBackend
-from sipagent.worker.prompts import Prompt, Prompts, is_prompt
+from sipagent.worker.prompts import Prompt, Prompts, is_prompt, is_speech
 from sipagent.worker.reporter import Reporter
 from sipagent.worker.seat import Seat
 from sipagent.worker.ticker import FRAME_MS
@@ -58,7 +58,7 @@ class Speaker:
     def __init__(self, agent: AgentConfig, backend: Backend, reporter: Reporter) -> None:
         queued = pipeline.playout_format(backend.output_format)
         self.queued = queued
-        self.playout = Playout(queued.bytes_per_ms, queued.silence, PLAYOUT_MAX_MS)
+        self.playout = Playout(queued.bytes_per_ms, queued.silence, PLAYOUT_MAX_MS, is_speech)
         self.prompts = Prompts(self.playout, reporter.prompt_ended)
         self.seat = Seat(agent.name, backend, self._on_backend_event, self._look_for_successor, reporter)
         self.path = pipeline.agent(backend.output_format, self._to_playout)
@@ -87,21 +87,27 @@ class Speaker:
 
     def tick(self, now: float) -> None:
         """To be called every 20 ms, once audio flows."""
-        if self._is_bridged or self.backend.is_busy:
+        if self._is_bridged or (self.playout.speech_items and now - self._audio_at >= STALL_S):
             self._bridge_stall(now)
-        self.prompts.top_up()
+        if self.prompts.playing:
+            self.prompts.top_up()
         if self.ears is not None:
             self.turns.look(self.ears.burst, self.ears.echo, now)
-        agent_speaks = self.agent_speaks
-        if agent_speaks or self.turns.caller_speaks:
+        if self.playout.speech_items or self.seat.backend.is_busy:
+            self._quiet_since = None
+        else:
+            self._note_silence(now)
+        if self.seat.awaits_successor:
+            self._look_for_successor(now)
+
+    def _note_silence(self, now: float) -> None:
+        if self._has_spoken:
+            self._has_spoken = self.is_firm = False
+            self._reporter.fell_silent(now)
+        if self.turns.caller_speaks:
             self._quiet_since = None
         elif self._quiet_since is None:
             self._quiet_since = now
-        if self._has_spoken and not agent_speaks:
-            self._has_spoken = self.is_firm = False
-            self._reporter.fell_silent(now)
-        if self.seat.awaits_successor:
-            self._look_for_successor(now)
 
     def played(self, event: PlayoutEvent, now: float) -> None:
         """Playout noticed something."""
@@ -122,7 +128,7 @@ class Speaker:
 
     @property
     def agent_speaks(self) -> bool:
-        return self.playout.holds(_is_speech) or self.backend.is_busy
+        return self.playout.speech_items > 0 or self.backend.is_busy
 
     def pause(self) -> None:
         if not self.prompts.is_firm_now:
@@ -218,10 +224,6 @@ class Speaker:
     def _use_seated(self) -> None:
         if self.line is not None:
             self.line.use(self.backend, self.path)
-
-
-def _is_speech(item_id: str) -> bool:
-    return not is_prompt(item_id)
 
 
 def _heard_of(flushed: Flushed) -> tuple[str | None, int, int]:
