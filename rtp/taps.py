@@ -7,6 +7,9 @@ gives way, and in a lane's first moments the recording begins earlier. What is a
 fast clock, is cut.
 """
 
+import math
+from collections.abc import Callable
+
 HOLD_S = 0.5
 """Audio may come this late, as it does after a gap in the jitter buffer; then its place is filled."""
 AHEAD_S = 0.04
@@ -14,12 +17,20 @@ AHEAD_S = 0.04
 LAG_S = 0.02
 """How far a lane may lag behind for all of WINDOW_S."""
 WINDOW_S = 0.5
+NEVER = -math.inf
+
+#: Takes the lane, audio, and the moment of its last sample.
+Unusual = Callable[["_Lane", bytes, float], None]
 
 
 class _Lane:
-    """One side. Positions and lags are samples; a positive lag is behind the clock."""
+    """One side. Positions and lags are samples; a positive lag is behind the clock.
 
-    def __init__(self, rate: int, start: float, silence: bytes) -> None:
+    Audio that nothing has to be done about is appended, and no more: so it is with nearly all of it.
+    `unusual` is called with the rest, and puts it in its `place`.
+    """
+
+    def __init__(self, rate: int, start: float, silence: bytes, unusual: Unusual) -> None:
         self.position = 0
         self.filled = 0
         self.dropped = 0
@@ -27,7 +38,11 @@ class _Lane:
         self.start = start
         self._silence = silence
         self._width = len(silence)
-        self._most_ahead = AHEAD_S * rate
+        self._unusual = unusual
+        self._usual_until = NEVER
+        """Until then audio that is about in time is appended: this window has seen some that was, and nothing
+        is muted or doubtful."""
+        self._least_behind = -AHEAD_S * rate
         self._most_behind = LAG_S * rate
         """More is filled. The first audio goes exactly to its place; lateness after it may be made up for."""
         self._audio = bytearray()
@@ -42,19 +57,22 @@ class _Lane:
         return len(self._audio) // len(self._silence)
 
     def write(self, audio: bytes, now: float) -> None:
-        samples = len(audio) // self._width
-        lag = round((now - self.start) * self._rate) - self.position - samples
-        if self._may_append(lag):
+        position = self.position + len(audio) // self._width
+        is_usual = now < self._usual_until
+        if is_usual and self._least_behind <= (now - self.start) * self._rate - position <= self._most_behind:
             self._audio += audio
-            self.position += samples
+            self.position = position
         else:
-            lag = self._put_in_place(audio, samples, lag)
-        self._watch(lag, now)
+            self._unusual(self, audio, now)
 
-    def _may_append(self, lag: int) -> bool:
-        """Nothing is out of the ordinary: so it is with nearly all audio, after the first."""
-        is_on_time = -self._most_ahead <= lag <= self._most_behind
-        return is_on_time and not self._doubtful and self._muted_until <= self.position
+    def place(self, audio: bytes, now: float) -> None:
+        """Have audio where it belongs, whatever there is about it."""
+        samples = len(audio) // self._width
+        lag = self._put_in_place(audio, samples, self.lag(now) - samples)
+        self._watch(lag, now)
+        in_time = self._least_lag is not None and self._least_lag <= LAG_S * self._rate
+        is_usual = in_time and not self._doubtful and self._muted_until <= self.position
+        self._usual_until = self._window_ends if is_usual else NEVER
 
     def _put_in_place(self, audio: bytes, samples: int, lag: int) -> int:
         """Append what belongs there, after silence or in its place. Returns the lag that is left."""
@@ -80,6 +98,7 @@ class _Lane:
 
     def doubt(self, samples: int) -> None:
         """The last samples are silence only because audio was late."""
+        self._usual_until = NEVER
         self._doubtful, self._doubtful_to = samples, self.position
 
     def surplus(self, audio: bytes, now: float) -> int:
@@ -104,6 +123,7 @@ class _Lane:
         kept = max(self.available - before, 0)
         self._audio[kept * len(self._silence) :] = self._silence * (self.available - kept)
         self._muted_until = max(self._muted_until, self.position + after)
+        self._usual_until = NEVER
 
     def take(self, samples: int) -> bytes:
         size = samples * len(self._silence)
@@ -162,9 +182,13 @@ class StereoTimeline:
 
     def __init__(self, rate: int, start: float, left: bytes = b"\0\0", right: bytes = b"\0\0") -> None:
         self._rate = rate
-        self._left = _Lane(rate, start, left)
-        self._right = _Lane(rate, start, right)
+        self._left = _Lane(rate, start, left, self._place)
+        self._right = _Lane(rate, start, right, self._place)
         self._may_begin_earlier = int(HOLD_S * rate)
+        self.write_left = self._left.write
+        """`write_left(audio, now)` appends whole samples of the left side; the last was heard now."""
+        self.write_right = self._right.write
+        """The same for the right side."""
 
     @property
     def start(self) -> float:
@@ -175,14 +199,6 @@ class StereoTimeline:
     def dropped_ms(self) -> float:
         """Audio cut off because its lane was ahead of the clock, both sides together."""
         return (self._left.dropped + self._right.dropped) * 1000 / self._rate
-
-    def write_left(self, audio: bytes, now: float) -> None:
-        """Append whole samples of the left side, of which the last was heard now."""
-        self._write(self._left, audio, now)
-
-    def write_right(self, audio: bytes, now: float) -> None:
-        """Append whole samples of the right side, of which the last was heard now."""
-        self._write(self._right, audio, now)
 
     def doubt_left(self, samples: int) -> None:
         """The last samples of the left side were silence for audio that comes after all, from now on."""
@@ -219,11 +235,11 @@ class StereoTimeline:
             lane.fill(end - lane.position)
         return self._left.take(self._left.available), self._right.take(self._right.available)
 
-    def _write(self, lane: _Lane, audio: bytes, now: float) -> None:
+    def _place(self, lane: _Lane, audio: bytes, now: float) -> None:
         """Audio that waited until it was read can be older than the recording: that begins earlier then."""
         if self._may_begin_earlier and (surplus := lane.surplus(audio, now)):
             earlier = min(surplus, self._may_begin_earlier)
             self._may_begin_earlier -= earlier
             for each in (self._left, self._right):
                 each.begin_earlier(earlier, lead=0 if each is lane else earlier)
-        lane.write(audio, now)
+        lane.place(audio, now)
