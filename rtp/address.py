@@ -1,5 +1,7 @@
 """Transport addresses: a plain (host, port) tuple, the same for IPv4 and IPv6."""
 
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
 
 Address = tuple[str, int]
@@ -15,3 +17,14 @@ def plain_address(addr: tuple[Any, ...]) -> Address:
     if host.startswith(_MAPPED_PREFIX):
         host = host[len(_MAPPED_PREFIX) :]
     return host, addr[1]
+
+
+def could_be(known: str, host: str) -> bool:
+    """Could a peer at `known` be seen as coming from there, rather than as `host`? Not from behind a NAT:
+    a private address says nothing about packets of the public network."""
+    return not _is_private(known) or _is_private(host)
+
+
+@lru_cache(maxsize=256)
+def _is_private(host: str) -> bool:
+    return ip_address(host.partition("%")[0]).is_private

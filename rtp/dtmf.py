@@ -29,7 +29,6 @@ class _Press:
     event: int
     timestamp: int
     duration: int
-    heard_at: float
     earlier: int = 0
     """Duration of the segments before this one."""
 
@@ -40,6 +39,8 @@ class DigitReceiver:
     def __init__(self, clock_hz: int = 8000) -> None:
         self._clock_hz = clock_hz
         self._press: _Press | None = None
+        self.over_at = float("inf")
+        """When the current press is over unless another packet comes."""
         self._last_over: tuple[int, int] | None = None
         """Event and timestamp of the last press that was reported."""
 
@@ -57,8 +58,7 @@ class DigitReceiver:
 
     def expire(self, now: float) -> list[DigitReceived]:
         """The digit whose end packets were all lost, once next_timer() is reached."""
-        due = self.next_timer()
-        return self._finish() if due is not None and now >= due else []
+        return self._finish() if now >= self.over_at else []
 
     def restart(self) -> list[DigitReceived]:
         """The stream's timestamps begin anew: the current press is over."""
@@ -67,8 +67,8 @@ class DigitReceiver:
         return over
 
     def next_timer(self) -> float | None:
-        """When the current press is over unless another packet comes."""
-        return None if self._press is None else self._press.heard_at + LOST_END_S
+        """`over_at`, None if no key is down."""
+        return None if self._press is None else self.over_at
 
     def _is_old(self, event: int, timestamp: int) -> bool:
         """Whether a packet says nothing new: it is late, or goes on with a press that was taken for over."""
@@ -87,7 +87,7 @@ class DigitReceiver:
         press = self._press
         if press and press.event == event and press.timestamp == timestamp:
             press.duration = max(press.duration, duration)
-            press.heard_at = now
+            self.over_at = now + LOST_END_S
             return []
         earlier = 0
         over: list[DigitReceived] = []
@@ -96,13 +96,15 @@ class DigitReceiver:
             earlier = press.earlier + since
         else:
             over = self._finish()
-        self._press = _Press(event, timestamp, duration, now, earlier)
+        self._press = _Press(event, timestamp, duration, earlier)
+        self.over_at = now + LOST_END_S
         return over
 
     def _finish(self) -> list[DigitReceived]:
         press, self._press = self._press, None
         if press is None:
             return []
+        self.over_at = float("inf")
         self._last_over = press.event, press.timestamp
         digit = "flash" if press.event == FLASH_EVENT else DIGITS[press.event]
         return [DigitReceived(digit, (press.earlier + press.duration) * 1000 // self._clock_hz)]

@@ -11,14 +11,13 @@ first packet; it counts as late. If nobody has popped the first yet, as in clock
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from rtp.depth import AdaptiveDepth
 from rtp.packet import RtpPacket
 from rtp.params import JitterConfig
 from rtp.seq import SequenceTracker
-from rtp.stats import InterarrivalJitter
+from rtp.stats import InterarrivalJitter, JitterCounts
 from rtp.timeline import Hole, Timeline
 
 DEFAULT_CONFIG = JitterConfig()
@@ -29,23 +28,6 @@ MAX_READY = 512
 """Packets in order that nobody has popped; beyond this the oldest is dropped and counted."""
 MAX_GIVEN_UP = 128
 """Lost packets remembered, so that a late one can be told from a duplicate."""
-
-
-@dataclass(slots=True)
-class JitterCounts:
-    """What went wrong, in packets."""
-
-    lost: int = 0
-    """Given up as missing and not seen since."""
-    late: int = 0
-    """Came after they had been given up, or after a later one had begun the stream."""
-    duplicate: int = 0
-    reordered: int = 0
-    """Out of order, but in time."""
-    unconfirmed: int = 0
-    """Dropped because their number jumped and no successor confirmed it yet."""
-    overflowed: int = 0
-    """Dropped because nobody popped."""
 
 
 class _Arrival(NamedTuple):
@@ -95,6 +77,20 @@ class JitterBuffer:
         else:
             self._hold(extended, _Arrival(packet, samples, now))
 
+    def pass_on(self, sequence: int, timestamp: int, samples: int, now: float) -> bool:
+        """Push and pop at once: the packet next in order, if nothing waits and no hole is before it.
+
+        False, and nothing taken, for any other: that is for push() and pop().
+        """
+        if self._ready or self._waiting or not self.timeline.goes_on_with(timestamp):
+            return False
+        if not self.sequence.advance(sequence):
+            return False
+        self._next = self.sequence.highest + 1
+        self.jitter.update(timestamp, now)
+        self.timeline.advance(timestamp, samples, now, now)
+        return True
+
     def pop(self, now: float) -> RtpPacket | Hole | None:
         """The next piece of the timeline that is ready, or None; to be called until None."""
         if not self._ready and not self._waiting and now < self.timeline.due_at:
@@ -128,6 +124,13 @@ class JitterBuffer:
         if self._waiting:
             return self._gap_until
         return self.timeline.fill_at(self._stall_s) if self.timeline.started else None
+
+    def is_due(self, now: float) -> bool:
+        """Whether next_deadline() has come."""
+        if now < self.timeline.due_at and not self._ready and not self._waiting:
+            return False
+        deadline = self.next_deadline()
+        return deadline is not None and deadline <= now
 
     def end_wait(self, now: float) -> None:
         """Let an open gap wait no longer: its audio is due."""

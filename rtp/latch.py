@@ -17,11 +17,9 @@ lock also opens when a re-INVITE announces a new address.
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import lru_cache
-from ipaddress import ip_address
 from typing import NamedTuple
 
-from rtp.address import Address
+from rtp.address import Address, could_be
 from rtp.packet import RtpPacket
 
 QUIET_S = 0.06
@@ -78,7 +76,8 @@ class _Candidate:
         self.count += 1
 
     def is_followed_by(self, packet: RtpPacket) -> bool:
-        return _follows(packet, self.held[-1][0], PROBATION_MAX_STEP)
+        last, _ = self.held[-1]
+        return _follows(packet, last.ssrc, last.sequence, PROBATION_MAX_STEP)
 
     def is_heard(self, now: float) -> bool:
         return now - self.held[-1][1] < self.terms.probation_s
@@ -99,21 +98,22 @@ class Latch:
         self, expected: Address | None, strict: bool = False, signalling_host: str | None = None
     ) -> None:
         self.source: Address | None = None
+        self.settled: Address | None = None
+        """The source, while no new address is announced and nobody is on probation; else None."""
+        self.last_ssrc: int | None = None
+        self.last_sequence = 0
+        """Of the latest packet of the locked source."""
         self.abandoned = 0
         """Packets that were held, and then dropped because their source was not locked."""
         self._expected = _meaningful(expected)
+        self.target = self._expected
+        """Where to send: the locked source; SDP's address before there is one and after it changed."""
         self._signalling_host = signalling_host
         self._strict = strict
-        self._last: RtpPacket | None = None
         self._heard_at = 0.0
         self._opened_at: float | None = None
         self._candidates: dict[Address, _Candidate] = {}
         self._held: list[tuple[RtpPacket, float]] = []
-
-    @property
-    def target(self) -> Address | None:
-        """Where to send: the locked source; SDP's address before there is one and after it changed."""
-        return self._expected if self.source is None or self._opened_at is not None else self.source
 
     def judge(self, packet: RtpPacket, addr: Address, now: float) -> Verdict:
         """Decide on a packet that came from `addr`."""
@@ -126,16 +126,16 @@ class Latch:
             return Verdict.FOREIGN
         return self._try(packet, addr, now)
 
+    def go_on(self, ssrc: int, sequence: int, now: float) -> None:
+        """The source that is `settled` has sent this packet: all that judge() would do about it."""
+        self.last_ssrc, self.last_sequence, self._heard_at = ssrc, sequence, now
+
     def resume(self, source: Address, ssrc: int, sequence: int, now: float) -> None:
         """This source was locked elsewhere, where it sent this packet last. It is as if it had just done so:
         while nobody was there to hear it, the lock was not open to others."""
         self.source = source
-        self._last, self._heard_at = RtpPacket(0, sequence, 0, ssrc, b""), now
-
-    @property
-    def last(self) -> RtpPacket | None:
-        """The latest packet of the locked source."""
-        return self._last
+        self.go_on(ssrc, sequence, now)
+        self._settle()
 
     def take_held(self) -> list[tuple[RtpPacket, float]]:
         """After LOCKED: the new source's packets and their arrival times, oldest first."""
@@ -150,6 +150,7 @@ class Latch:
         self._expected = addr
         self._abandon(self._candidates)
         self._opened_at = None if addr == self.source else now
+        self._settle()
 
     @property
     def _is_locked(self) -> bool:
@@ -164,12 +165,14 @@ class Latch:
 
         After a re-INVITE with a new address it closes the lock again, as a peer behind NAT stays where it is.
         """
-        self._last, self._heard_at = packet, now
+        self.go_on(packet.ssrc, packet.sequence, now)
+        if self.settled is not None:
+            return
         if self._opened_at is None:
-            if self._candidates:
-                self._abandon(self._candidates)
+            self._abandon(self._candidates)
         elif now - self._opened_at > KNOWN.probation_s:
             self._opened_at = None
+        self._settle()
 
     def _try(self, packet: RtpPacket, addr: Address, now: float) -> Verdict:
         candidate = self._candidates.get(addr)
@@ -178,6 +181,7 @@ class Latch:
             candidate = _Candidate(self._terms(packet, addr[0]), now)
             self._evict_weakest()
             self._candidates[addr] = candidate
+            self._settle()
         candidate.take(packet, now)
         if not candidate.has_passed(self._silent_s(now), now) or self._is_outranked(candidate, now):
             return Verdict.HELD
@@ -185,12 +189,12 @@ class Latch:
         return self._lock(addr, list(candidate.held), now)
 
     def _terms(self, packet: RtpPacket, host: str) -> Terms:
-        if self._last is not None and _follows(packet, self._last, RESUME_MAX_STEP):
+        if _follows(packet, self.last_ssrc, self.last_sequence, RESUME_MAX_STEP):
             return RESUMED
         known = [addr[0] for addr in (self._expected, self.source) if addr is not None]
         if self._signalling_host is not None:
             known.append(self._signalling_host)
-        return STRANGER if host not in known and any(_could_be(each, host) for each in known) else KNOWN
+        return STRANGER if host not in known and any(could_be(each, host) for each in known) else KNOWN
 
     def _is_outranked(self, candidate: _Candidate, now: float) -> bool:
         """A stranger waits for a source on probation that something speaks for."""
@@ -207,6 +211,12 @@ class Latch:
         candidate = self._candidates[addr]
         return candidate.terms is not STRANGER, candidate.count
 
+    def _settle(self) -> None:
+        """Work out what follows from source, announced address and candidates; one of them has changed."""
+        is_locked = self._is_locked
+        self.target = self.source if is_locked else self._expected
+        self.settled = self.source if is_locked and not self._candidates else None
+
     def _abandon(self, addrs: list[Address] | dict[Address, _Candidate]) -> None:
         for addr in list(addrs):
             candidate = self._candidates.pop(addr, None)
@@ -214,27 +224,19 @@ class Latch:
 
     def _lock(self, addr: Address, held: list[tuple[RtpPacket, float]], now: float) -> Verdict:
         self.source = addr
-        self._last = held[-1][0]
-        self._heard_at, self._opened_at = now, None
+        last, _ = held[-1]
+        self.go_on(last.ssrc, last.sequence, now)
+        self._opened_at = None
         self._held = held
         self._abandon(self._candidates)
+        self._settle()
         return Verdict.LOCKED
 
 
-def _follows(packet: RtpPacket, last: RtpPacket, max_step: int) -> bool:
-    return packet.ssrc == last.ssrc and 0 < (packet.sequence - last.sequence) & 0xFFFF <= max_step
+def _follows(packet: RtpPacket, ssrc: int | None, sequence: int, max_step: int) -> bool:
+    """Whether it could come at most so many packets after this one."""
+    return packet.ssrc == ssrc and 0 < (packet.sequence - sequence) & 0xFFFF <= max_step
 
 
 def _meaningful(addr: Address | None) -> Address | None:
     return None if addr is None or addr[0] in UNSPECIFIED_HOSTS else addr
-
-
-def _could_be(known: str, host: str) -> bool:
-    """Could a peer at `known` be seen as coming from there, rather than as `host`? Not from behind a NAT:
-    a private address says nothing about packets of the public network."""
-    return not _is_private(known) or _is_private(host)
-
-
-@lru_cache(maxsize=256)
-def _is_private(host: str) -> bool:
-    return ip_address(host.partition("%")[0]).is_private

@@ -3,7 +3,7 @@
 from struct import Struct
 from typing import NamedTuple
 
-_HEADER = Struct("!BBHII")
+HEADER = Struct("!BBHII")
 _EXTENSION = Struct("!HH")
 
 VERSION_2 = 0x80
@@ -33,9 +33,9 @@ class RtpPacket(NamedTuple):
 
 def parse(data: bytes) -> RtpPacket:
     """The packet in one datagram. Raises PacketError, and nothing else, on anything malformed."""
-    if len(data) < _HEADER.size:
+    if len(data) < HEADER.size:
         raise PacketError(f"{len(data)} bytes are too few for an RTP header")
-    flags, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
+    flags, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
     payload = data[12:] if flags == VERSION_2 else _payload(data, flags)
     return RtpPacket(second & 0x7F, sequence, timestamp, ssrc, payload, second >= MARKER)
 
@@ -47,7 +47,7 @@ def serialize(packet: RtpPacket) -> bytes:
 
 def header(payload_type: int, sequence: int, timestamp: int, ssrc: int, marker: bool = False) -> bytes:
     """The plain 12-byte header; every argument already within its width."""
-    return _HEADER.pack(
+    return HEADER.pack(
         VERSION_2, payload_type | MARKER if marker else payload_type, sequence, timestamp, ssrc
     )
 
@@ -65,7 +65,7 @@ def is_stun(data: bytes) -> bool:
 def _payload(data: bytes, flags: int) -> bytes:
     if flags & 0xC0 != VERSION_2:
         raise PacketError(f"RTP version {flags >> 6} is not 2")
-    start = _HEADER.size + 4 * (flags & CSRC_COUNT)
+    start = HEADER.size + 4 * (flags & CSRC_COUNT)
     if flags & EXTENSION:
         if len(data) < start + _EXTENSION.size:
             raise PacketError("the header extension is cut off")

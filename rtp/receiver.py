@@ -1,7 +1,6 @@
 """The inbound half of a session: from datagrams to frames in order, every hole concealed."""
 
 from collections import deque
-from dataclasses import dataclass
 
 from rtp import comfort, g711
 from rtp.address import Address
@@ -19,28 +18,15 @@ from rtp.frames import Concealed, Frame
 from rtp.g711 import Law
 from rtp.jitter import JitterBuffer
 from rtp.latch import Latch, Verdict
-from rtp.packet import PacketError, RtpPacket, parse
+from rtp.packet import HEADER, VERSION_2, PacketError, RtpPacket, parse
 from rtp.params import JitterConfig, RtpParams
-from rtp.stats import InboundReport, ReceptionStats
+from rtp.stats import InboundReport, ReceiverCounts, ReceptionStats
 from rtp.timeline import Hole, HoleKind
 
 CLOCK_HZ = 8000
 STATIC_LAWS = {0: Law.ULAW, 8: Law.ALAW}
 """Both laws are understood under their static payload types (RFC 3551, 6), whichever was negotiated."""
 MAX_EVENTS = 256
-
-
-@dataclass(slots=True)
-class _Counts:
-    packets: int = 0
-    bytes: int = 0
-    malformed: int = 0
-    unwanted: int = 0
-    foreign: int = 0
-    unknown_payload_type: int = 0
-    comfort_noise: int = 0
-    payload_type_changes: int = 0
-    ssrc_changes: int = 0
 
 
 class Receiver:
@@ -54,10 +40,12 @@ class Receiver:
         self.events: deque[RtpEvent] = deque(maxlen=MAX_EVENTS)
         self.ssrc: int | None = None
         self.last_packet_at: float | None = None
-        self._counts = _Counts()
+        self._counts = ReceiverCounts()
         self._newcomer: RtpPacket | None = None
         self._restarts = 0
         self._last_audio_type: int | None = None
+        self._usual = b""
+        """How a datagram begins whose audio goes on as before; empty if there is nothing to go on with."""
         self._filler = Filler(Law(params.codec))
         self._wanted = True
         self.configure(params)
@@ -71,6 +59,29 @@ class Receiver:
             self.buffer.restart()  # what the peer may have sent meanwhile was not lost
         self._wanted = params.receives
         self._filler.configure(self.law)
+        self._expect_usual()
+
+    def hear(self, data: bytes, addr: Address, now: float) -> bytes | None:
+        """The audio of a datagram that is as usual: the next of the settled source, in the negotiated law,
+        with a plain header, while nothing else waits to be popped or told. It is received and popped at once.
+
+        None for any other, of which nothing is taken: that is for receive() and pop().
+        """
+        if data[:2] != self._usual or addr != self.latch.settled or self.events or len(data) <= HEADER.size:
+            return None
+        _, _, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+        payload = data[12:]
+        samples = len(payload)
+        if ssrc != self.ssrc or not self.buffer.pass_on(sequence, timestamp, samples, now):
+            return None
+        self.latch.go_on(ssrc, sequence, now)
+        self._filler.hear(payload, timestamp)
+        self._newcomer = None
+        self.last_packet_at = now
+        self.reception.received += 1
+        self._counts.packets += 1
+        self._counts.bytes += samples
+        return payload
 
     def receive(self, data: bytes, addr: Address, now: float) -> None:
         """Take one RTP datagram; nothing in it can raise."""
@@ -106,8 +117,7 @@ class Receiver:
 
     def is_due(self, now: float) -> bool:
         """Whether pop() has something by now, or there is an event, although nothing has arrived."""
-        deadline = self.buffer.next_deadline()
-        return bool(self.events) or (deadline is not None and deadline <= now)
+        return bool(self.events) or self.buffer.is_due(now)
 
     @property
     def stretched(self) -> int:
@@ -125,7 +135,7 @@ class Receiver:
 
     def handle_timer(self, now: float) -> None:
         """Report a digit whose end was lost."""
-        if self.digits.next_timer() is not None:
+        if now >= self.digits.over_at:
             self.events.extend(self.digits.expire(now))
 
     def next_timer(self) -> float | None:
@@ -184,6 +194,7 @@ class Receiver:
             if payload_type != self._last_audio_type:
                 self._counts.payload_type_changes += self._last_audio_type is not None
                 self._last_audio_type = payload_type
+                self._expect_usual()
             return len(packet.payload)
         if payload_type == self._event_type:
             self.events.extend(self.digits.receive(packet.payload, packet.timestamp, now))
@@ -193,6 +204,11 @@ class Receiver:
         else:
             self._counts.unknown_payload_type += 1
         return 0
+
+    def _expect_usual(self) -> None:
+        audio_type = self._last_audio_type
+        goes_on = self._wanted and audio_type is not None and self._laws.get(audio_type) is self.law
+        self._usual = bytes((VERSION_2, audio_type)) if goes_on and audio_type is not None else b""
 
     def _adopt(self, packet: RtpPacket, addr: Address, now: float) -> bool:
         """Whether the packet's SSRC is the stream's from now on: the first one, or one that replaces it with

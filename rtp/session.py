@@ -65,13 +65,13 @@ class RtpSession:
 
     def handover(self, now: float) -> Handover:
         """What another session needs to go on from here."""
-        last = self.inbound.latch.last
+        latch = self.inbound.latch
         return Handover(
             at=now,
             cname=self._reporter.cname,
-            source=self.inbound.latch.source,
-            ssrc=last.ssrc if last else None,
-            sequence=last.sequence if last else 0,
+            source=latch.source,
+            ssrc=latch.last_ssrc,
+            sequence=latch.last_sequence,
             sent=self.outbound.sent,
             report=self.report(now),
         )

@@ -29,12 +29,17 @@ class InterarrivalJitter:
     def update(self, timestamp: int, now: float) -> None:
         """Take the arrival of one packet. A step of over a second is a jump or a pause, and says nothing."""
         if self._timestamp is not None:
-            delta_s = now - self._at - timestamp_delta(timestamp, self._timestamp) / self._clock_hz
+            step = timestamp - self._timestamp
+            if not 0 <= step < 0x80000000:
+                step = timestamp_delta(timestamp, self._timestamp)
+            delta_s = now - self._at - step / self._clock_hz
             if -_MAX_JUMP_S < delta_s < _MAX_JUMP_S:
-                self._estimate_s += (abs(delta_s) - self._estimate_s) / 16
-                self._sum_s += self._estimate_s
+                estimate_s = self._estimate_s
+                self._estimate_s = estimate_s = estimate_s + (abs(delta_s) - estimate_s) / 16
+                self._sum_s += estimate_s
                 self._updates += 1
-                self._max_s = max(self._max_s, self._estimate_s)
+                if estimate_s > self._max_s:
+                    self._max_s = estimate_s
         self._timestamp, self._at = timestamp, now
 
     def restart(self) -> None:
@@ -60,6 +65,38 @@ class InterarrivalJitter:
     def timestamp_units(self) -> int:
         """The current estimate as RTCP reports it."""
         return int(self._estimate_s * self._clock_hz)
+
+
+@dataclass(slots=True)
+class JitterCounts:
+    """What went wrong in the jitter buffer, in packets."""
+
+    lost: int = 0
+    """Given up as missing and not seen since."""
+    late: int = 0
+    """Came after they had been given up, or after a later one had begun the stream."""
+    duplicate: int = 0
+    reordered: int = 0
+    """Out of order, but in time."""
+    unconfirmed: int = 0
+    """Dropped because their number jumped and no successor confirmed it yet."""
+    overflowed: int = 0
+    """Dropped because nobody popped."""
+
+
+@dataclass(slots=True)
+class ReceiverCounts:
+    """What became of the packets that came: see `InboundReport`."""
+
+    packets: int = 0
+    bytes: int = 0
+    malformed: int = 0
+    unwanted: int = 0
+    foreign: int = 0
+    unknown_payload_type: int = 0
+    comfort_noise: int = 0
+    payload_type_changes: int = 0
+    ssrc_changes: int = 0
 
 
 class ReceptionStats:

@@ -88,6 +88,10 @@ class Timeline:
         self._expected = timestamp
         return Hole(missing, kind) if missing > 0 else None
 
+    def goes_on_with(self, timestamp: int) -> bool:
+        """Whether a packet begins just where the last one ended, and nothing was lost or filled between."""
+        return timestamp == self._expected and not self._filled and not self._lost
+
     def advance(self, timestamp: int, samples: int, arrived_at: float, now: float) -> None:
         """A packet's audio has been handed out."""
         self._expected = (timestamp + samples) & 0xFFFFFFFF
