@@ -1,114 +1,137 @@
 """What calls cost: `make bench`, or `python -m benchmarks.bench`. docs/benchmarks.md keeps what it prints.
 
-ARGS="--micro" prints the first table alone, ARGS="--calls 100 --calls 300" goes through other numbers of
-calls, ARGS="--only calls" leaves out the variants, ARGS="--write FILE" writes what is printed into a file.
+Everything is measured --runs times, in rounds, so that an hour's weather falls on all of it. After each run
+the tables in build/bench are true: bench.md, and bench.json with every run and the machine. What was killed
+goes on with --resume.
 """
+
+from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import platform
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from benchmarks.cost import floor, macro, micro
+from benchmarks.cost.conditions import (
+    CALLS,
+    FLOOR,
+    STEPS,
+    VARIANT_CALLS,
+    Conditions,
+    all_conditions,
+    chosen,
+)
+from benchmarks.cost.journal import Journal, Machine
+from benchmarks.cost.parties import CALLS_PER_S
+from benchmarks.cost.summary import Run
 
-from benchmarks.cost import macro, micro
-from benchmarks.cost.macro import Conditions, Cost
-
-CALLS = (50, 100, 200, 300)
-VARIANT_CALLS = 100
-
-
-def conditions(calls: list[int], only: str) -> Iterator[Conditions]:
-    """G.711 and 24 kHz at each number of calls; everything else by itself, and together, at one number."""
-    if only != "variants":
-        for audio in ("auto", "pcm24"):
-            yield from (Conditions(count, audio=audio) for count in calls)
-    if only != "calls":
-        yield Conditions(VARIANT_CALLS, records=False)
-        yield Conditions(VARIANT_CALLS, tls=True)
-        yield Conditions(VARIANT_CALLS, srtp=True)
-        yield Conditions(VARIANT_CALLS, tls=True, srtp=True)
-        yield Conditions(VARIANT_CALLS, audio="pcm24", tls=True, srtp=True)
+RUNS = 3
+FLOOR_S = 10.0
+START_S = 10.0
+"""What starting and stopping everything takes, about."""
+LONGEST_S = 150.0
+OUT = Path("build/bench")
 
 
-def machine() -> str:
-    """What the figures are of."""
-    cpu = next(
-        (
-            line.partition(": ")[2]
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
+def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description="What calls cost.")
+    parser.add_argument("--only", action="append", default=[], help="a name, or g711-*; may be given again")
+    parser.add_argument("--list", action="store_true", help="say what there is to measure, and end")
+    parser.add_argument("--calls", type=int, action="append", help="how many at once; may be given again")
+    parser.add_argument("--runs", type=int, default=RUNS, help="how often each is measured")
+    parser.add_argument("--quick", action="store_true", help="once each")
+    parser.add_argument("--resume", action="store_true", help="keep what was measured already, do the rest")
+    parser.add_argument("--out", type=Path, default=OUT, help="where the tables go")
+    return parser.parse_args(arguments)
+
+
+def left_to_do(names: Sequence[str], wanted: int, journal: Journal) -> Iterator[str]:
+    """In rounds, without what the journal has."""
+    for number in range(wanted):
+        yield from (name for name in names if journal.count(name) <= number)
+
+
+def expected_s(conditions: Conditions | None) -> float:
+    """How long a run takes, about; None: of the floor, or the steps."""
+    if conditions is None:
+        return START_S + FLOOR_S
+    return START_S + conditions.calls / CALLS_PER_S + macro.SETTLE_S + macro.MEASURE_S
+
+
+def measured(name: str, conditions: Conditions | None) -> Run:
+    """One run, whatever becomes of it."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="sipagent-bench-") as directory:
+        try:
+            run = asyncio.run(_measure(name, conditions, Path(directory)))
+        except Exception as error:  # hours of other runs are not to be lost for it
+            traceback.print_exception(error)
+            run = Run(name=name, took_s=0.0, failure=_why(error))
+    return Run(
+        name=name,
+        took_s=round(time.monotonic() - began, 1),
+        cost=run.cost,
+        floor_percent=run.floor_percent,
+        steps_us=run.steps_us,
+        failure=run.failure,
     )
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({cpu}), Linux {platform.release()}, "
-        f"Python {platform.python_version()} ({platform.python_compiler()})"
-    )
 
 
-def micro_table() -> Table:
-    table = Table(box=box.MARKDOWN)
-    table.add_column("step")
-    table.add_column("µs", justify="right")
-    for name, cost_us in micro.costs():
-        table.add_row(name, f"{cost_us:.1f}")
-    return table
+async def _measure(name: str, conditions: Conditions | None, directory: Path) -> Run:
+    async with asyncio.timeout(LONGEST_S):
+        if conditions is not None:
+            return Run(name=name, took_s=0.0, cost=await macro.measure(directory, conditions))
+        if name == FLOOR:
+            percent = await floor.measure(directory, VARIANT_CALLS, FLOOR_S)
+            return Run(name=name, took_s=0.0, floor_percent=percent)
+        return Run(name=name, took_s=0.0, steps_us=dict(micro.costs()))
 
 
-def macro_table() -> Table:
-    table = Table(box=box.MARKDOWN)
-    for heading in ("calls", "audio", "TLS", "SRTP", "recorded"):
-        table.add_column(heading)
-    for heading in (
-        "% of a core per call",
-        "of it control",
-        "MB per call",
-        "tick p99 <= ms",
-        "starved",
-        "lost",
-    ):
-        table.add_column(heading, justify="right")
-    return table
+def _why(error: BaseException) -> str:
+    """The first cause, in one line."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
-def row(cost: Cost) -> list[str]:
-    given = cost.conditions
-    yes = {True: "yes", False: "no"}
-    audio = "G.711" if given.audio == "auto" else "24 kHz"
-    return [
-        *(str(given.calls), audio, yes[given.tls], yes[given.srtp], yes[given.records]),
-        *(f"{cost.share:.2f}", f"{cost.control_share:.2f}", f"{cost.pss_mb:.2f}"),
-        *(f"{cost.late_p99_ms:g}", str(cost.starved), str(cost.lost_out)),
-    ]
+def _result(run: Run) -> str:
+    if run.failure:
+        return run.failure
+    if run.cost is not None:
+        late = f"late p99 {run.cost.late_p99_ms:.1f} ms (callers' media {run.cost.own_late_p99_ms:.1f})"
+        return f"{run.cost.percent:.3f} % of a core per call, {late}"
+    return f"{run.floor_percent:.4f} % of a core per call" if run.floor_percent else "measured"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="What calls cost.")
-    parser.add_argument("--micro", action="store_true", help="the steps of a packet alone")
-    parser.add_argument("--calls", type=int, action="append", help="how many at once; may be given again")
-    parser.add_argument("--only", choices=("all", "calls", "variants"), default="all")
-    parser.add_argument("--write", type=Path, help="a file for what is printed")
-    asked = parser.parse_args()
-    console = Console(width=140, record=True)
-    console.print(machine() + "\n")
-    console.print(micro_table())
-    if not asked.micro:
-        table = macro_table()
-        for wanted in conditions(asked.calls or list(CALLS), asked.only):
-            cost = asyncio.run(macro.measure(wanted))
-            print(*row(cost), sep="  ", file=sys.stderr, flush=True)
-            table.add_row(*row(cost))
-        console.print(table)
-    if asked.write is not None:
-        asked.write.write_text(console.export_text())
-    return 0
+    """Exit 1 if a run failed, 2 if what is asked for doesn't exist or can't be resumed."""
+    asked = options()
+    by_name = {each.name: each for each in all_conditions(asked.calls or CALLS)}
+    journal = Journal(asked.out, list(by_name.values()), Machine.this())
+    try:
+        names = chosen([FLOOR, *by_name, STEPS], asked.only)
+        if asked.resume:
+            journal.resume()
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if asked.list:
+        print("\n".join(names))
+        return 0
+    left = list(left_to_do(names, 1 if asked.quick else asked.runs, journal))
+    for at, name in enumerate(left):
+        rest_s = sum(expected_s(by_name.get(each)) for each in left[at:])
+        print(f"{at + 1} of {len(left)}, {rest_s / 60:.0f} min left: {name}", file=sys.stderr, flush=True)
+        run = measured(name, by_name.get(name))
+        journal.add(run)
+        print(f"    {_result(run)}", file=sys.stderr, flush=True)
+    print(journal.markdown())
+    return 1 if any(run.failure for run in journal.runs) else 0
 
 
 if __name__ == "__main__":

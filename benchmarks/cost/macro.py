@@ -1,309 +1,150 @@
 """What a call costs in the whole server: `sipagent run` with so many calls, watched from outside.
 
-SIPp signals, `phones.c` sends and hears RTP for all calls, `model.py` is the model. Counted are the server's
-processes alone. Everything runs on this machine, so the kernel's part of delivering a packet is with whoever
-sends it.
+SIPp signals, benchmarks/load/rtp_peers.c sends and hears RTP for all calls, `model.py` is the model. Counted
+are the server's processes alone. Everything runs on this machine, so the kernel's part of delivering a packet
+is with whoever sends it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import subprocess
-import sys
-import tempfile
 import time
-from base64 import b64encode
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
-import pylibsrtp
+import msgspec
 
-from rtp.packet import RtpPacket, serialize
-from sipagent.formats import CODECS
-from sipagent.simulator import voice
-from tests.e2e.support.ports import free_port
-from tests.e2e.support.server import HOST, NUMBER, Server, running, write_setup
+from benchmarks.cost.conditions import Conditions
+from benchmarks.cost.parties import CALLS_PER_S, callers_media, dialled, model, served
+from benchmarks.load import proc
+from benchmarks.load.histogram import percentile, total
+from benchmarks.load.measures import LATE_BOUNDS_MS, Second
+from benchmarks.load.peers import Peers
+from benchmarks.load.scrape import Scrape, Scraper
+from tests.e2e.support.server import Server
 
-HERE = Path(__file__).parent
-PHONES = HERE.parents[1] / "build/phones"
-SUITE = "AES_CM_128_HMAC_SHA1_80"
-CRYPTO_KEY = bytes(range(30))
-SPEECH_S = 20
-CALLS_PER_S = 25
 SETTLE_S, MEASURE_S = 4.0, 20.0
-NO_TURNS = {"audio": {"input": {"turn_detection": None}}}
-PATIENCE_S = 30
-_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+PATIENCE_S = 30.0
+MB = 2**20
 
 
-@dataclass(frozen=True)
-class Conditions:
-    """What calls are like."""
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one run. CPU in percent of a core: the server's for each call, that of all others in sum.
 
-    calls: int
-    audio: str = "auto"
-    tls: bool = False
-    srtp: bool = False
-    records: bool = True
+    Lateness is that of packets on the wire, as callers see it, and of the callers' own media. `sent_in` are
+    packets that callers sent, for each call and second, `lost_out` those that didn't reach them.
+    """
 
-
-@dataclass(frozen=True)
-class Cost:
-    """Of one run. Shares are percent of a core, for each call."""
-
-    conditions: Conditions
-    workers_share: float
-    control_share: float
+    workers_percent: float
+    control_percent: float
     pss_mb: float
     late_p99_ms: float
+    late_max_ms: float
     starved: int
     lost_out: int
     sent_in: float
-    """Packets that phones sent, for each call and second."""
-    phones_late_ms: float
-    others_share: float
-    """What SIPp, phones and model took, percent of a core."""
+    own_late_p99_ms: float
+    others_percent: float
 
     @property
-    def share(self) -> float:
-        return self.workers_share + self.control_share
+    def percent(self) -> float:
+        return self.workers_percent + self.control_percent
 
 
-@dataclass(frozen=True)
-class Usage:
-    """Of processes, so far. Seconds, and MB of memory that is theirs (PSS)."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Everything at one moment: CPU times, metrics, and how many seconds the callers' media had told of."""
 
-    cpu_s: float
-    pss_mb: float
+    at: float
+    control_s: float
+    workers_s: float
+    others_s: float
+    scrape: Scrape
+    seconds: int
 
     @classmethod
-    def of(cls, *pids: int) -> Usage:
-        return cls(sum(map(_cpu_s, pids)), sum(map(_pss_mb, pids)))
+    async def at_once(cls, server: Server, others: tuple[int, ...], media: Peers, scraper: Scraper) -> Look:
+        return cls(
+            time.monotonic(),
+            cpu_s(server.process.pid),
+            cpu_s(*server.workers),
+            cpu_s(*others),
+            await scraper.scrape(),
+            len(media.seconds),
+        )
 
 
-class Phones:
-    """The callers' end of RTP."""
-
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
-        self.process, self.port = process, port
-
-    async def report(self) -> tuple[int, ...]:
-        """Calls heard, packets sent, received and missing, latest wake-up in µs, since the last report."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(b"?\n")
-        return tuple(map(int, (await self.process.stdout.readline()).split()))
+def cpu_s(*pids: int) -> float:
+    """Raises RuntimeError if one of them is gone."""
+    usages = [proc.usage(pid) for pid in pids]
+    if None in usages:
+        raise RuntimeError("a process that is measured has ended")
+    return sum(usage.cpu_s for usage in usages if usage is not None)
 
 
-def build_phones() -> None:
-    PHONES.parent.mkdir(exist_ok=True)
-    source = HERE / "phones.c"
-    if not PHONES.exists() or PHONES.stat().st_mtime < source.stat().st_mtime:
-        subprocess.run(["cc", "-O2", "-Wall", "-o", PHONES, source], check=True)
+async def measure(directory: Path, conditions: Conditions) -> Cost:
+    """Set the calls up, let them settle, and watch them for MEASURE_S.
 
-
-def write_datagrams(path: Path, *, srtp: bool) -> None:
-    """What every caller says. One key and one SSRC for all: for each call it is a stream of its own."""
-    law = CODECS["PCMU"]
-    speech = voice.pattern(2, 1000 * SPEECH_S, law)
-    packets = [
-        serialize(RtpPacket(0, at // 160, at, 0x5EED, speech[at : at + 160]))
-        for at in range(0, len(speech), 160)
-    ]
-    if srtp:
-        policy = pylibsrtp.Policy(CRYPTO_KEY, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
-        session = pylibsrtp.Session(policy)
-        packets = [session.protect(packet) for packet in packets]
-    path.write_bytes(b"".join(len(packet).to_bytes(2, "big") + packet for packet in packets))
-
-
-@contextlib.asynccontextmanager
-async def phones(directory: Path, *, srtp: bool) -> AsyncIterator[Phones]:
-    build_phones()
-    datagrams, port = directory / "datagrams", free_port()
-    write_datagrams(datagrams, srtp=srtp)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    process = await asyncio.create_subprocess_exec(PHONES, str(port), datagrams, **pipes)
-    try:
-        yield Phones(process, port)
-    finally:
-        process.kill()
-        await process.wait()
-
-
-@contextlib.asynccontextmanager
-async def model(directory: Path, conditions: Conditions) -> AsyncIterator[tuple[int, str]]:
-    """Its process and URL. With TLS its certificate is in `directory`."""
-    port, files = free_port(), [directory / "model.pem", directory / "model.key"]
-    if conditions.tls:
-        subject = ("-subj", f"/CN={HOST}", "-addext", f"subjectAltName=IP:{HOST}")
-        make = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
-        arguments = [*make, *subject, "-out", files[0], "-keyout", files[1]]
-        await asyncio.to_thread(subprocess.run, arguments, check=True, capture_output=True)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.cost.model", str(port), conditions.audio),
-        *(files if conditions.tls else ()),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    await process.stdout.readline()
-    try:
-        yield process.pid, f"{'wss' if conditions.tls else 'ws'}://{HOST}:{port}/v1/realtime"
-    finally:
-        process.kill()
-        await process.wait()
-
-
-@contextlib.asynccontextmanager
-async def dialled(server: Server, conditions: Conditions, media_port: int) -> AsyncIterator[int]:
-    """All calls, as SIPp makes them: its process. Returns at once."""
-    crypto = (
-        f"a=crypto:1 {SUITE} inline:{b64encode(CRYPTO_KEY).decode()}" if conditions.srtp else "a=ptime:20"
-    )
-    process = await asyncio.create_subprocess_exec(
-        *("sipp", f"{HOST}:{server.setup.sip_port}", "-sf", HERE / "uac-phones.xml", "-s", NUMBER),
-        *("-i", HOST, "-p", str(free_port()), "-nostdin", "-m", str(conditions.calls)),
-        *(
-            "-r",
-            str(CALLS_PER_S),
-            "-l",
-            str(conditions.calls),
-            "-key",
-            "media",
-            str(media_port),
-            "-key",
-            "attribute",
-            crypto,
-        ),
-        *("-key", "profile", "SAVP" if conditions.srtp else "AVP"),
-        cwd=server.setup.config.parent,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield process.pid
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
-async def measure(conditions: Conditions) -> Cost:
-    """Set the calls up, let them settle, and watch them for MEASURE_S."""
-    with tempfile.TemporaryDirectory(prefix="sipagent-bench-") as name:
-        directory = Path(name)
-        async with (
-            model(directory, conditions) as (model_pid, url),
-            phones(directory, srtp=conditions.srtp) as far,
-            _server(directory, url, conditions) as server,
-        ):
-            ours = (server.process.pid, *server.workers)
-            idle = Usage.of(*ours)
-            async with dialled(server, conditions, far.port) as sipp_pid:
-                await _all_up(server, conditions.calls)
+    Raises RuntimeError if not all of them last.
+    """
+    async with (
+        model(directory, conditions) as (model_pid, url),
+        callers_media(directory, conditions) as media,
+        served(directory, url, conditions) as server,
+    ):
+        scraper = Scraper(server.setup.http_port)
+        idle_pss = _pss(server)
+        async with dialled(server, conditions, media) as sipp_pid:
+            try:
+                await _all_up(server, scraper, conditions.calls)
                 await asyncio.sleep(SETTLE_S)
-                others = (model_pid, far.process.pid, sipp_pid)
-                cost = await _watch(server, far, others, idle, conditions)
-            await server.kill(workers_too=True)
-            return cost
+                others = (model_pid, media.pid, sipp_pid)
+                cost = await _watch(server, media, others, scraper, idle_pss, conditions.calls)
+            finally:
+                await scraper.close()
+        await server.kill(workers_too=True)
+        return cost
 
 
-@contextlib.asynccontextmanager
-async def _server(directory: Path, url: str, conditions: Conditions) -> AsyncIterator[Server]:
-    agent = {
-        "record": conditions.records,
-        "backend": {
-            "kind": "openai_realtime",
-            "url": url,
-            "audio": conditions.audio,
-            "extra_session": NO_TURNS,
-            "ready_deadline_ms": 10000,
-        },
-    }
-    setup = write_setup(
-        directory / "server",
-        url,
-        agent=agent,
-        trunk={"srtp": "required" if conditions.srtp else "off"},
-        rtp_pairs=conditions.calls + 20,
-        logging={"level": "info"},
-    )
-    # The server inherits whom it is to trust.
-    trusted = {"SSL_CERT_FILE": str(directory / "model.pem")} if conditions.tls else {}
-    with mock.patch.dict(os.environ, trusted):
-        async with running(setup) as server:
-            yield server
-
-
-async def _all_up(server: Server, calls: int) -> None:
+async def _all_up(server: Server, scraper: Scraper, calls: int) -> None:
     deadline = time.monotonic() + calls / CALLS_PER_S + PATIENCE_S
-    while (active := await _active(server)) < calls:
+    while (active := (await scraper.scrape()).total("sipagent_calls_active")) < calls:
         if time.monotonic() > deadline:
-            raise RuntimeError(f"only {active} of {calls} calls are up\n{server.tail()}")
+            raise RuntimeError(f"only {active:g} of {calls} calls are up\n{server.tail()}")
         await asyncio.sleep(0.5)
 
 
-async def _active(server: Server) -> float:
-    metrics = await server.metrics()
-    return sum(value for name, value in metrics.items() if name.startswith("sipagent_calls_active"))
-
-
 async def _watch(
-    server: Server, far: Phones, others: tuple[int, ...], idle: Usage, conditions: Conditions
+    server: Server, media: Peers, others: tuple[int, ...], scraper: Scraper, idle_pss: int, calls: int
 ) -> Cost:
-    calls, control, workers = conditions.calls, server.process.pid, server.workers
-    metrics = await server.metrics()
-    await far.report()
-    began, before = time.monotonic(), [_cpu_s(pid) for pid in (control, *workers)]
-    others_before = Usage.of(*others)
+    before = await Look.at_once(server, others, media, scraper)
     await asyncio.sleep(MEASURE_S)
-    used = [_cpu_s(pid) - earlier for pid, earlier in zip((control, *workers), before, strict=True)]
-    elapsed_s = time.monotonic() - began
-    heard, sent, _, missing, late_us = await far.report()
-    others_s = Usage.of(*others).cpu_s - others_before.cpu_s
-    pss_mb = Usage.of(control, *workers).pss_mb - idle.pss_mb
-    after = await server.metrics()
-    active = await _active(server)
-    if heard != calls or active != calls:
-        raise RuntimeError(f"of {calls} calls {active} are up and {heard} are heard")
+    after = await Look.at_once(server, others, media, scraper)
+    pss_mb = (_pss(server) - idle_pss) / MB
+    active = after.scrape.total("sipagent_calls_active")
+    seconds = media.seconds[before.seconds : after.seconds]
+    if active != calls or not seconds or seconds[-1].streams != calls:
+        heard = seconds[-1].streams if seconds else 0
+        raise RuntimeError(f"of {calls} calls {active:g} are up and {heard} are heard")
+    return cost(before, after, seconds, pss_mb, calls)
+
+
+def cost(before: Look, after: Look, seconds: list[Second], pss_mb: float, calls: int) -> Cost:
+    """Of what was seen before and after, and of what the callers' media told of the seconds between."""
+    per_call = 100 / (after.at - before.at) / calls
     return Cost(
-        conditions,
-        workers_share=100 * sum(used[1:]) / elapsed_s / calls,
-        control_share=100 * used[0] / elapsed_s / calls,
+        workers_percent=per_call * (after.workers_s - before.workers_s),
+        control_percent=per_call * (after.control_s - before.control_s),
         pss_mb=pss_mb / calls,
-        late_p99_ms=_late_p99_ms(metrics, after),
-        starved=int(_grown("sipagent_agent_starved_frames_total", metrics, after)),
-        lost_out=missing,
-        sent_in=sent / elapsed_s / calls,
-        phones_late_ms=late_us / 1000,
-        others_share=100 * others_s / elapsed_s,
+        late_p99_ms=percentile(total(each.late for each in seconds), LATE_BOUNDS_MS, 99),
+        late_max_ms=max(each.late_max_ms for each in seconds),
+        starved=int(after.scrape.since(before.scrape).total("sipagent_agent_starved_frames_total")),
+        lost_out=sum(each.lost - each.dropped for each in seconds),
+        sent_in=sum(each.sent for each in seconds) / len(seconds) / calls,
+        own_late_p99_ms=percentile(total(each.own_late for each in seconds), LATE_BOUNDS_MS, 99),
+        others_percent=per_call * calls * (after.others_s - before.others_s),
     )
 
 
-def _grown(name: str, before: dict[str, float], after: dict[str, float]) -> float:
-    return sum(value - before.get(key, 0) for key, value in after.items() if key.startswith(name))
-
-
-def _late_p99_ms(before: dict[str, float], after: dict[str, float]) -> float:
-    """The bound of the bucket that holds it."""
-    counts: dict[float, float] = {}
-    for key, value in after.items():
-        if key.startswith("sipagent_tick_late_seconds_bucket"):
-            bound = float(key.partition('le="')[2].partition('"')[0])
-            counts[bound] = counts.get(bound, 0) + value - before.get(key, 0)
-    return 1000 * min(bound for bound, count in counts.items() if count >= 0.99 * max(counts.values()))
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
-
-
-def _pss_mb(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+def _pss(server: Server) -> int:
+    return sum(proc.pss_bytes(pid) for pid in (server.process.pid, *server.workers))

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import msgspec
 
+from benchmarks.compiled import built
 from benchmarks.load.measures import Second
 from tests.e2e.support.ports import free_ports
 
 SOURCE = Path(__file__).with_name("rtp_peers.c")
-PROGRAM = SOURCE.parents[2] / "build/rtp_peers"
 SOCKETS = 4
 
 
@@ -37,15 +36,15 @@ class Peers:
 @contextlib.asynccontextmanager
 async def peers(host: str, track: Path) -> AsyncIterator[Peers]:
     """Peers that send `track`, see `benchmarks.load.track`, to whoever sends to one of their ports."""
-    build()
+    program = built(SOURCE)
     ports = free_ports(2 * SOCKETS, host)
     process = await asyncio.create_subprocess_exec(
-        *(PROGRAM, host, str(ports[0]), str(SOCKETS), track), stdout=asyncio.subprocess.PIPE
+        *(program, host, str(ports[0]), str(SOCKETS), track), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:
         if not await process.stdout.readline():
-            raise RuntimeError(f"{PROGRAM.name} did not start")
+            raise RuntimeError(f"{program.name} did not start")
         told = Peers(process, ports[::2])
         async with asyncio.TaskGroup() as group:
             following = group.create_task(told.follow())
@@ -55,10 +54,3 @@ async def peers(host: str, track: Path) -> AsyncIterator[Peers]:
         if process.returncode is None:
             process.kill()
         await process.wait()
-
-
-def build() -> None:
-    if PROGRAM.exists() and PROGRAM.stat().st_mtime >= SOURCE.stat().st_mtime:
-        return
-    PROGRAM.parent.mkdir(exist_ok=True)
-    subprocess.run(["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-o", PROGRAM, SOURCE], check=True)

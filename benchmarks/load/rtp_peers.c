@@ -6,7 +6,9 @@
  * return, from that port: the packets of TRACK, over and over, every 20 ms by a clock of our own, until nothing
  * has come for QUIET_NS. So nobody has to tell it of calls: SDP that names one of its ports is enough.
  *
- * TRACK is a file of `struct frame`, one per 20 ms, made by benchmarks/load/track.py.
+ * TRACK is a file of `struct frame`, one per 20 ms, made by benchmarks/load/track.py. Of a frame of type WHOLE
+ * the payload is a datagram to be sent as it is, such as one of SRTP: then all streams have one SSRC, and the
+ * track must last for the whole call, since a receiver takes its repetition for a replay.
  *
  * Once a second it writes a line of JSON with what that second brought (see `report`). Arrivals are judged by
  * the kernel's time stamps, so its own waking late counts against nobody. It ends with its parent.
@@ -30,8 +32,9 @@
 #include <time.h>
 
 enum {
-    PAYLOAD = 160, HEADER = 12, PACKET_MAX = 1500,
-    SLOTS = 10,          /* streams take turns within 20 ms */
+    SAMPLES = 160, PAYLOAD = 192, HEADER = 12, PACKET_MAX = 1500,
+    WHOLE = 0xff,
+    SLOTS = 20,          /* streams take turns within 20 ms */
     BATCH = 64, SOCKETS_MAX = 64, PORTS = 65536,
     WINDOW = 50,         /* packets whose lateness is judged together: a second */
     BASES = 3,           /* windows that a stream's clock is taken from */
@@ -238,6 +241,7 @@ static void flush(int number, struct mmsghdr *messages, int count) {
 
 static void next_packet(struct stream *stream, struct iovec *parts) {
     const struct frame *frame = &track[stream->frame];
+    bool is_whole = frame->type == WHOLE;
     uint16_t sequence = htons(stream->sequence++);
     uint32_t stamp = htonl(stream->stamp + frame->stamp);
     stream->header[0] = 0x80;
@@ -245,11 +249,11 @@ static void next_packet(struct stream *stream, struct iovec *parts) {
     memcpy(stream->header + 2, &sequence, 2);
     memcpy(stream->header + 4, &stamp, 4);
     memcpy(stream->header + 8, &stream->ssrc, 4);
-    parts[0] = (struct iovec){stream->header, HEADER};
+    parts[0] = (struct iovec){stream->header, is_whole ? 0 : HEADER};
     parts[1] = (struct iovec){track[stream->frame].payload, frame->size};
     if (++stream->frame == track_frames) {
         stream->frame = 0;
-        stream->stamp += track_frames * PAYLOAD;
+        stream->stamp += track_frames * SAMPLES;
     }
 }
 

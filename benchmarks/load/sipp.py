@@ -113,9 +113,10 @@ def require_sipp() -> None:
         raise NoSipp("SIPp makes the calls, and isn't installed: apt-get install sip-tester")
 
 
-def write_callers(path: Path, ports: Sequence[int], calls: int) -> None:
-    """The file for `-inf`: where each call's audio is to go, and who calls."""
-    rows = (f"{ports[call % len(ports)]};+1555{call:07d};" for call in range(calls))
+def write_callers(path: Path, ports: Sequence[int], calls: int, crypto: str = "") -> None:
+    """The file for `-inf`: where each call's audio is to go, who calls, and the `a=crypto` line of SRTP."""
+    media = f"SAVP;{crypto}" if crypto else "AVP;a=ptime:20"
+    rows = (f"{ports[call % len(ports)]};+1555{call:07d};{media};" for call in range(calls))
     path.write_text("\n".join(["SEQUENTIAL", *rows, ""]))
 
 
