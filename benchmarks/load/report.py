@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from html import escape
+from operator import attrgetter
 
 import msgspec
 
@@ -60,69 +62,40 @@ def as_html(report: Report) -> str:
     )
 
 
+Figure = Callable[[Sample], float]
+
+
 def charts(samples: Sequence[Sample]) -> Iterable[str]:
     times = [sample.at_s for sample in samples]
-    names = list(samples[-1].cpu) if samples else []
-    yield chart(
-        "Concurrency",
-        "calls",
-        times,
-        {
-            "admitted": [sample.calls for sample in samples],
-            "with audio": [sample.streams for sample in samples],
-        },
+    for title, unit, lines in _charts(list(samples[-1].cpu) if samples else []):
+        yield chart(title, unit, times, {name: list(map(figure, samples)) for name, figure in lines.items()})
+
+
+def _charts(parties: Iterable[str]) -> tuple[tuple[str, str, Mapping[str, Figure]], ...]:
+    """Title, unit, and what is drawn of each sample."""
+    cpu: dict[str, Figure] = {name: partial(_cpu, name) for name in parties}
+    lateness = {"p99": "late_p99_ms", "max": "late_max_ms", "generator's own p99": "own_late_p99_ms"}
+    return (
+        ("Concurrency", "calls", _fields({"admitted": "calls", "with audio": "streams"})),
+        ("CPU by party", "cores", cpu | _fields({"whole machine": "machine_busy"})),
+        ("Lateness of packets on the wire", "ms", _fields(lateness)),
+        ("Set-up time, INVITE to 200", "ms", _fields({"p95": "setup_p95_ms", "max": "setup_max_ms"})),
+        ("Memory (RSS)", "MB", {name: partial(_rss_mb, name) for name in ("control", "workers")}),
+        ("Packets lost on their way to callers", "packets a second", _fields({"lost": "lost"})),
+        ("Files and threads of the server", "", _fields({"file descriptors": "fds", "threads": "threads"})),
     )
-    yield chart(
-        "CPU by party",
-        "cores",
-        times,
-        {
-            **{name: [sample.cpu.get(name, 0.0) for sample in samples] for name in names},
-            "whole machine": [sample.machine_busy for sample in samples],
-        },
-    )
-    yield chart(
-        "Lateness of packets on the wire",
-        "ms",
-        times,
-        {
-            "p99": [sample.late_p99_ms for sample in samples],
-            "max": [sample.late_max_ms for sample in samples],
-            "generator's own p99": [sample.own_late_p99_ms for sample in samples],
-        },
-    )
-    yield chart(
-        "Set-up time, INVITE to 200",
-        "ms",
-        times,
-        {
-            "p95": [sample.setup_p95_ms for sample in samples],
-            "max": [sample.setup_max_ms for sample in samples],
-        },
-    )
-    yield chart(
-        "Memory (RSS)",
-        "MB",
-        times,
-        {name: [sample.rss.get(name, 0) / MB for sample in samples] for name in ("control", "workers")},
-    )
-    yield chart(
-        "Packets lost on their way to callers",
-        "packets a second",
-        times,
-        {
-            "lost": [sample.lost for sample in samples],
-        },
-    )
-    yield chart(
-        "Files and threads of the server",
-        "",
-        times,
-        {
-            "file descriptors": [sample.fds for sample in samples],
-            "threads": [sample.threads for sample in samples],
-        },
-    )
+
+
+def _fields(names: Mapping[str, str]) -> dict[str, Figure]:
+    return {label: attrgetter(name) for label, name in names.items()}
+
+
+def _cpu(party: str, sample: Sample) -> float:
+    return sample.cpu.get(party, 0.0)
+
+
+def _rss_mb(party: str, sample: Sample) -> float:
+    return sample.rss.get(party, 0) / MB
 
 
 def rows(outcome: Outcome) -> list[tuple[str, str]]:
