@@ -34,6 +34,8 @@ class Sender:
         self._started_at: float | None = None
         self._sent = 0
         self._digits = DigitSender(CLOCK_HZ)
+        self.pressing = False
+        """Whether a digit is being sent, in place of audio."""
         self._event_timestamp = self._press_type = 0
         self._next_slot_at: float | None = None
         self.keepalive_at = float("-inf")
@@ -83,11 +85,6 @@ class Sender:
         self.packets, self.octets = stream.packets, stream.octets
 
     @property
-    def pressing(self) -> bool:
-        """Whether a digit is being sent, in place of audio."""
-        return self._digits.busy
-
-    @property
     def timestamp(self) -> int:
         """The RTP timestamp of the next frame."""
         return (self._first_timestamp + self._sent) & 0xFFFFFFFF
@@ -108,10 +105,14 @@ class Sender:
         ]
 
     def _frame(self, payload: bytes, now: float, talkspurt: bool) -> bytes:
-        skipped = self._keep_up(now, len(payload))
-        datagram = self._datagram(self._payload_type, self.timestamp, payload, talkspurt or skipped)
-        self._sent += len(payload)
-        return datagram
+        samples = len(payload)
+        begun, sent = self._started_at, self._sent
+        if begun is None or (now - begun) * CLOCK_HZ - sent >= (MAX_LAG_FRAMES + 1) * samples:
+            talkspurt |= self._keep_up(now, samples)
+            sent = self._sent
+        self._sent = sent + samples
+        timestamp = (self._first_timestamp + sent) & 0xFFFFFFFF
+        return self._datagram(self._payload_type, timestamp, payload, talkspurt)
 
     def press(self, digit: str, duration_ms: int) -> None:
         """Queue a digit. Raises ValueError if it is none, or if the peer takes no telephone events."""
@@ -119,10 +120,11 @@ class Sender:
             raise ValueError("the peer accepts no telephone events")
         self._press_type = self._event_type
         self._digits.press(digit, duration_ms, self._slot_ms)
+        self.pressing = True
 
     def next_slot_at(self) -> float | None:
         """When the next packet of a digit is due; in the past if at once."""
-        if not self._digits.busy:
+        if not self.pressing:
             return None
         return float("-inf") if self._next_slot_at is None else self._next_slot_at
 
@@ -133,7 +135,7 @@ class Sender:
         while (due := self.next_slot_at()) is not None and now >= due - slot_s / 2:
             slot_at = now if self._next_slot_at is None else max(due, now - slot_s / 2)
             datagrams.append(self._next_event_packet(now))
-            self._next_slot_at = slot_at + slot_s if self._digits.busy else None
+            self._next_slot_at = slot_at + slot_s if self.pressing else None
         return datagrams
 
     def keepalives(self, now: float) -> list[bytes]:
@@ -150,6 +152,7 @@ class Sender:
 
     def _next_event_packet(self, now: float) -> bytes:
         payload, first, offset = self._digits.next_packet()
+        self.pressing = self._digits.busy
         if first:
             self._keep_up(now, self._slot)
             self._event_timestamp = self.timestamp
@@ -168,8 +171,8 @@ class Sender:
         return frames > 0
 
     def _datagram(self, payload_type: int, timestamp: int, payload: bytes, marker: bool) -> bytes:
-        datagram = header(payload_type, self._sequence, timestamp, self.ssrc, marker) + payload
-        self._sequence = (self._sequence + 1) & 0xFFFF
+        sequence = self._sequence
+        self._sequence = (sequence + 1) & 0xFFFF
         self.packets += 1
         self.octets += len(payload)
-        return datagram
+        return header(payload_type, sequence, timestamp, self.ssrc, marker) + payload

@@ -48,8 +48,9 @@ class RtpSession:
         self._reporter.configure(params)
         self._params, self._sends = params, params.sends
         self._unsent = self._stun = 0
-        self._datagrams: list[Datagram] = []
-        self._rtcp: list[Datagram] = []
+        self.rtp_waiting: list[Datagram] = []
+        self.rtcp_waiting: list[Datagram] = []
+        """What datagrams_to_send() and rtcp_to_send() have, if it need only be known whether they do."""
         self._before = before
         self._is_same_stream = False
         if before is not None:
@@ -128,7 +129,7 @@ class RtpSession:
             self._unsent += 1
             return
         for datagram in self.outbound.packetize(payload, now, talkspurt):
-            self._datagrams.append((datagram, target))
+            self.rtp_waiting.append((datagram, target))
 
     def send_digit(self, digit: str, duration_ms: int, now: float) -> None:
         """Press a key (0-9, *, #, A-D); handle_timer() sends its packets in place of audio.
@@ -146,7 +147,8 @@ class RtpSession:
 
     def handle_timer(self, now: float) -> None:
         """Do what is due by now: packets of digits, digits without an end, RTCP."""
-        self.inbound.handle_timer(now)
+        if now >= self.inbound.digits.over_at:
+            self.inbound.handle_timer(now)
         if self.outbound.pressing or not self._sends:
             self._send_in_place_of_audio(now)
         if now >= self._reporter.next_timer:
@@ -156,16 +158,12 @@ class RtpSession:
 
     def datagrams_to_send(self) -> list[Datagram]:
         """Take the RTP datagrams to be sent, oldest first."""
-        if not self._datagrams:
-            return []
-        datagrams, self._datagrams = self._datagrams, []
+        datagrams, self.rtp_waiting = self.rtp_waiting, []
         return datagrams
 
     def rtcp_to_send(self) -> list[Datagram]:
         """Take the RTCP datagrams to be sent, oldest first."""
-        if not self._rtcp:
-            return []
-        datagrams, self._rtcp = self._rtcp, []
+        datagrams, self.rtcp_waiting = self.rtcp_waiting, []
         return datagrams
 
     def next_event(self) -> RtpEvent | None:
@@ -202,9 +200,9 @@ class RtpSession:
         target = self.inbound.latch.target
         if target is not None:
             due = self.outbound.event_packets(now) if self._sends else self.outbound.keepalives(now)
-            self._datagrams += [(data, target) for data in due]
+            self.rtp_waiting += [(data, target) for data in due]
 
     def _queue_rtcp(self, data: bytes) -> None:
         target = self.inbound.latch.target
         if target is not None:
-            self._rtcp.append((data, self._reporter.destination(target)))
+            self.rtcp_waiting.append((data, self._reporter.destination(target)))

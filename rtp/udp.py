@@ -7,6 +7,7 @@ kept there, and one datagram per wake-up keeps steady RTP from starving the time
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import Any
 
 from rtp.address import Address, plain_address
 
@@ -17,6 +18,7 @@ MAX_DATAGRAM_BYTES = 2048
 MOST_FRESH, MOST_SKIPPED = 10, 10_000
 
 Receive = Callable[[bytes, Address, float], None]
+ReceiveFrom = Callable[[int], tuple[bytes, Any]]
 
 
 class UdpPair:
@@ -42,6 +44,7 @@ class UdpPair:
         """Datagrams that the kernel did not take."""
         self._loop = asyncio.get_running_loop()
         self._rtp_sock, self._rtcp_sock = rtp_sock, rtcp_sock
+        self._sendto, self._time = rtp_sock.sendto, self._loop.time
         self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
         self._is_open = False
         self._skips_old = skips_old
@@ -55,8 +58,8 @@ class UdpPair:
     def open(self) -> None:
         """Begin to receive."""
         self._is_open = True
-        self._loop.add_reader(self._rtp_sock.fileno(), self._read, self._rtp_sock, self._on_rtp)
-        self._loop.add_reader(self._rtcp_sock.fileno(), self._read, self._rtcp_sock, self._on_rtcp)
+        self._loop.add_reader(self._rtp_sock.fileno(), self._read, self._rtp_sock.recvfrom, self._on_rtp)
+        self._loop.add_reader(self._rtcp_sock.fileno(), self._read, self._rtcp_sock.recvfrom, self._on_rtcp)
         if self._skips_old:
             self._skips_old = False
             self._skip_old()
@@ -64,16 +67,22 @@ class UdpPair:
     def receive_waiting(self) -> None:
         """Receive what waits already, before whatever else is to be done: it came earlier."""
         for _ in range(MAX_WAITING):
-            if not self._read(self._rtp_sock, self._on_rtp):
+            if not self._read(self._rtp_sock.recvfrom, self._on_rtp):
                 return
 
     def send(self, data: bytes, addr: Address) -> None:
         """Send from the RTP port; a datagram that cannot be sent is counted and lost, as on the network."""
-        self._send(self._rtp_sock, data, addr)
+        try:
+            self._sendto(data, addr)
+        except OSError:
+            self.send_errors += 1
 
     def send_rtcp(self, data: bytes, addr: Address) -> None:
         """Send from the RTCP port, likewise."""
-        self._send(self._rtcp_sock, data, addr)
+        try:
+            self._rtcp_sock.sendto(data, addr)
+        except OSError:
+            self.send_errors += 1
 
     def close(self) -> None:
         """Stop receiving and close these descriptors (the pool keeps its own). May be called twice."""
@@ -101,23 +110,17 @@ class UdpPair:
         for data, addr in waiting:
             self._on_rtp(data, addr, self._loop.time())
 
-    def _read(self, sock: socket.socket, receive: Receive) -> bool:
+    def _read(self, receive_from: ReceiveFrom, receive: Receive) -> bool:
         """One datagram: a second look nearly always finds nothing, and costs more than being woken again.
 
         False if there is no more to be read.
         """
         try:
-            data, addr = sock.recvfrom(MAX_DATAGRAM_BYTES)
+            data, addr = receive_from(MAX_DATAGRAM_BYTES)
         except BlockingIOError:
             return False
         except OSError:
             self.receive_errors += 1
             return True
-        receive(data, plain_address(addr), self._loop.time())
+        receive(data, addr if len(addr) == 2 else plain_address(addr), self._time())
         return self._is_open
-
-    def _send(self, sock: socket.socket, data: bytes, addr: Address) -> None:
-        try:
-            sock.sendto(data, addr)
-        except OSError:
-            self.send_errors += 1

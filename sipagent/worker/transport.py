@@ -56,10 +56,13 @@ class RtpTransport:
 
     def send(self) -> None:
         """Send what the session has to send."""
-        for data, addr in self._session.datagrams_to_send():
-            self._way_out.send(data, addr)
-        for data, addr in self._session.rtcp_to_send():
-            self._way_out.send_rtcp(data, addr)
+        session = self._session
+        if session.rtp_waiting:
+            for data, addr in session.datagrams_to_send():
+                self._way_out.send(data, addr)
+        if session.rtcp_waiting:
+            for data, addr in session.rtcp_to_send():
+                self._way_out.send_rtcp(data, addr)
 
     def handover(self, now: float) -> Handover:
         """What another worker needs to go on from here."""
