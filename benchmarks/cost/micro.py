@@ -16,6 +16,7 @@ from rtp.playout import Playout
 from rtp.resample import make_resampler
 from rtp.session import RtpSession
 from sipagent.backends.openai_wire import append_message, decode_event
+from sipagent.backends.websocket_frame import mask_keys, text_frame
 from sipagent.formats import CODECS
 from sipagent.media.recorder import Recorder, RecordingWriter
 
@@ -52,6 +53,8 @@ def _steps(directory: Path) -> Iterator[tuple[str, Step]]:
     yield "resample 20 ms from 24 to 8 kHz", lambda _: down.process(pcm_24k)
     yield "message out: base64 and JSON of 20 ms, G.711", lambda _: append_message(FRAME)
     yield "message out: base64 and JSON of 20 ms, 24 kHz", lambda _: append_message(pcm_24k)
+    message, keys = append_message(FRAME), mask_keys()
+    yield "message out: masked WebSocket frame of 20 ms, G.711", lambda _: text_frame(message, next(keys))
     delta = _delta()
     yield f"message in: JSON of {DELTA_MS} ms, G.711", lambda _: decode_event(delta)
     writer = RecordingWriter()

@@ -18,6 +18,8 @@ PCM_8K = AudioFormat("pcm", 8000)
 class LocalBackend:
     """Ready at once. A subclass says `_tell` what it has to tell."""
 
+    is_busy = False
+
     def __init__(self, audio: AudioFormat = PCM_8K) -> None:
         self.input_format = self.output_format = audio
         self._tell: EventHandler = _unheard
@@ -29,10 +31,6 @@ class LocalBackend:
 
     async def _prepare(self) -> None:
         """Get what is needed before the call is answered. Raises `BackendError`."""
-
-    @property
-    def is_busy(self) -> bool:
-        return False
 
     def greet(self) -> None:
         pass

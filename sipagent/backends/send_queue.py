@@ -20,10 +20,7 @@ class SendQueue:
         self._audio: deque[tuple[bytes, float]] = deque()
         self._queued_ms = 0.0
         self._dropped_ms = 0.0
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._control and not self._audio
+        self.is_empty = True
 
     @property
     def dropped_ms(self) -> int:
@@ -31,20 +28,30 @@ class SendQueue:
 
     def put_control(self, message: bytes) -> None:
         self._control.append(message)
+        self.is_empty = False
 
     def put_audio(self, message: bytes, duration_ms: float) -> None:
         self._audio.append((message, duration_ms))
         self._queued_ms += duration_ms
         while self._queued_ms > self._limit_ms:
             self._dropped_ms += self._pop_audio()[1]
+        self._note_emptiness()
 
     def pop(self) -> bytes | None:
         """The next message to send, or None."""
         if self._control:
-            return self._control.popleft()
-        return self._pop_audio()[0] if self._audio else None
+            message = self._control.popleft()
+        elif self._audio:
+            message, _ = self._pop_audio()
+        else:
+            return None
+        self._note_emptiness()
+        return message
 
     def _pop_audio(self) -> tuple[bytes, float]:
         message, duration_ms = self._audio.popleft()
         self._queued_ms -= duration_ms
         return message, duration_ms
+
+    def _note_emptiness(self) -> None:
+        self.is_empty = not self._control and not self._audio

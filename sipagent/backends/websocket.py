@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.asyncio.server import broadcast
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.frames import CloseCode
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
-from sipagent.backends.base import (
-    BackendEvent,
-    BackendLost,
-    Endpoint,
-    EventHandler,
-    SessionReady,
-    WireProtocol,
-)
+from sipagent.backends.base import BackendEvent, BackendLost, Endpoint, EventHandler, WireProtocol
 from sipagent.backends.send_queue import SendQueue
+from sipagent.backends.websocket_opening import close_of, configure, open_connection
+from sipagent.backends.websocket_writer import MessageWriter
 from sipagent.conversation import HistoryItem
-from sipagent.errors import BackendError, BackendNotReady, BackendRefused, BackendUnreachable
+from sipagent.errors import BackendError, BackendNotReady, BackendUnreachable
 
 #: A peer that stops answering is noticed within the sum of these two, 2.8 s: a call hears no more than 3 s of
 #: silence. 1.8 s outlasts a few retransmissions on a bad path. websockets' own keepalive isn't used, because
@@ -30,21 +22,8 @@ PING_INTERVAL_S = 1.0
 PONG_TIMEOUT_S = 1.8
 #: If this process itself was held up, the pong may have arrived and not been read yet.
 READ_GRACE_S = 0.05
-#: For the closing handshake, and for all of `close`.
-CLOSE_TIMEOUT_S = 0.5
+#: For all of `close`.
 CLOSE_DEADLINE_S = 1.0
-#: Servers are meant to speak first. One that doesn't gets our session.update after this long.
-HELLO_TIMEOUT_S = 1.0
-#: Bytes that may wait behind `SendQueue` unsent, in the process and again in the kernel: about a third of a
-#: second of G.711. Bytes in flight are not limited by it.
-UNSENT_BYTES = 4096
-MAX_MESSAGE_BYTES = 16 * 2**20
-
-#: 4xx answers that say "later" rather than "no".
-_PASSING_STATUS = frozenset({408, 425, 429})
-#: Close codes that say "no": bad data, policy, and the application's own range (4000 is OpenAI's for a
-#: request of the wrong shape).
-_REFUSING_CLOSES = frozenset({1003, 1007, 1008, *range(4000, 5000)})
 
 
 class WebSocketBackend:
@@ -62,8 +41,10 @@ class WebSocketBackend:
         self._queue = SendQueue()
         self._something_to_send = asyncio.Event()
         self._connection: ClientConnection | None = None
-        self._audience: tuple[ClientConnection, ...] = ()
-        """The connection, once the session is ready: `broadcast` is how websockets sends without waiting."""
+        self._write: Callable[[bytes], bool] = _not_yet
+        self._audio_message = protocol.audio_message
+        self.is_busy = False
+        """The protocol's answer, kept since it's asked for 50 times a second and seldom changes."""
         self._tasks: list[asyncio.Task[None]] = []
         self._on_event: EventHandler = _unheard
         self._over = False
@@ -71,8 +52,8 @@ class WebSocketBackend:
     async def open(self, on_event: EventHandler) -> None:
         try:
             async with asyncio.timeout(self._endpoint.ready_deadline_ms / 1000):
-                self._connection = connection = await _connect(self._endpoint)
-                events = await _configure(self._protocol, connection)
+                self._connection = connection = await open_connection(self._endpoint)
+                events = await configure(self._protocol, connection)
         except TimeoutError:
             await self.close()
             if self._connection is None:
@@ -81,28 +62,22 @@ class WebSocketBackend:
         except (BackendError, asyncio.CancelledError):
             await self.close()
             raise
-        self._on_event, self._audience = on_event, (connection,)
+        self._on_event, self._write = on_event, MessageWriter(connection).write
+        self._post()
         for event in events:
             on_event(event)
         for work in (self._receive, self._send, self._watch):
             task = asyncio.create_task(work(connection))
             task.add_done_callback(self._task_ended)
             self._tasks.append(task)
-        self._post()
-
-    @property
-    def is_busy(self) -> bool:
-        return self._protocol.is_busy
 
     def greet(self) -> None:
         self._protocol.greet()
         self._post()
 
     def send_audio(self, audio: bytes) -> None:
-        message = self._protocol.audio_message(audio)
-        if self._is_clear():
-            broadcast(self._audience, message, text=True)
-        else:
+        message = self._audio_message(audio)
+        if not (self._queue.is_empty and self._write(message)):
             self._queue.put_audio(message, len(audio) / self.input_format.bytes_per_ms)
             self._something_to_send.set()
 
@@ -166,7 +141,7 @@ class WebSocketBackend:
                 self._protocol.receive_message(await connection.recv(decode=False))
                 self._hand_over()
         except ConnectionClosed as closed:
-            code, reason = _close_of(closed)
+            code, reason = close_of(closed)
             self._lose(str(code), reason or "the connection was closed")
         await connection.close()
 
@@ -191,20 +166,16 @@ class WebSocketBackend:
         self._lose("ping_timeout", f"no answer to a ping for {PONG_TIMEOUT_S} s")
         connection.transport.abort()
 
-    def _is_clear(self) -> bool:
-        """Nothing waits, here or in the process, so that a message is with the kernel once it is written."""
-        if self._something_to_send.is_set() or not self._queue.is_empty or not self._audience:
-            return False
-        return self._audience[0].transport.get_write_buffer_size() == 0
-
     def _hand_over(self) -> None:
+        self._post()
         while (event := self._protocol.next_event()) is not None:
             if isinstance(event, BackendLost):
                 self._over = True
             self._on_event(event)
-        self._post()
 
     def _post(self) -> None:
+        """To be called whenever the protocol was told something."""
+        self.is_busy = self._protocol.is_busy
         for message in self._protocol.messages_to_send():
             self._queue.put_control(message)
             self._something_to_send.set()
@@ -223,52 +194,6 @@ class WebSocketBackend:
                 self._connection.transport.abort()
 
 
-async def _connect(endpoint: Endpoint) -> ClientConnection:
-    try:
-        connection = await connect(
-            endpoint.url,
-            additional_headers=endpoint.headers,
-            compression=None,
-            open_timeout=None,  # the deadline of `open` counts
-            ping_interval=None,
-            close_timeout=CLOSE_TIMEOUT_S,
-            max_size=MAX_MESSAGE_BYTES,
-            write_limit=UNSENT_BYTES,
-        )
-    except InvalidStatus as error:
-        raise _refusal(error) from error
-    except (OSError, EOFError, WebSocketException) as error:
-        raise BackendUnreachable(f"can't connect: {error}", code=type(error).__name__) from error
-    sock = connection.transport.get_extra_info("socket")
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-    return connection
-
-
-async def _configure(protocol: WireProtocol, connection: ClientConnection) -> list[BackendEvent]:
-    """Returns the events so far, `SessionReady` the last of them. Raises a `BackendError` if turned away."""
-    try:
-        try:
-            async with asyncio.timeout(HELLO_TIMEOUT_S):
-                protocol.receive_message(await connection.recv(decode=False))
-        except TimeoutError:
-            pass
-        protocol.configure()
-        events: list[BackendEvent] = []
-        while True:
-            while (event := protocol.next_event()) is not None:
-                events.append(event)
-                if isinstance(event, SessionReady):
-                    return events
-                if isinstance(event, BackendLost):
-                    error = BackendRefused if event.fatal else BackendUnreachable
-                    raise error(event.message, code=event.code, fatal=event.fatal)
-            for message in protocol.messages_to_send():
-                await connection.send(message, text=True)
-            protocol.receive_message(await connection.recv(decode=False))
-    except ConnectionClosed as closed:
-        raise _closed_early(closed) from closed
-
-
 async def _answers_ping(connection: ClientConnection) -> bool:
     clock = asyncio.get_running_loop()
     deadline = clock.time() + PONG_TIMEOUT_S
@@ -283,28 +208,10 @@ async def _answers_ping(connection: ClientConnection) -> bool:
     return pong.done()
 
 
-def _refusal(error: InvalidStatus) -> BackendError:
-    status = error.response.status_code
-    body = bytes(error.response.body or b"").decode(errors="replace")[:200]
-    message = f"HTTP {status} {body}".strip()
-    if 400 <= status < 500 and status not in _PASSING_STATUS:
-        return BackendRefused(message, code=str(status), fatal=True)
-    return BackendUnreachable(message, code=str(status))
-
-
-def _close_of(closed: ConnectionClosed) -> tuple[int, str]:
-    if closed.rcvd is not None:
-        return closed.rcvd.code, closed.rcvd.reason
-    return CloseCode.ABNORMAL_CLOSURE, "" if closed.sent is None else closed.sent.reason
-
-
-def _closed_early(closed: ConnectionClosed) -> BackendError:
-    code, reason = _close_of(closed)
-    message = f"closed before it was ready: {code} {reason}".strip()
-    if code in _REFUSING_CLOSES:
-        return BackendRefused(message, code=str(code), fatal=True)
-    return BackendUnreachable(message, code=str(code))
-
-
 def _unheard(event: BackendEvent) -> None:
     """Before `open` and after `close` nobody listens."""
+
+
+def _not_yet(message: bytes) -> bool:
+    """Before the session is ready, audio waits."""
+    return False

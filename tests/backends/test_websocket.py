@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from sipagent.backends import websocket
+from sipagent.backends import websocket, websocket_opening
 from sipagent.backends.base import AudioReceived, BackendEvent, BackendLost, CallerSpeechStarted, SessionReady
 from sipagent.backends.factory import create_backend
 from sipagent.config import AgentConfig
@@ -111,7 +111,7 @@ async def test_nobody_listens(unused_tcp_port):
 
 @pytest.mark.parametrize("never_created", [True, False])
 async def test_never_ready(never_created, monkeypatch):
-    monkeypatch.setattr(websocket, "HELLO_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(websocket_opening, "HELLO_TIMEOUT_S", 0.05)
     listener = Listener()
     async with simulated(never_created=never_created, never_ready=True) as server:
         with pytest.raises(BackendNotReady):
@@ -120,7 +120,7 @@ async def test_never_ready(never_created, monkeypatch):
 
 
 async def test_a_server_that_does_not_speak_first_is_asked_all_the_same(monkeypatch):
-    monkeypatch.setattr(websocket, "HELLO_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(websocket_opening, "HELLO_TIMEOUT_S", 0.01)
     async with connected(simulated(never_created=True)) as (_, listener):
         assert isinstance(listener.events[0], SessionReady)
 
