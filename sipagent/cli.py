@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
@@ -14,7 +13,6 @@ from typing import Annotated
 
 import typer
 import uvloop
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from yaml import YAMLError
@@ -25,6 +23,7 @@ from sipagent.call.decision import Refuse
 from sipagent.call_log.cli import app as calls
 from sipagent.config import Config, HostPort, LoggingConfig, load
 from sipagent.config import check as checked
+from sipagent.console import DEFAULT_CONFIG, ConfigOption, err, out, read_or_exit
 from sipagent.errors import ConfigError, SipAgentError
 from sipagent.outbound.cli import app as dials
 from sipagent.outbound.cli import dial
@@ -55,15 +54,7 @@ class Over(Enum):
     tls = "tls"
 
 
-DEFAULT_CONFIG = Path("config/sipagent.yaml")
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The server's YAML file.")]
-
-out = Console()
-err = Console(stderr=True)
-
 LOAD_HARNESS = "benchmarks.load.capacity"
-#: sysexits.h: the configuration is wrong.
-EX_CONFIG = 78
 
 
 @app.command()
@@ -115,7 +106,7 @@ def route_test(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Say what would become of a call, by the same decision that live calls get. Exit 1 if it's refused."""
-    settings = read_or_exit(config, load)
+    settings = read_or_exit(config)
     offered = tuple(codec.strip() for codec in codecs.split(",") if codec.strip()) or None
     decision = rehearsal.route_test(
         settings,
@@ -170,7 +161,7 @@ def measure_capacity(
 
     SIPp calls a server of its own, with a simulated model, all on this machine: stop what else runs on it.
     """
-    read_or_exit(config, load)
+    read_or_exit(config)
     if importlib.util.find_spec("benchmarks") is None:
         err.print("[red]The load harness is part of the source tree only: run this in a checkout.[/]")
         raise typer.Exit(2)
@@ -256,16 +247,6 @@ def demo(
     from sipagent.simulator.demo import show
 
     raise typer.Exit(uvloop.run(show(directory, out)))
-
-
-def read_or_exit(path: Path, read: Callable[[Path], Config]) -> Config:
-    """The configuration, or every problem with it on stderr and exit 78."""
-    try:
-        return read(path)
-    except ConfigError as error:
-        err.print("\n".join(error.problems), highlight=False, markup=False, soft_wrap=True)
-        err.print(f"{len(error.problems)} problems", style="red", highlight=False)
-        raise typer.Exit(EX_CONFIG) from None
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from sipagent.call_log.bundle import write_bundle
 from sipagent.call_log.database import Database, DatabaseDown, NoCallLog, database_url
@@ -18,19 +17,13 @@ from sipagent.call_log.purge import purge_files, purge_records
 from sipagent.call_log.search import NotOneCall, Wanted, find, find_one, moment
 from sipagent.call_log.story import story
 from sipagent.call_log.tail import spool_id
-from sipagent.config import Config, load
+from sipagent.config import Config
+from sipagent.console import DEFAULT_CONFIG, EX_CONFIG, ConfigOption, err, out, read_or_exit
 from sipagent.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="The calls that were: list, show, export, purge.")
-out = Console()
-err = Console(stderr=True)
-
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The server's YAML file.")]
-DEFAULT_CONFIG = Path("config/sipagent.yaml")
 CallArgument = Annotated[str, typer.Argument(help="The call's id, or how it begins.")]
 
-#: sysexits.h: the configuration is wrong.
-EX_CONFIG = 78
 COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "received": lambda call: str(call.get("received_at", ""))[:19].replace("T", " "),
     "call": lambda call: str(call.get("call_id", ""))[:12],
@@ -80,7 +73,7 @@ def list_calls(
         outcome=outcome,
         limit=limit,
     )
-    with _database(_config(config)) as database:
+    with _database(read_or_exit(config)) as database:
         records = find(database, wanted)
     if as_json:
         for record in records:
@@ -99,7 +92,7 @@ def show(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Tell one call's whole story."""
-    with _database(_config(config)) as database:
+    with _database(read_or_exit(config)) as database:
         record = find_one(database, call_id)
     typer.echo(json.dumps(record, indent=2, ensure_ascii=False) if as_json else story(record), nl=as_json)
 
@@ -111,7 +104,7 @@ def export(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Write one call's bundle: record, timeline, SIP ladder, RTP quality, turns, transcript, recording."""
-    with _database(_config(config)) as database:
+    with _database(read_or_exit(config)) as database:
         record = find_one(database, call_id)
     try:
         missing = write_bundle(record, file)
@@ -128,7 +121,7 @@ def purge(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Delete what `retention` says is too old. A server does so by itself, at its start and every day."""
-    settings, today = _config(config), datetime.now(UTC).date()
+    settings, today = read_or_exit(config), datetime.now(UTC).date()
     done = "would be deleted" if dry_run else "deleted"
     files = dict(purge_files(settings, today, dry_run=dry_run).files)
     with _database(settings) as database:
@@ -152,13 +145,6 @@ def _database(settings: Config) -> Iterator[Database]:
         raise _failed(f"the database of calls can't be reached: {error}") from None
     except (NoCallLog, NotOneCall) as error:
         raise _failed(str(error.args[0])) from None
-
-
-def _config(path: Path) -> Config:
-    try:
-        return load(path)
-    except ConfigError as error:
-        raise _failed("\n".join(error.problems), EX_CONFIG) from None
 
 
 def _failed(why: str, status: int = 1) -> typer.Exit:

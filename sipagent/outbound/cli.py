@@ -11,19 +11,15 @@ from typing import Annotated, Any, NoReturn
 
 import httpx
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from sipagent.config import load
+from sipagent.console import DEFAULT_CONFIG, err, out
 from sipagent.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Calls that the server was asked to place.")
-out = Console()
-err = Console(stderr=True)
-
 TOKEN_VARIABLE = "SIPAGENT_TOKEN"
-DEFAULT_CONFIG = Path("config/sipagent.yaml")
 LOOK_EVERY_S = 0.25
 TIMEOUT_S = 15.0
 #: By outcome of the last attempt. What was not even taken is 1.

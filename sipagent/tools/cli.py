@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from sipagent.config import AgentConfig, Config, LoggingConfig, load
+from sipagent.config import AgentConfig, Config, LoggingConfig
 from sipagent.config.tools import McpToolConfig
 from sipagent.config.validation import near_match
-from sipagent.errors import ConfigError
+from sipagent.console import DEFAULT_CONFIG, ConfigOption, out, read_or_exit
 from sipagent.logs import configure
 from sipagent.tools import arguments
 from sipagent.tools.bench import bench_of
@@ -22,18 +20,13 @@ from sipagent.tools.request import CallContext
 from sipagent.tools.toolbox import Toolbox
 
 app = typer.Typer(no_args_is_help=True, help="Tools of agents: list them, try one.")
-out = Console()
-err = Console(stderr=True)
-
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The server's YAML file.")]
-DEFAULT_CONFIG = Path("config/sipagent.yaml")
 
 
 @app.command("list")
 def list_tools(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Every agent's tools."""
     table = Table("agent", "tool", "kind", "description", box=None, pad_edge=False)
-    for agent in _config(config).agents.values():
+    for agent in read_or_exit(config).agents.values():
         for name, tool in agent.tools.items():
             table.add_row(agent.name, name, tool.kind, tool.description)
     out.print(table)
@@ -49,7 +42,7 @@ def try_tool(
 ) -> None:
     """Call a tool as a call would, for real, and print what the model is told. Exit 1 if it failed."""
     configure(LoggingConfig(level="warning", format="console"))
-    settings = _config(config)
+    settings = read_or_exit(config)
     known = settings.agents.get(agent)
     if known is None:
         raise typer.BadParameter(f"there is no agent '{agent}'{near_match(agent, settings.agents)}")
@@ -79,11 +72,3 @@ async def _tried(settings: Config, agent: AgentConfig, name: str, text: str, cal
         return await toolbox.run(bench, tool, asked, CallContext(call_id, agent.name), "test")
     finally:
         await toolbox.close()
-
-
-def _config(path: Path) -> Config:
-    try:
-        return load(path)
-    except ConfigError as error:
-        err.print("\n".join(error.problems), highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(78) from None

@@ -7,15 +7,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sipagent.config import Config, WebhookConfig, load
+from sipagent.config import Config, WebhookConfig
+from sipagent.console import DEFAULT_CONFIG, ConfigOption, err, out, read_or_exit
 from sipagent.errors import ConfigError
 from sipagent.webhooks.messages import of_test
 from sipagent.webhooks.outbox import Outbox
@@ -23,17 +22,12 @@ from sipagent.webhooks.schedule import Answer, Verdict, judge
 from sipagent.webhooks.sender import Sender
 
 app = typer.Typer(no_args_is_help=True, help="Receivers of webhooks, and what waits for them.")
-out = Console()
-err = Console(stderr=True)
-
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The server's YAML file.")]
-DEFAULT_CONFIG = Path("config/sipagent.yaml")
 
 
 @app.command("list")
 def list_endpoints(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Every receiver: how much waits for it, since when, and what it said last."""
-    settings = _config(config)
+    settings = read_or_exit(config)
     table = Table("name", "url", "state", "waiting", "since", "attempts", "last answer", box=None)
     with _outbox(settings) as outbox:
         gone = outbox.gone_urls()
@@ -60,7 +54,7 @@ def retry(
     name: Annotated[str, typer.Argument(help="The receiver.")], config: ConfigOption = DEFAULT_CONFIG
 ) -> None:
     """Deliver what waits for a receiver now, also where it had answered 410 Gone. The server does it."""
-    settings = _config(config)
+    settings = read_or_exit(config)
     _endpoint(settings, name)
     with _outbox(settings) as outbox:
         waiting = outbox.retry(name, time.time())
@@ -72,7 +66,7 @@ def try_out(
     name: Annotated[str, typer.Argument(help="The receiver.")], config: ConfigOption = DEFAULT_CONFIG
 ) -> None:
     """Send a `webhook.test` message from here, and show the answer. Exit 1 if it was not taken."""
-    endpoint = _endpoint(_config(config), name)
+    endpoint = _endpoint(read_or_exit(config), name)
     try:
         answer = asyncio.run(_send_test(endpoint))
     except ConfigError as error:
@@ -89,14 +83,6 @@ async def _send_test(endpoint: WebhookConfig) -> Answer:
         return await sender.send(of_test(f"msg_test_{uuid.uuid4().hex}", now), now)
     finally:
         await sender.close()
-
-
-def _config(path: Path) -> Config:
-    try:
-        return load(path)
-    except ConfigError as error:
-        err.print("\n".join(error.problems), highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(78) from None
 
 
 def _endpoint(config: Config, name: str) -> WebhookConfig:

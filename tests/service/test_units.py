@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sipagent.cli import EX_CONFIG
 from sipagent.config import Config
 from sipagent.config.server import LimitsConfig, RtpConfig
+from sipagent.console import EX_CONFIG
 from sipagent.doctor import kernel
 from sipagent.doctor.host import open_files
 
