@@ -109,7 +109,7 @@ delay: demo-packages $(VENV)/.dev $(VENV)/.pjsua2 ## what the server adds to the
 	@exec $(BIN)/python -m benchmarks.delay $(ARGS)
 
 .PHONY: bench
-bench: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## what a packet, a message and a call cost; ARGS="--calls 100 --only calls --write FILE"
+bench: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## what a packet, a message and a call cost; ARGS="--quick", "--resume", "--only 'g711-*'", "--list"
 	@command -v cc > /dev/null || scripts/install-packages gcc libc6-dev
 	@exec $(BIN)/python -m benchmarks.bench $(ARGS)
 
