@@ -17,7 +17,7 @@ from rtp.depth import AdaptiveDepth
 from rtp.packet import RtpPacket
 from rtp.params import JitterConfig
 from rtp.seq import SequenceTracker
-from rtp.stats import InterarrivalJitter, JitterCounts
+from rtp.stats import InboundReport, InterarrivalJitter, JitterCounts
 from rtp.timeline import Hole, Timeline
 
 DEFAULT_CONFIG = JitterConfig()
@@ -42,6 +42,7 @@ class JitterBuffer:
     """Adaptive reordering for one inbound stream. Depths are ms, times monotonic seconds."""
 
     def __init__(self, config: JitterConfig = DEFAULT_CONFIG, clock_hz: int = 8000) -> None:
+        self._clock_hz = clock_hz
         self.counts = JitterCounts()
         self.sequence = SequenceTracker()
         self.jitter = InterarrivalJitter(clock_hz)
@@ -140,6 +141,18 @@ class JitterBuffer:
         """Take the next packet as the beginning of a new numbering (new SSRC) on the same timeline."""
         self.sequence.force_restart()
         self.jitter.restart()
+
+    def fill_in(self, report: InboundReport, now: float) -> None:
+        """The buffer's part of the report."""
+        counts, jitter, timeline = self.counts, self.jitter, self.timeline
+        report.lost, report.late, report.duplicate = counts.lost, counts.late, counts.duplicate
+        report.reordered, report.unconfirmed = counts.reordered, counts.unconfirmed
+        report.overflowed, report.restarts = counts.overflowed, self.sequence.restarts
+        report.stretched_ms = timeline.stretched * 1000 / self._clock_hz
+        report.timestamp_jumps = timeline.jumps
+        report.jitter_mean_ms, report.jitter_max_ms = jitter.mean_ms, jitter.max_ms
+        report.buffer_depth_ms = self.depth.ms(now)
+        report.loss_percent = 100 * (counts.lost + counts.late) / max(self.sequence.expected, 1)
 
     def _begin(self, extended: int, arrival: _Arrival) -> None:
         for waiting in sorted(self._waiting):

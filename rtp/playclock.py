@@ -7,7 +7,7 @@ turns out to be loss or silence pays it back, audio that was merely late makes t
 """
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import copysign
 
 import numpy as np
@@ -74,15 +74,12 @@ class PlayClock:
         self._queue.clear()
         self._queued = self._owed = self._measured = self._since_correction = 0
 
-    def add_to(self, report: InboundReport) -> InboundReport:
-        """The receiver's report with the clock's part in it."""
-        return replace(
-            report,
-            starved_ms=self.counts.starved / _PER_MS,
-            inserted_ms=self.counts.inserted / _PER_MS,
-            dropped_ms=self.counts.dropped / _PER_MS,
-            playout_delay_ms=self.delay_ms,
-        )
+    def fill_in(self, report: InboundReport) -> None:
+        """The clock's part of the receiver's report."""
+        report.starved_ms = self.counts.starved / _PER_MS
+        report.inserted_ms = self.counts.inserted / _PER_MS
+        report.dropped_ms = self.counts.dropped / _PER_MS
+        report.playout_delay_ms = self.delay_ms
 
     def pop(self, samples: int, now: float) -> Frame | Concealed | None:
         """Exactly this much audio, or None before the first packet has waited for the depth.

@@ -145,24 +145,13 @@ class Receiver:
 
     def report(self, now: float) -> InboundReport:
         """Everything counted so far. MOS is for the loss alone: the session knows the delay."""
-        counts, troubles, jitter, filler = self._counts, self.buffer.counts, self.buffer.jitter, self._filler
-        missing = troubles.lost + troubles.late
-        return InboundReport(
+        counts, filler = self._counts, self._filler
+        report = InboundReport(
             packets=counts.packets,
             bytes=counts.bytes,
-            lost=troubles.lost,
-            late=troubles.late,
-            duplicate=troubles.duplicate,
-            reordered=troubles.reordered,
-            unconfirmed=troubles.unconfirmed,
             concealed_ms=filler.concealed * 1000 / CLOCK_HZ,
             silence_filled_ms=filler.silent * 1000 / CLOCK_HZ,
             comfort_noise_ms=filler.noise * 1000 / CLOCK_HZ,
-            stretched_ms=self.buffer.timeline.stretched * 1000 / CLOCK_HZ,
-            jitter_mean_ms=jitter.mean_ms,
-            jitter_max_ms=jitter.max_ms,
-            buffer_depth_ms=self.buffer.depth.ms(now),
-            loss_percent=100 * missing / max(self.buffer.sequence.expected, 1),
             foreign=counts.foreign + self.latch.abandoned,
             malformed=counts.malformed,
             unknown_payload_type=counts.unknown_payload_type,
@@ -170,10 +159,9 @@ class Receiver:
             comfort_noise=counts.comfort_noise,
             payload_type_changes=counts.payload_type_changes,
             ssrc_changes=counts.ssrc_changes,
-            restarts=self.buffer.sequence.restarts,
-            timestamp_jumps=self.buffer.timeline.jumps,
-            overflowed=troubles.overflowed,
         )
+        self.buffer.fill_in(report, now)
+        return report
 
     def _take(self, packet: RtpPacket, addr: Address, now: float) -> None:
         if packet.ssrc != self.ssrc and not self._adopt(packet, addr, now):

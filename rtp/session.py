@@ -1,6 +1,5 @@
 """The RTP face of a call: one stream pair. The shell in `rtp.udp` moves the bytes."""
 
-from dataclasses import replace
 from random import Random, SystemRandom
 
 from rtp.address import Address
@@ -187,10 +186,9 @@ class RtpSession:
         """Both directions up to now, from the beginning of the call, for its record."""
         reporter, inbound = self._reporter, self.inbound.report(now)
         one_way_ms = (reporter.rtt_ms or 0.0) / 2 + self._params.ptime_ms
-        score = round(mos(inbound.loss_percent, one_way_ms + inbound.jitter_mean_ms), 2)
-        inbound = replace(
-            self._clock.add_to(inbound), mos=score, foreign_rtcp=reporter.foreign, stun=self._stun
-        )
+        inbound.mos = round(mos(inbound.loss_percent, one_way_ms + inbound.jitter_mean_ms), 2)
+        inbound.foreign_rtcp, inbound.stun = reporter.foreign, self._stun
+        self._clock.fill_in(inbound)
         report = RtpReport(inbound, reporter.outbound_report(self._unsent, one_way_ms), reporter.rtt_ms)
         if self._before is None:
             return report

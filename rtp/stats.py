@@ -149,9 +149,12 @@ def mos(loss_percent: float, one_way_ms: float, bpl: float = BPL_WITH_PLC) -> fl
     return max(1 + 0.035 * r + r * (r - 60) * (100 - r) * 7e-6, 1.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InboundReport:
-    """The caller's audio as it reached us. Packets unless the unit says otherwise."""
+    """The caller's audio as it reached us. Packets unless the unit says otherwise.
+
+    Not frozen, as each part of a session fills in what it has counted: copies would cost more than all else.
+    """
 
     packets: int = 0
     bytes: int = 0

@@ -67,24 +67,22 @@ class RtpTransport:
     def handover(self, now: float) -> Handover:
         """What another worker needs to go on from here."""
         state = self._session.handover(now)
-        indexes = self._secure.srtp.indexes if self._secure is not None else {}
-        return replace(state, report=self._with_srtp(state.report), srtp_indexes=indexes)
+        if self._secure is None:
+            return state
+        self._count_refused(state.report)
+        return replace(state, srtp_indexes=self._secure.srtp.indexes)
 
     def close(self, now: float) -> RtpReport:
         """Say goodbye by RTCP, and let go of the sockets. Returns what is to be told of the session."""
         self._session.close(now)
         self.send()
         self._udp.close()
-        return self._with_srtp(self._session.report(now))
+        report = self._session.report(now)
+        self._count_refused(report)
+        return report
 
-    def _with_srtp(self, report: RtpReport) -> RtpReport:
-        """With what SRTP has refused before the session could count it."""
-        if self._secure is None:
-            return report
-        inbound, srtp = report.inbound, self._secure.srtp
-        refused = replace(
-            inbound,
-            unauthenticated=inbound.unauthenticated + srtp.unauthenticated,
-            replayed=inbound.replayed + srtp.replayed,
-        )
-        return replace(report, inbound=refused)
+    def _count_refused(self, report: RtpReport) -> None:
+        """Add what SRTP has refused before the session could count it."""
+        if self._secure is not None:
+            report.inbound.unauthenticated += self._secure.srtp.unauthenticated
+            report.inbound.replayed += self._secure.srtp.replayed
