@@ -46,6 +46,7 @@ def _timed(step: Step, repeat: int) -> float:
 def _steps(directory: Path) -> Iterator[tuple[str, Step]]:
     yield "packet in: source, statistics, jitter buffer", _packet_in()
     yield "tick out: packet, timers", _tick_out()
+    yield "snapshot of a session, once a second", _snapshot()
     yield "tick out: 20 ms from playout", _playout()
     up, down = make_resampler(8000, 24000), make_resampler(24000, 8000)
     pcm_8k, pcm_24k = bytes(320), bytes(960)
@@ -70,11 +71,18 @@ def _packet_in() -> Step:
 
     def step(number: int) -> None:
         now = number * FRAME_S
-        session.receive_datagram(packets[number], PHONE, now)
-        while session.pop_frame(now) is not None:
-            pass
+        if session.inbound.hear(packets[number], PHONE, now) is None:
+            session.receive_datagram(packets[number], PHONE, now)
+            while session.pop_frame(now) is not None or session.next_event() is not None:
+                pass
 
     return step
+
+
+def _snapshot() -> Step:
+    session = RtpSession(RtpParams(PHONE))
+    session.send_frame(FRAME, 0.0)
+    return lambda number: session.handover(number * FRAME_S)
 
 
 def _tick_out() -> Step:
