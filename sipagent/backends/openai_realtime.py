@@ -7,7 +7,7 @@ interruptions, requests for a response, and errors.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -27,7 +27,7 @@ from sipagent.backends.base import (
 from sipagent.backends.openai_history import items, message, tool_output
 from sipagent.backends.openai_requests import ResponseRequests
 from sipagent.backends.openai_session import audio_format, format_mismatch, session
-from sipagent.backends.openai_speech import AgentSpeech
+from sipagent.backends.openai_speech import DELTAS, AgentSpeech
 from sipagent.backends.openai_wire import (
     Fault,
     Outbox,
@@ -85,16 +85,16 @@ class OpenAIRealtime:
             if self._counts["malformed"] == 1:  # a server that goes wrong does so by the thousand
                 self._events.append(ProblemReported(code="malformed_message", message=str(error)))
             return
-        if self._speech.handles(event):
-            self._follow_response(event)
-        else:
+        said = self._speech.receive(event)
+        if said is None:
             self._dispatch(event)
+        elif event.type in DELTAS:
+            self._events.extend(said)
+        else:
+            self._follow_response(event, said)
 
     def next_event(self) -> BackendEvent | None:
-        event = self._events.popleft() if self._events else None
-        if isinstance(event, UsageCounted):
-            return msgspec.structs.replace(event, model=self._models[event.source])
-        return event
+        return self._events.popleft() if self._events else None
 
     def messages_to_send(self) -> list[bytes]:
         return self._outbox.drain()
@@ -176,7 +176,8 @@ class OpenAIRealtime:
                 audio_ms = event.audio_end_ms
                 self._events.append(CallerSpeechStopped(item_id=event.item_id or "", audio_ms=audio_ms))
             case "conversation.item.input_audio_transcription.completed":
-                self._events.extend(_caller_words(event))
+                for heard in _caller_words(event):
+                    self._tell(heard)
             case "conversation.item.input_audio_transcription.failed":
                 self._report(event.error or Fault(code="transcription_failed"))
             case "mcp_list_tools.failed":
@@ -202,11 +203,11 @@ class OpenAIRealtime:
             )
         )
 
-    def _follow_response(self, event: ServerEvent) -> None:
-        for said in self._speech.receive(event):
-            if isinstance(said, ToolCalled):
-                self._requests.tool_called(said.tool_call_id)
-            self._events.append(said)
+    def _follow_response(self, event: ServerEvent, said: Iterable[BackendEvent]) -> None:
+        for told in said:
+            if isinstance(told, ToolCalled):
+                self._requests.tool_called(told.tool_call_id)
+            self._tell(told)
         if event.type == "response.created":
             self._requests.created()
         elif event.type == "response.done":
@@ -230,6 +231,11 @@ class OpenAIRealtime:
             if errors.is_about(fault, errors.RESPONSE_CREATE):
                 self._requests.rejected()
             self._report(fault)
+
+    def _tell(self, event: BackendEvent) -> None:
+        if isinstance(event, UsageCounted):
+            event = msgspec.structs.replace(event, model=self._models[event.source])
+        self._events.append(event)
 
     def _add(self, item: dict[str, Any]) -> None:
         self._outbox.send("conversation.item.create", item=item)

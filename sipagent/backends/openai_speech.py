@@ -27,6 +27,17 @@ from sipagent.backends.openai_wire import Item, Response, ServerEvent, decode_au
 #: Items and interrupted responses remembered. An item is of use until it has been played.
 MEMORY = 64
 
+#: Nearly all events are of these. They change nothing but an item.
+DELTAS = frozenset(
+    {
+        "response.output_audio.delta",
+        "response.output_audio_transcript.delta",
+        # beta names
+        "response.audio.delta",
+        "response.audio_transcript.delta",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
@@ -60,11 +71,10 @@ class AgentSpeech:
         self._items: dict[str, SpokenItem] = {}
         self._stale_responses: deque[str] = deque(maxlen=MEMORY)
 
-    def handles(self, event: ServerEvent) -> bool:
-        return event.type in _HANDLERS
-
-    def receive(self, event: ServerEvent) -> Iterable[BackendEvent]:
-        return _HANDLERS[event.type](self, event)
+    def receive(self, event: ServerEvent) -> Iterable[BackendEvent] | None:
+        """What it tells, to be taken at once; None for an event that is of something else."""
+        handler = _HANDLERS.get(event.type)
+        return None if handler is None else handler(self, event)
 
     def take_back(self, item_id: str | None, content_index: int, heard_ms: int) -> list[Truncation]:
         """Make all that was said so far stale. Returns what the model must be told wasn't heard.
@@ -104,15 +114,15 @@ class AgentSpeech:
         item = self._item_of(event)
         if item is None:
             self.late_deltas += 1
-            return
+            return ()
         try:
             audio = decode_audio(event.delta or "")
         except ValueError:
             self.bad_audio += 1
-            return
+            return ()
         item.audio_bytes += len(audio)
         item.content_index = event.content_index or 0
-        yield AudioReceived(item_id=item.item_id, content_index=item.content_index, audio=audio)
+        return (AudioReceived(item_id=item.item_id, content_index=item.content_index, audio=audio),)
 
     def _audio_done(self, event: ServerEvent) -> Iterable[BackendEvent]:
         item = self._items.get(event.item_id or "")
