@@ -61,9 +61,13 @@ def wire(
     to_rtp: Write,
     recorder: Recorder | None,
     ears: Ears | None = None,
+    tap: Write | None = None,
 ) -> Node:
     """From playout to RTP."""
-    path = convert_into(queued, phone, Sink("rtp", to_rtp))
+    path: Node = Sink("rtp", to_rtp)
+    if tap is not None:
+        path = Tee("tap", tap, path)
+    path = convert_into(queued, phone, path)
     if ears is not None:
         path = Tee("ears", ears.agent_lane(queued), path)
     return path if recorder is None else Tee("rec.agent", recorder.lane("agent", queued), path)

@@ -36,13 +36,13 @@ from sipagent.worker.jukebox import Jukebox
 from sipagent.worker.presses import Presses
 from sipagent.worker.reporter import Emit, Reporter
 from sipagent.worker.speaker import Speaker
-from sipagent.worker.stream import Stream, Upwards
+from sipagent.worker.stream import LOOK_EVERY_S, Stream, Upwards
 from sipagent.worker.ticker import Ticker
 
 #: A call that has lost its backend stands for so long, whatever is done about it.
 ABANDONED_S = 300.0
-#: Ticks from one snapshot to the next.
-SNAPSHOT_TICKS = 50
+#: Looks from one snapshot to the next: a second.
+SNAPSHOT_LOOKS = round(1 / LOOK_EVERY_S)
 
 
 class Leg:
@@ -72,7 +72,7 @@ class Leg:
         self._stream: Stream | None = None
         self._is_tapped = False
         self._bridge: Bridge | None = None
-        self._ticks = 0
+        self._looks = 0
         self._end: asyncio.Future[tuple[str, str]] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
@@ -106,7 +106,13 @@ class Leg:
             reporter=self._reporter,
             open_udp=partial(UdpPair, *self._sockets, skips_old=self._awaits_answer),
             ticker=self._ticker,
-            leg=Upwards(played=self._speaker.played, tick=self._tick, press=self.press, end=self.close),
+            leg=Upwards(
+                played=self._speaker.played,
+                tick=self._speaker.tick,
+                look=self._look,
+                press=self.press,
+                end=self.close,
+            ),
             recordings=self._recordings,
         )
         self._speaker.line = self._stream
@@ -301,11 +307,10 @@ class Leg:
         """Whoever speaks for the agent now, if only nobody."""
         return self._speaker.backend
 
-    def _tick(self, now: float) -> None:
-        self._speaker.tick(now)
-        if self._ticks % SNAPSHOT_TICKS == 0:
+    def _look(self, now: float) -> None:
+        if self._looks % SNAPSHOT_LOOKS == 0:
             self._tell_state(now)
-        self._ticks += 1
+        self._looks += 1
         vacant_since = self._speaker.seat.vacant_since
         if vacant_since is not None and now - vacant_since >= ABANDONED_S and not self._speaker.is_aside:
             self.close(EndReason.BACKEND_LOST, f"nobody spoke for the agent for {ABANDONED_S:g} s")
