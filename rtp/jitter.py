@@ -83,13 +83,12 @@ class JitterBuffer:
 
         False, and nothing taken, for any other: that is for push() and pop().
         """
-        if self._ready or self._waiting or not self.timeline.goes_on_with(timestamp):
+        if self._ready or self._waiting or sequence != self.sequence.awaited:
             return False
-        if not self.sequence.advance(sequence):
+        if not self.timeline.go_on(timestamp, samples, now):
             return False
-        self._next = self.sequence.highest + 1
+        self._next = self.sequence.advance() + 1
         self.jitter.update(timestamp, now)
-        self.timeline.advance(timestamp, samples, now, now)
         return True
 
     def pop(self, now: float) -> RtpPacket | Hole | None:

@@ -22,26 +22,24 @@ class SequenceTracker:
     restart gets `highest + 1`. So a consumer needs no second idea of order.
     """
 
-    __slots__ = ("_awaited", "_base", "_confirming", "_forced", "_offset", "highest", "restarts")
+    __slots__ = ("_base", "_confirming", "_forced", "_offset", "awaited", "highest", "restarts")
 
     def __init__(self) -> None:
         self.highest = -1
         self.restarts = 0
-        self._base: int | None = None
-        self._awaited: int | None = None
+        self.awaited: int | None = None
         """The sequence number after the highest, unless another numbering is to begin."""
+        self._base: int | None = None
         self._offset = 0
         self._confirming: int | None = None
         self._forced = False
 
-    def advance(self, sequence: int) -> bool:
-        """Take the number right after the highest, as extend() would. False, and not taken, for any other."""
-        if sequence != self._awaited:
-            return False
+    def advance(self) -> int:
+        """Take the number that is `awaited`, as extend() would."""
         self.highest += 1
-        self._awaited = (sequence + 1) & _MASK_16
+        self.awaited = (self.highest + 1 - self._offset) & _MASK_16
         self._confirming = None
-        return True
+        return self.highest
 
     def extend(self, sequence: int) -> int | None:
         """The extended number, or None for a jump that its successor has yet to confirm (RFC 3550, A.1)."""
@@ -50,7 +48,7 @@ class SequenceTracker:
         step = (sequence - (self.highest - self._offset)) & _MASK_16
         if step < MAX_DROPOUT:
             self.highest += step
-            self._awaited = (sequence + 1) & _MASK_16
+            self.awaited = (sequence + 1) & _MASK_16
             self._confirming = None
             return self.highest
         if step > _MASK_16 + 1 - MAX_MISORDER:
@@ -66,7 +64,7 @@ class SequenceTracker:
     def force_restart(self) -> None:
         """Let the next packet start a new numbering without confirmation (its SSRC changed)."""
         self._forced = self._base is not None
-        self._awaited = None
+        self.awaited = None
 
     @property
     def extended_highest(self) -> int:
@@ -82,14 +80,14 @@ class SequenceTracker:
         if self._base is not None:
             return self._restart(sequence)
         self._base = self.highest = sequence
-        self._awaited = (sequence + 1) & _MASK_16
+        self.awaited = (sequence + 1) & _MASK_16
         return sequence
 
     def _restart(self, sequence: int) -> int:
         self.restarts += 1
         self.highest += 1
         self._offset = self.highest - sequence
-        self._awaited = (sequence + 1) & _MASK_16
+        self.awaited = (sequence + 1) & _MASK_16
         self._confirming = None
         self._forced = False
         return self.highest

@@ -88,9 +88,18 @@ class Timeline:
         self._expected = timestamp
         return Hole(missing, kind) if missing > 0 else None
 
-    def goes_on_with(self, timestamp: int) -> bool:
-        """Whether a packet begins just where the last one ended, and nothing was lost or filled between."""
-        return timestamp == self._expected and not self._filled and not self._lost
+    def go_on(self, timestamp: int, samples: int, now: float) -> bool:
+        """Hand out a packet that begins just where the last one ended, nothing lost or filled between.
+
+        False, and nothing done, for any other: that is for hole_before() and advance().
+        """
+        if timestamp != self._expected or self._filled or self._lost:
+            return False
+        self._expected = (timestamp + samples) & 0xFFFFFFFF
+        self._frame = samples
+        self._audio_at = now
+        self.due_at = now + samples / self._clock_hz
+        return True
 
     def advance(self, timestamp: int, samples: int, arrived_at: float, now: float) -> None:
         """A packet's audio has been handed out."""
