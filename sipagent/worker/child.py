@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from sipagent.worker.channel import Channel
 from sipagent.worker.handle import LegHandle
-from sipagent.worker.ipc import Channel, ToControl, WorkerReport
+from sipagent.worker.ipc import ToControl, WorkerReport
 from sipagent.worker.vigil import Doing
 
 WORKER = "sipagent.worker.process"

@@ -24,10 +24,10 @@ from sipagent.config import AgentConfig, LoggingConfig
 from sipagent.errors import EndReason, SipAgentError
 from sipagent.events import LegEnded, LegFailed
 from sipagent.media.recorder import RecordingWriter
+from sipagent.worker.channel import Channel
 from sipagent.worker.ipc import (
     AnswerTool,
     Beat,
-    Channel,
     CloseLeg,
     GiveBack,
     Inject,

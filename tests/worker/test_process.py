@@ -17,8 +17,8 @@ from rtp.session import RtpParams
 from sipagent import events
 from sipagent.formats import ULAW
 from sipagent.worker import process
+from sipagent.worker.channel import Channel
 from sipagent.worker.ipc import (
-    Channel,
     CloseLeg,
     OpenLeg,
     PressDigit,

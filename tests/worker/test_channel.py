@@ -13,10 +13,9 @@ import pytest
 
 from rtp.session import RtpParams
 from sipagent.events import LegEnded, UsageReported
-from sipagent.worker import ipc
+from sipagent.worker import channel as channels
+from sipagent.worker.channel import HEADER, Channel
 from sipagent.worker.ipc import (
-    HEADER,
-    Channel,
     CloseLeg,
     OpenLeg,
     StartMedia,
@@ -181,7 +180,7 @@ async def test_a_peer_that_is_gone_is_told_once_and_sending_to_it_does_nothing(e
 @pytest.mark.parametrize(
     "data",
     [
-        HEADER.pack(ipc.MAX_MESSAGE + 1, 0),
+        HEADER.pack(channels.MAX_MESSAGE + 1, 0),
         framed(b"\xc1 is no msgpack"),
         framed(msgspec.msgpack.encode({"type": "NoSuchMessage"})),
         framed(msgspec.msgpack.encode({"type": "CloseLeg", "call_id": 7, "reason": "x"})),
@@ -202,7 +201,7 @@ async def test_a_peer_that_sends_what_is_no_message_is_cut_off(
 async def test_a_peer_that_never_reads_is_as_good_as_dead(
     ends: tuple[End, End], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ipc, "MAX_BACKLOG", 1_000_000)
+    monkeypatch.setattr(channels, "MAX_BACKLOG", 1_000_000)
     control, _ = ends
     control.channel.send(order("x" * 2_000_000))
     await control.until_closed()

@@ -1,0 +1,159 @@
+"""The channel between the control process and a media worker: messages both ways over a socketpair.
+
+Wire: 4-byte big-endian length, 1-byte count of file descriptors, msgpack body; descriptors ride along as
+SCM_RIGHTS in the order of their messages.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import os
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import msgspec
+
+HEADER = struct.Struct("!IB")
+MAX_MESSAGE = 4 * 1024 * 1024
+MAX_BACKLOG = 16 * 1024 * 1024
+MAX_FDS = 64
+
+
+class Channel:
+    """One end of the socketpair, on the running loop.
+
+    `on_message(message, fds)` is called in order and owns the descriptors; `on_closed` once, when the peer is
+    gone, or sent what is no message and can't be trusted any more. What can't be written at once waits, up to
+    `MAX_BACKLOG` bytes: a peer that lets more pile up is as good as dead, and the channel closes.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        receives: Any,
+        on_message: Callable[[Any, list[int]], None],
+        on_closed: Callable[[], None],
+    ) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._loop = asyncio.get_running_loop()
+        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(receives)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._on_message = on_message
+        self._on_closed = on_closed
+        self._received = bytearray()
+        self._fds: deque[int] = deque()
+        self._backlog: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        self._backlog_bytes = 0
+        self._closed = False
+        self._loop.add_reader(sock.fileno(), self._readable)
+
+    def send(self, message: Any, fds: Sequence[int] = ()) -> None:
+        """Queue a message. Descriptors are duplicated before return: the caller may close its own.
+
+        Raises OSError, with nothing queued, if they can't be.
+        """
+        if self._closed:
+            return
+        body = self._encoder.encode(message)
+        copies = _duplicates(fds)
+        data = HEADER.pack(len(body), len(copies)) + body
+        self._backlog.append((data, copies))
+        self._backlog_bytes += len(data)
+        if len(self._backlog) == 1:
+            self._flush()
+        if self._backlog_bytes > MAX_BACKLOG:
+            self.close()
+
+    def close(self) -> None:
+        """Idempotent. `on_closed` is called from the loop, not from here."""
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.remove_reader(self._sock.fileno())
+        self._loop.remove_writer(self._sock.fileno())
+        self._sock.close()
+        for fd in [*self._fds, *(fd for _, fds in self._backlog for fd in fds)]:
+            os.close(fd)
+        self._fds.clear()
+        self._backlog.clear()
+        self._loop.call_soon(self._on_closed)
+
+    def _flush(self) -> None:
+        while self._backlog:
+            data, fds = self._backlog[0]
+            try:
+                sent = self._sock.sendmsg([data], _rights(fds))
+            except (BlockingIOError, InterruptedError):
+                self._loop.add_writer(self._sock.fileno(), self._flush)
+                return
+            except OSError:
+                self.close()
+                return
+            for fd in fds:
+                os.close(fd)
+            self._backlog_bytes -= sent
+            if sent < len(data):
+                self._backlog[0] = (data[sent:], ())
+            else:
+                self._backlog.popleft()
+        self._loop.remove_writer(self._sock.fileno())
+
+    def _readable(self) -> None:
+        try:
+            data, ancillary, _, _ = self._sock.recvmsg(65536, socket.CMSG_LEN(MAX_FDS * 4))
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data, ancillary = b"", []
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds = array.array("i")
+                fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+                self._fds.extend(fds)
+        if not data:
+            self.close()
+            return
+        self._received += data
+        self._deliver()
+
+    def _deliver(self) -> None:
+        while len(self._received) >= HEADER.size and not self._closed:
+            length, fd_count = HEADER.unpack_from(self._received)
+            end = HEADER.size + length
+            if length > MAX_MESSAGE:
+                self.close()
+                return
+            if len(self._received) < end:
+                return
+            body = bytes(self._received[HEADER.size : end])
+            del self._received[:end]
+            try:
+                message = self._decoder.decode(body)
+            except msgspec.DecodeError:
+                self.close()
+                return
+            if fd_count > len(self._fds):
+                self.close()
+                return
+            self._on_message(message, [self._fds.popleft() for _ in range(fd_count)])
+
+
+def _duplicates(fds: Sequence[int]) -> tuple[int, ...]:
+    """All or none: what was duplicated before an error is closed."""
+    with ExitStack() as undo:
+        copies = []
+        for fd in fds:
+            copies.append(os.dup(fd))
+            undo.callback(os.close, copies[-1])
+        undo.pop_all()
+        return tuple(copies)
+
+
+def _rights(fds: Sequence[int]) -> list[tuple[int, int, array.array[int]]]:
+    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
