@@ -1,4 +1,8 @@
-"""The inbound half of a session: from datagrams to frames in order, every hole concealed."""
+"""The inbound half of a session: from datagrams to frames in order, every hole concealed.
+
+Nearly every packet is as usual and takes the short way, `hear`; all else takes the long one, `receive` and
+`pop`. Both come to the same.
+"""
 
 from collections import deque
 

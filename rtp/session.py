@@ -77,7 +77,10 @@ class RtpSession:
         )
 
     def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
-        """Take a datagram from the RTP port. RTCP (RFC 5761) and STUN (RFC 7983) on it are told apart."""
+        """Take a datagram from the RTP port. RTCP (RFC 5761) and STUN (RFC 7983) on it are told apart.
+
+        For one that is as usual, `inbound.hear` is the short way; try that first.
+        """
         if is_stun(data):
             self._stun += 1
         elif is_rtcp(data):
