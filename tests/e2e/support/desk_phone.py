@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeVar
 
 from rtp import g711
 from rtp.dtmf import DigitReceiver
@@ -14,6 +14,8 @@ from rtp.packet import parse
 from tests.e2e.support.phone import TELEPHONE_EVENT, Phone
 from tests.e2e.support.server import Setup
 from tests.e2e.support.sip import Address, Message, request
+
+AnyPhone = TypeVar("AnyPhone", bound=Phone)
 
 
 class DeskPhone(Phone):
@@ -46,20 +48,8 @@ class DeskPhone(Phone):
         self._stop_talking()
 
     def press_by_info(self, digit: str, duration_ms: int = 160) -> None:
-        assert self.answer is not None
-        self._cseq += 1
-        info = request(
-            "INFO",
-            self._uri,
-            self._sip.address,
-            call_id=self.sip_call_id,
-            from_tag=self._tag,
-            to=self.answer["to"],
-            cseq=self._cseq,
-            body=f"Signal={digit}\r\nDuration={duration_ms}\r\n",
-            content_type="application/dtmf-relay",
-        )
-        self._sip.send(info, self._to)
+        body = f"Signal={digit}\r\nDuration={duration_ms}\r\n"
+        self._sip.send(self._request("INFO", body, "application/dtmf-relay"), self._to)
 
     def tones_heard(self) -> str:
         """The digits that are in the audio."""
@@ -67,6 +57,22 @@ class DeskPhone(Phone):
         return "".join(press.digit for press in heard)
 
     # --- what is different from a plain phone -------------------------------------------------------
+
+    def _request(self, method: str, body: str, content_type: str) -> bytes:
+        """The next one within the call."""
+        assert self.answer is not None
+        self._cseq += 1
+        return request(
+            method,
+            self._uri,
+            self._sip.address,
+            call_id=self.sip_call_id,
+            from_tag=self._tag,
+            to=self.answer["to"],
+            cseq=self._cseq,
+            body=body,
+            content_type=content_type,
+        )
 
     async def _reinvite(self) -> Message:
         self._version += 1
@@ -102,7 +108,13 @@ class DeskPhone(Phone):
 @contextlib.asynccontextmanager
 async def desk_call(setup: Setup, **options: Any) -> AsyncIterator[DeskPhone]:
     """A call that has been answered."""
-    caller = DeskPhone(setup, **options)
+    async with answered(DeskPhone(setup, **options)) as caller:
+        yield caller
+
+
+@contextlib.asynccontextmanager
+async def answered(caller: AnyPhone) -> AsyncIterator[AnyPhone]:
+    """Its call, until the end of the context."""
     await caller.open()
     try:
         answer = await caller.invite()

@@ -7,9 +7,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from tests.e2e.support.desk_phone import DeskPhone
+from tests.e2e.support.desk_phone import DeskPhone, answered
 from tests.e2e.support.server import Setup
-from tests.e2e.support.sip import Address, Message, request
+from tests.e2e.support.sip import Address, Message
 from tests.e2e.support.waiting import PATIENCE_S
 
 
@@ -31,20 +31,8 @@ class ReferredPhone(DeskPhone):
 
     def notify(self, status: str) -> None:
         """Tell how the REFER gets on: `100 Trying`, `486 Busy Here`; a final status ends the subscription."""
-        assert self.answer is not None
         is_last = int(status.split()[0]) >= 200
-        self._cseq += 1
-        message = request(
-            "NOTIFY",
-            self._uri,
-            self._sip.address,
-            call_id=self.sip_call_id,
-            from_tag=self._tag,
-            to=self.answer["to"],
-            cseq=self._cseq,
-            body=f"SIP/2.0 {status}\r\n",
-            content_type="message/sipfrag;version=2.0",
-        )
+        message = self._request("NOTIFY", f"SIP/2.0 {status}\r\n", "message/sipfrag;version=2.0")
         state = "terminated;reason=noresource" if is_last else "active;expires=60"
         headers = f"Event: refer\r\nSubscription-State: {state}\r\nMax-Forwards".encode()
         self._sip.send(message.replace(b"Max-Forwards", headers), self._to)
@@ -78,11 +66,5 @@ DIRECTIONS = ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive")
 @contextlib.asynccontextmanager
 async def referred_call(setup: Setup, **options: Any) -> AsyncIterator[ReferredPhone]:
     """A call that has been answered."""
-    caller = ReferredPhone(setup, **options)
-    await caller.open()
-    try:
-        answer = await caller.invite()
-        assert answer.status == 200, answer
+    async with answered(ReferredPhone(setup, **options)) as caller:
         yield caller
-    finally:
-        caller.close()
