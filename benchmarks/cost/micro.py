@@ -15,7 +15,7 @@ from rtp.params import RtpParams
 from rtp.playout import Playout
 from rtp.resample import make_resampler
 from rtp.session import RtpSession
-from sipagent.backends.openai_wire import append_message, decode_event
+from sipagent.backends.openai_wire import append_message, decode_audio, decode_event
 from sipagent.backends.websocket_frame import mask_keys, text_frame
 from sipagent.formats import CODECS
 from sipagent.media.recorder import Recorder, RecordingWriter
@@ -58,6 +58,8 @@ def _steps(directory: Path) -> Iterator[tuple[str, Step]]:
     yield "message out: masked WebSocket frame of 20 ms, G.711", lambda _: text_frame(message, next(keys))
     delta = _delta()
     yield f"message in: JSON of {DELTA_MS} ms, G.711", lambda _: decode_event(delta)
+    audio = decode_event(delta).delta or ""
+    yield f"message in: base64 of {DELTA_MS} ms, G.711", lambda _: decode_audio(audio)
     writer = RecordingWriter()
     yield "recorder: 20 ms of both sides, written", _recorder(directory / "call.wav", writer)
     writer.close()

@@ -6,10 +6,10 @@ shape accepted besides, since compatible servers still speak it.
 
 from __future__ import annotations
 
-import binascii
 from typing import Annotated, Any
 
 import msgspec
+import pybase64
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 
@@ -115,13 +115,13 @@ def usage_counts(usage: dict[str, Any], depth: int = MAX_USAGE_DEPTH) -> dict[st
 
 
 def decode_audio(delta: str) -> bytes:
-    """Raises ValueError for what is not base64."""
-    return binascii.a2b_base64(delta)
+    """Raises ValueError for what is not base64. White space and the like are skipped."""
+    return pybase64.b64decode(delta)
 
 
 def append_message(audio: bytes) -> bytes:
     """`input_audio_buffer.append`, put together by hand: it is sent 50 times a second in every call."""
-    return _APPEND_HEAD + binascii.b2a_base64(audio, newline=False) + _APPEND_TAIL
+    return _APPEND_HEAD + pybase64.b64encode(audio) + _APPEND_TAIL
 
 
 class Outbox:
