@@ -9,6 +9,7 @@ Lines of libraries that use `logging` (uvicorn, websockets) come out in the same
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -42,6 +43,8 @@ _HINT = re.compile(r"(?i)authorization|crypto:|inline:|bearer |api[-_]key|[ser]k
 #: Seven digits or more by themselves: not part of a word, an address, a date or a longer identifier.
 NUMBER = re.compile(r"(?<![\w.-])(\+?\d{2})\d{3,}(\d{2})(?![\w.-])")
 _NOT_NUMBERS = frozenset({"call_id", "sip_call_id", "timestamp"})
+_TEXTLESS = frozenset({int, float, bool, type(None)})
+_AS_JSON = json.JSONEncoder(default=repr).encode
 
 
 def configure(config: LoggingConfig, stream: TextIO | None = None) -> None:
@@ -53,20 +56,19 @@ def configure(config: LoggingConfig, stream: TextIO | None = None) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         redact,
         *([] if config.full_numbers else [mask_numbers]),
     ]
     renderer: Processor = (
-        structlog.processors.JSONRenderer()
+        as_json
         if config.format == "json"
         else structlog.dev.ConsoleRenderer(colors=(stream or sys.stderr).isatty())
     )
     handler = logging.StreamHandler(stream) if config.file is None else LogFile(config.file)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Formatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
             foreign_pre_chain=shared,
         )
@@ -76,7 +78,7 @@ def configure(config: LoggingConfig, stream: TextIO | None = None) -> None:
     # At debug it writes a line for every frame of audio, which costs more than the call.
     logging.getLogger("websockets").setLevel(logging.INFO)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, renderer, _finished],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(config.level),
         cache_logger_on_first_use=True,
@@ -90,6 +92,23 @@ def _find_out_no_more_than_is_written() -> None:
     """
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+class _Line(str):
+    """A line of ours as it is written."""
+
+    __slots__ = ()
+
+
+def _finished(_logger: Any, _method: str, rendered: Any) -> str:
+    return _Line(rendered)
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Makes the lines of libraries like ours, which need nothing more."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return record.msg if isinstance(record.msg, _Line) else super().format(record)
 
 
 class LogFile(WatchedFileHandler):
@@ -117,17 +136,30 @@ def call(call_id: str) -> AbstractContextManager[None]:
     return structlog.contextvars.bound_contextvars(call_id=call_id)
 
 
+def as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    """One line of JSON; what JSON has no form for is shown as Python shows it."""
+    return _AS_JSON(event)
+
+
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Take out what authenticates anybody: credentials, keys and SRTP key material."""
-    return {key: REDACTED if _is_secret(key, value) else _redacted(value) for key, value in event.items()}
+    for key, value in event.items():
+        if type(value) not in _TEXTLESS:
+            event[key] = REDACTED if _is_secret(key, value) else _redacted(value)
+    return event
 
 
 def mask_numbers(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Leave of every phone number its first and last digits. Short extensions stay."""
-    return {key: value if key in _NOT_NUMBERS else _in_texts(_mask, value) for key, value in event.items()}
+    for key, value in event.items():
+        if type(value) not in _TEXTLESS and key not in _NOT_NUMBERS:
+            event[key] = _in_texts(_mask, value)
+    return event
 
 
 def _redacted(value: Any) -> Any:
+    if isinstance(value, str):
+        return _without_secrets(value)
     if isinstance(value, Mapping):
         return {key: REDACTED if _is_secret(key, item) else _redacted(item) for key, item in value.items()}
     return _in_texts(_without_secrets, value)
