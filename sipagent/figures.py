@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 
@@ -13,8 +14,12 @@ from sipagent.worker.supervisor import Supervisor
 
 
 def server_figures(house: House, sip: SipAgent, workers: Supervisor) -> ServerFigures:
-    """What the control process counts outside of calls, and what is left of its means."""
+    """What the control process counts outside of calls, and what is left of its means.
+
+    To be asked on its event loop.
+    """
     return ServerFigures(
+        tasks=len(asyncio.all_tasks()),
         worker_restarts=workers.restarts,
         workers_up=workers.up,
         worker_crash_loops=workers.crash_loops(),
@@ -33,6 +38,7 @@ def worker_figures(workers: Supervisor) -> dict[int, WorkerFigures]:
     return {
         number: WorkerFigures(
             legs=report.legs,
+            tasks=report.tasks,
             cpu_s=report.cpu_s,
             rss_bytes=report.rss_bytes,
             ticks=report.ticks,

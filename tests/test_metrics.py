@@ -20,6 +20,7 @@ DOCS = Path(__file__).parents[1] / "docs" / "metrics.md"
 def worker(late_buckets: list[int], late_sum_s: float = 0.0) -> WorkerFigures:
     return WorkerFigures(
         legs=3,
+        tasks=17,
         cpu_s=1.5,
         rss_bytes=40_000_000,
         ticks=sum(late_buckets),
@@ -40,6 +41,7 @@ class House:
     server: ServerFigures = field(
         default_factory=lambda: ServerFigures(
             worker_restarts=1,
+            tasks=40,
             rtp_port_pairs_in_use=4,
             source_filter_dropped=9,
             targets=(
@@ -296,6 +298,13 @@ def test_a_trunk_shows_whether_it_is_registered(house: House, is_registered: boo
         events.TrunkStateChanged(at=1.0, trunk="pbx", registered=is_registered, sip_status=200, detail="")
     )
     assert house.value("sipagent_trunk_registered", trunk="pbx") == value
+
+
+def test_every_process_tells_of_its_tasks(house: House) -> None:
+    by_process = [
+        house.value("sipagent_asyncio_tasks", process=each) for each in ("control", "worker 0", "worker 1")
+    ]
+    assert by_process == [40, 17, 17]
 
 
 def test_lateness_of_ticks_is_a_cumulative_histogram(house: House) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from benchmarks.load import proc
@@ -21,6 +21,8 @@ SETTLE_S = 20.0
 LOOK_EVERY_S = 0.5
 SPARE_THREADS = 8
 """An executor keeps the threads that it once needed."""
+SPARE_TASKS = 4
+"""Tasks of the HTTP server, of a look-up, of a writer that is just busy."""
 KEPT_BYTES_PER_CALL = 352 * 2**10
 SPARE_BYTES = 24 * 2**20
 """Allocators keep what many calls once needed, and reuse it: whether it grows, only a soak can tell."""
@@ -40,13 +42,16 @@ class Idle:
 
     holdings: dict[int, processes.Holdings]
     rss_bytes: dict[int, int]
+    tasks: dict[str, float]
 
 
-def idle(house: House) -> Idle:
+async def idle(house: House, scraper: Scraper) -> Idle:
+    """To be asked when no calls are on, and none has been for a second or two: workers report once in one."""
     pids = house.server_pids.values()
     return Idle(
         {pid: processes.holdings(pid, _ports(house)) for pid in pids},
         {pid: usage.rss_bytes for pid in pids if (usage := proc.usage(pid)) is not None},
+        tasks_of(await scraper.scrape()),
     )
 
 
@@ -54,7 +59,8 @@ async def leaks(house: House, before: Idle, scraper: Scraper, calls_remembered: 
     """What is left of calls that shouldn't be, in words. Waits for what takes a moment."""
     deadline = time.monotonic() + SETTLE_S
     while True:
-        held = [*_counted(await scraper.scrape()), *_held(house, before), *_files(house)]
+        scrape = await scraper.scrape()
+        held = [*_counted(scrape), *tasks_beyond(before.tasks, scrape), *_held(house, before), *_files(house)]
         if not held or time.monotonic() > deadline:
             break
         await asyncio.sleep(LOOK_EVERY_S)
@@ -66,6 +72,19 @@ def _counted(scrape: Scrape) -> Iterator[str]:
     for name in GAUGES:
         if value := scrape.total(name):
             yield f"{name} is {value:g}"
+
+
+def tasks_of(scrape: Scrape) -> dict[str, float]:
+    """By process."""
+    return scrape.by("sipagent_asyncio_tasks", "process")
+
+
+def tasks_beyond(before: Mapping[str, float], scrape: Scrape) -> Iterator[str]:
+    """Processes that have come meanwhile are compared with none."""
+    for process, tasks in tasks_of(scrape).items():
+        more = tasks - before.get(process, tasks) - SPARE_TASKS
+        if more > 0:
+            yield f"{process} has {more + SPARE_TASKS:g} asyncio tasks more than before"
 
 
 def errors_logged(house: House) -> dict[str, int]:

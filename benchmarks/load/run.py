@@ -189,7 +189,7 @@ async def run(
         under = Run(here, plan, directory, on_sample)
         try:
             idle_pss = await under.warm_up()
-            idle = audit.idle(here)
+            idle = await audit.idle(here, under.watch.scraper)
             reference = await under.load()
             left = await audit.leaks(here, idle, under.watch.scraper, plan.calls_remembered)
             last = await under.watch.scraper.scrape()

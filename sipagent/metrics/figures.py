@@ -14,6 +14,7 @@ class WorkerFigures:
     """What one media worker last said of itself; totals count from its start."""
 
     legs: int
+    tasks: int
     cpu_s: float
     rss_bytes: int
     ticks: int
@@ -40,6 +41,7 @@ class ServerFigures:
     worker_restarts: int
     rtp_port_pairs_in_use: int
     source_filter_dropped: int
+    tasks: int = 0
     workers_up: int = 0
     worker_crash_loops: int = 0
     targets: tuple[TargetFigures, ...] = ()
@@ -60,11 +62,12 @@ class FiguresCollector(Collector):
         self._server = server
 
     def collect(self) -> Iterable[Metric]:
-        yield from self._collect_server()
-        yield from self._collect_workers()
+        server, workers = self._server(), self._workers()
+        yield from self._collect_server(server)
+        yield from self._collect_workers(workers)
+        yield self._collect_tasks(server, workers)
 
-    def _collect_server(self) -> Iterable[Metric]:
-        figures = self._server()
+    def _collect_server(self, figures: ServerFigures) -> Iterable[Metric]:
         yield CounterMetricFamily(
             "sipagent_worker_restarts", "Media workers that died and were restarted", figures.worker_restarts
         )
@@ -96,7 +99,7 @@ class FiguresCollector(Collector):
             figures.source_filter_dropped,
         )
 
-    def _collect_workers(self) -> Iterable[Metric]:
+    def _collect_workers(self, workers: Mapping[int, WorkerFigures]) -> Iterable[Metric]:
         legs = GaugeMetricFamily("sipagent_worker_legs", "Legs on a media worker", labels=["worker"])
         rss = GaugeMetricFamily(
             "sipagent_worker_resident_bytes", "Memory of a media worker", labels=["worker"]
@@ -110,7 +113,7 @@ class FiguresCollector(Collector):
         late = HistogramMetricFamily(
             "sipagent_tick_late_seconds", "Lateness of media sub-ticks", labels=["worker"]
         )
-        for number, figures in self._workers().items():
+        for number, figures in workers.items():
             label = [str(number)]
             legs.add_metric(label, figures.legs)
             rss.add_metric(label, figures.rss_bytes)
@@ -118,6 +121,15 @@ class FiguresCollector(Collector):
             skipped.add_metric(label, figures.ticks_skipped)
             late.add_metric(label, cumulative(figures), figures.late_sum_s)
         return [legs, rss, cpu, skipped, late]
+
+    def _collect_tasks(self, server: ServerFigures, workers: Mapping[int, WorkerFigures]) -> Metric:
+        tasks = GaugeMetricFamily(
+            "sipagent_asyncio_tasks", "Tasks on the event loop of a process", labels=["process"]
+        )
+        tasks.add_metric(["control"], server.tasks)
+        for number, figures in workers.items():
+            tasks.add_metric([f"worker {number}"], figures.tasks)
+        return tasks
 
 
 def _target_metrics(targets: Iterable[TargetFigures]) -> Iterable[Metric]:

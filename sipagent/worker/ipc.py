@@ -243,6 +243,7 @@ class WorkerReport(Message, frozen=True, kw_only=True):
 
     at: float
     legs: int
+    tasks: int
     cpu_s: float
     rss_bytes: int
     ticks: int

@@ -159,6 +159,7 @@ class Worker:
                 WorkerReport(
                     at=time.monotonic(),
                     legs=len(self._legs),
+                    tasks=len(asyncio.all_tasks()),
                     cpu_s=usage.ru_utime + usage.ru_stime,
                     rss_bytes=resident_bytes(),
                     ticks=self._ticker.ticks,

@@ -217,6 +217,7 @@ async def test_a_worker_reports_how_it_does(monkeypatch: pytest.MonkeyPatch) -> 
     running = asyncio.create_task(Worker(theirs).run())
     report = await control.told(WorkerReport)
     assert (report.legs, len(report.tick_late_buckets)) == (0, 9)
+    assert report.tasks > 0
     assert report.cpu_s > 0
     assert report.rss_bytes > 1_000_000
     control.channel.close()
