@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from socket import socket
@@ -278,14 +277,17 @@ class Leg:
 
     def _counters(self) -> dict[str, int]:
         """What became of audio between RTP and the backend, from the beginning of the call."""
-        lost, overflowed_ms = self._order.resumption, round(self._speaker.playout.overflowed_ms)
-        audio = Counter(self._speaker.seat.counters() | {"playout_dropped_ms": overflowed_ms})
+        audio = self._speaker.seat.counters()
+        audio["playout_dropped_ms"] = round(self._speaker.playout.overflowed_ms)
         if false_starts := self._speaker.turns.false_starts:
             audio["false_barge_ins"] = false_starts
         if self._stream is not None and (early_packets := self._stream.early_packets):
             audio["early_packets"] = early_packets
-        audio.update({} if lost is None else lost.audio)
-        return dict(audio)
+        lost = self._order.resumption
+        if lost is not None:
+            for name, count in lost.audio.items():
+                audio[name] = audio.get(name, 0) + count
+        return audio
 
     def _tell_state(self, now: float) -> None:
         if self._stream is not None:

@@ -127,8 +127,11 @@ class Seat:
         return self._successor is not None
 
     def counters(self) -> dict[str, int]:
-        """Those of all who sat here, added up."""
-        return dict(self._counted + Counter(self.backend.counters()))
+        """Those of all who sat here, added up, but for what is 0."""
+        counted = self.backend.counters()
+        if self._counted:
+            return dict(self._counted + Counter(counted))
+        return {name: count for name, count in counted.items() if count > 0}
 
     async def close(self) -> None:
         self._dismiss_successor()
