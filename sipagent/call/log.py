@@ -30,7 +30,7 @@ from sipagent.call.spool import Spool, read_lines
 from sipagent.config import PricesConfig, RedactionConfig
 from sipagent.cost.bill import cost_of_models
 from sipagent.errors import EndReason
-from sipagent.media import recorder
+from sipagent.media import recording_file
 from sipagent.sip.ladder import MessageSeen
 
 log = logs.get_logger(__name__)
@@ -70,7 +70,7 @@ class CallLog:
 
         Call it before the first call is taken. Returns those records.
         """
-        recorder.repair(self._recordings)
+        recording_file.repair(self._recordings)
         cut_off = self._cut_off()
         for record in cut_off:
             finish_after_crash(record)
@@ -179,7 +179,7 @@ class CallStory:
     async def close(self) -> None:
         """Write the record; returns when it is on disk. A recording whose worker died is completed first."""
         path, is_left = self._recording, self._is_recording_left
-        if path is not None and is_left and await asyncio.to_thread(recorder.repair_one, path):
+        if path is not None and is_left and await asyncio.to_thread(recording_file.repair_one, path):
             self.record.recording = str(path)
         written = redaction.redacted_record(self.record, self._redact)
         await asyncio.wrap_future(self._spool.append(_calls_file(time.time()), written))

@@ -27,7 +27,7 @@ from sipagent.errors import ReasonCode
 from sipagent.formats import CODECS
 from sipagent.media.nodes import decoder, encoder
 from sipagent.media.pipeline import PCM_8K
-from sipagent.media.recorder import interleave
+from sipagent.media.stereo import interleave
 from sipagent.simulator import voice
 from sipagent.sip.agent import SipAgent
 from sipagent.sip.call import SipCall

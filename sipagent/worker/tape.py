@@ -69,9 +69,11 @@ class Tape:
 
     def advance(self, now: float) -> None:
         """To be called on every tick."""
-        if self.recorder is not None:
-            self.recorder.advance(now)
-            self._tell_resumed(self.recorder, now)
+        recorder = self.recorder
+        if recorder is not None:
+            recorder.advance(now)
+            if self._goes_on_from is not None:
+                self._tell_resumed(recorder, now)
 
     def mute_key(self) -> None:
         """A key of the caller's is down, by what we hear."""

@@ -14,16 +14,10 @@ import pytest
 
 from rtp import g711, wav
 from sipagent.formats import ALAW, ULAW, AudioFormat
-from sipagent.media import recorder as module
+from sipagent.media import recording_writer
 from sipagent.media.pipeline import PCM_8K
-from sipagent.media.recorder import (
-    Recorder,
-    RecordingOutcome,
-    RecordingWriter,
-    complete,
-    give_back,
-    repair,
-)
+from sipagent.media.recorder import Recorder, RecordingOutcome, RecordingWriter
+from sipagent.media.recording_file import repair
 
 START = 100.0
 SOON_S = 2
@@ -218,15 +212,6 @@ def test_a_failed_recording_leaves_no_file_open(path: Path, writer: RecordingWri
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_recording_that_fills_the_disk_leaves_room_for_call_records(tmp_path: Path) -> None:
-    with open(tmp_path / "full.wav.part", "w+b") as file:
-        file.write(UNFINISHED + b"\1" * 4 * module.SPARE_BYTES)
-        give_back(file)
-        complete(file)
-    left, _ = sides(tmp_path / "full.wav.part")
-    assert len(left) == 2 * module.SPARE_BYTES - module.SPARE_BYTES // 2
-
-
 # --- what must not be in it -------------------------------------------------------------------------
 
 
@@ -257,7 +242,7 @@ class SlowDisk:
     """A writer with room for two chunks, whose disk does nothing until the test lets it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "QUEUE_CHUNKS", 2)
+        monkeypatch.setattr(recording_writer, "QUEUE_CHUNKS", 2)
         self.writer = RecordingWriter()
         self._go_on = threading.Event()
         stalled = threading.Event()
@@ -313,71 +298,3 @@ def test_whoever_stops_waiting_does_not_stop_the_writing(path: Path, writer: Rec
     finished = call.recorder.finish(call.now)
     assert not finished.cancel()
     assert not finished.result(SOON_S).truncated
-
-
-# --- what a dead process left -----------------------------------------------------------------------
-
-
-def part(directory: Path, name: str, content: bytes) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{name}.wav.part"
-    path.write_bytes(content)
-    return path
-
-
-UNFINISHED = wav.header(channels=2, rate=8000, data_bytes=0)
-
-
-@pytest.mark.parametrize("torn_bytes", [0, 1, 2, 3])
-def test_a_part_is_completed_without_its_torn_end(tmp_path: Path, torn_bytes: int) -> None:
-    audio = noise(0.5, seed=1)
-    part(tmp_path / "day", "c-1", UNFINISHED + audio + b"\1" * torn_bytes)
-    path = tmp_path / "day" / "c-1.wav"
-    assert repair(tmp_path) == [path]
-    assert path.read_bytes() == wav.header(2, 8000, len(audio)) + audio
-    assert repair(tmp_path) == []
-
-
-def test_a_header_that_was_never_written_is_written(tmp_path: Path) -> None:
-    part(tmp_path, "c-1", b"\0" * len(UNFINISHED) + b"\1" * 8)
-    repair(tmp_path)
-    assert sides(tmp_path / "c-1.wav") == (b"\1" * 4, b"\1" * 4)
-
-
-@pytest.mark.parametrize("content", [b"", UNFINISHED[:-1]], ids=["empty", "shorter than its header"])
-def test_a_part_without_audio_is_removed(tmp_path: Path, content: bytes) -> None:
-    part(tmp_path, "c-1", content)
-    assert repair(tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_part_that_vanishes_meanwhile_was_completed_by_its_worker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    part(tmp_path, "c-1", UNFINISHED + b"\1" * 8)
-    part(tmp_path, "c-2", UNFINISHED + b"\1" * 8)
-    complete = module.complete
-
-    def and_so_does_the_worker(file) -> None:  # type: ignore[no-untyped-def]
-        complete(file)
-        if "c-1" in file.name:
-            os.replace(file.name, tmp_path / "c-1.wav")
-
-    monkeypatch.setattr(module, "complete", and_so_does_the_worker)
-    assert repair(tmp_path) == [tmp_path / "c-2.wav"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["c-1.wav", "c-2.wav"]
-
-
-def test_a_part_that_cannot_be_repaired_stops_no_other(tmp_path: Path) -> None:
-    (tmp_path / "c-1.wav.part").mkdir()
-    (tmp_path / "c-1.wav.part" / "in the way").touch()
-    part(tmp_path, "c-2", UNFINISHED + b"\1" * 8)
-    assert repair(tmp_path) == [tmp_path / "c-2.wav"]
-
-
-def test_other_files_are_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "notes.part").write_text("x")
-    (tmp_path / "c-1.wav").write_text("x")
-    assert repair(tmp_path) == []
-    assert repair(tmp_path / "nowhere") == []
-    assert (tmp_path / "c-1.wav").read_text() == "x"
