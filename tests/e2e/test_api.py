@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -132,9 +133,7 @@ async def test_the_api_is_had_over_tls(setup: SetupFactory, tmp_path: Path) -> N
     )
     try:
         api = Api(prepared, scheme="https")
-        async with asyncio.timeout(60):
-            while (answer := await api.try_get("/v1/calls")) is None:
-                await asyncio.sleep(0.1)
+        answer = await eventually(partial(api.try_get, "/v1/calls"), "an answer over TLS", 60)
         assert answer.json() == {"calls": []}
         assert await Api(prepared).try_get("/v1/calls") is None
     finally:
@@ -204,9 +203,7 @@ async def test_a_recording_is_had_by_a_link_that_expires(setup: SetupFactory) ->
         async def has_expired() -> bool:
             return (await stranger.get(url)).status_code == 403
 
-        async with asyncio.timeout(10):
-            while not await has_expired():
-                await asyncio.sleep(0.1)
+        await eventually(has_expired, "the link has expired")
 
 
 async def test_a_call_rings_until_it_is_accepted_or_rejected(setup: SetupFactory) -> None:

@@ -11,6 +11,7 @@ import pwd
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import pytest
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support.phone import call
 from tests.e2e.support.server import HOST, SIPAGENT, Setup
-from tests.e2e.support.waiting import LOOK_EVERY_S, PATIENCE_S, eventually
+from tests.e2e.support.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -98,9 +99,7 @@ async def test_the_server_and_its_workers_go_on_in_the_new_file(setup: SetupFact
     prepared = setup(None, logging={"file": str(log)}, media={"workers": 1})
     server = await asyncio.create_subprocess_exec(SIPAGENT, "run", "-c", prepared.config)
     try:
-        async with asyncio.timeout(6 * PATIENCE_S):
-            while not await is_ready(prepared):
-                await asyncio.sleep(LOOK_EVERY_S)
+        await eventually(partial(is_ready, prepared), "the server is ready", 6 * PATIENCE_S)
         rotate(log)
         async with call(prepared) as caller:
             await caller.hang_up()

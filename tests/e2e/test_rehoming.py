@@ -62,9 +62,11 @@ def kill_carrier(server: Server) -> None:
 
 async def all_up(server: Server, workers: int = 3) -> None:
     """One worker more than carry calls: it stands by."""
-    async with asyncio.timeout(3 * PATIENCE_S):
-        while (await server.metrics())["sipagent_workers_up"] < workers:
-            await asyncio.sleep(0.05)
+
+    async def are_up() -> bool:
+        return (await server.metrics())["sipagent_workers_up"] >= workers
+
+    await eventually(are_up, f"{workers} workers", 3 * PATIENCE_S)
 
 
 async def lose_worker(server: Server, caller: Phone, lose: Callable[[int], None] = kill) -> None:

@@ -18,6 +18,7 @@ from sipagent.tools.outcome import Outcome
 from sipagent.tools.request import CallContext
 from sipagent.tools.toolbox import Toolbox
 from tests.e2e.support.tool_server import Answer, ToolServer, tool_server
+from tests.e2e.support.waiting import eventually
 from tests.tools import operators_tools
 
 CALL = CallContext("c-1", "receptionist", "carrier", "inbound")
@@ -195,8 +196,7 @@ async def test_tools_run_side_by_side_and_no_more_than_may(tools, rig_of):
     rig, gate = rig_of(it=http(tools, timeout_ms=2000), quick=http(tools, timeout_ms=100)), asyncio.Event()
     tools.will(Answer(released=gate))
     running = [asyncio.create_task(rig.call()) for _ in range(2)]
-    while len(tools.asked) < 2:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: len(tools.asked) == 2, "both are asked for")
     assert (await rig.call(name="quick")).kind == "busy"
     gate.set()
     assert [(await task).kind for task in running] == ["ok", "ok"]

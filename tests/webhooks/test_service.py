@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -21,6 +20,7 @@ from sipagent.outbound.dial import CancelAsked, after
 from sipagent.webhooks import courier
 from sipagent.webhooks.service import Webhooks
 from tests.call import stories
+from tests.e2e.support.waiting import eventually
 from tests.outbound import dials
 from tests.webhooks.receiver import SECRET, Received, Receiver, receiving
 
@@ -106,7 +106,7 @@ async def test_a_call_is_told_in_order_with_its_record_last(house: House, receiv
     await ends(receiver, 1)
     assert types_of(receiver.taken, "a") == ["call.received", "call.admitted", "call.answered", "call.ended"]
     assert receiver.taken[-1].data["record"]["end_reason"] == "caller_hung_up"
-    await asyncio.wait_for(counted(house, "delivered", 4), 10)
+    await counted(house, "delivered", 4)
 
 
 async def test_a_dial_that_is_over_is_told(house: House, receiver: Receiver) -> None:
@@ -213,7 +213,7 @@ async def test_a_receiver_may_refuse_one_message_or_all(
     receiver.decide = lambda message: status if message.call_id == "a" else 200
     house.call("a", stories.answered())
     await receiver.until(lambda: len(receiver.received) >= (1 if status == 410 else 3), "refusals")
-    await asyncio.wait_for(counted(house, outcome), 10)
+    await counted(house, outcome)
     house.call("b")
     if status == 410:
         await house.restart()
@@ -224,8 +224,7 @@ async def test_a_receiver_may_refuse_one_message_or_all(
 
 
 async def counted(house: House, outcome: str, times: int = 1) -> None:
-    while house.count("crm", outcome) < times:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: house.count("crm", outcome) >= times, f"{times} times {outcome}")
 
 
 async def test_a_redirect_is_not_followed(house: House, receiver: Receiver) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support.api import Api, api_section
 from tests.e2e.support.ports import free_port
 from tests.e2e.support.server import Setup
-from tests.e2e.support.waiting import LOOK_EVERY_S, PATIENCE_S
+from tests.e2e.support.waiting import PATIENCE_S, eventually
 
 NUMBER = "+15550100"
 OVER = {"completed", "failed", "cancelled", "expired"}
@@ -52,7 +51,11 @@ class Callee:
 
     async def when(self, dial_id: str, *states: str, within_s: float = PATIENCE_S) -> Shown:
         """The dial, once it is in one of these states."""
-        async with asyncio.timeout(within_s):
-            while (seen := await self.shown(dial_id))["state"] not in states:
-                await asyncio.sleep(LOOK_EVERY_S)
+        seen: Shown = {}
+
+        async def is_there() -> bool:
+            seen.update(await self.shown(dial_id))
+            return seen["state"] in states
+
+        await eventually(is_there, f"{dial_id} is {' or '.join(states)}", within_s)
         return seen

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import httpx
 import yaml
 
 from tests.e2e.support.ports import free_port
-from tests.e2e.support.waiting import LOOK_EVERY_S, PATIENCE_S
+from tests.e2e.support.waiting import PATIENCE_S, eventually
 
 HOST = "127.0.0.1"
 SCRAPE_EVERY = "500ms"
@@ -34,10 +35,7 @@ class Prometheus:
 
     async def wait_for(self, query: str) -> list[dict[str, Any]]:
         """The result, once there is one."""
-        async with asyncio.timeout(2 * PATIENCE_S):
-            while not (found := await self.query(query)):
-                await asyncio.sleep(LOOK_EVERY_S)
-        return found
+        return await eventually(partial(self.query, query), query, 2 * PATIENCE_S)
 
     async def _get(self, what: str, **params: str) -> dict[str, Any]:
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -66,9 +64,7 @@ async def scraping(http_port: int, rules: Path, directory: Path) -> AsyncIterato
     )
     prometheus = Prometheus(f"http://{HOST}:{port}")
     try:
-        async with asyncio.timeout(3 * PATIENCE_S):
-            while not await prometheus.is_ready():
-                await asyncio.sleep(LOOK_EVERY_S)
+        await eventually(prometheus.is_ready, "Prometheus is ready", 3 * PATIENCE_S)
         yield prometheus
     finally:
         process.terminate()

@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.support import processes
 from tests.e2e.support.ports import free_ports
 from tests.e2e.support.sip import host_port, options_answered
-from tests.e2e.support.waiting import LOOK_EVERY_S, PATIENCE_S, eventually, eventually_equal
+from tests.e2e.support.waiting import PATIENCE_S, eventually, eventually_equal
 
 SIPAGENT = Path(sys.executable).with_name("sipagent")
 HOST = "127.0.0.1"
@@ -193,10 +193,11 @@ class Server:
 
     async def wait_metric(self, name: str, within_s: float = PATIENCE_S) -> float:
         """Its value once it has one other than 0: workers report once a second."""
-        async with asyncio.timeout(within_s):
-            while not (value := (await self.metrics()).get(name)):
-                await asyncio.sleep(LOOK_EVERY_S)
-            return value
+
+        async def value() -> float:
+            return (await self.metrics()).get(name, 0)
+
+        return await eventually(value, name, within_s)
 
     # --- its life -----------------------------------------------------------------------------------
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -13,10 +14,10 @@ PATIENCE_S = 10.0
 LOOK_EVERY_S = 0.02
 
 
-async def eventually(look: Callable[[], T], what: str, within_s: float = PATIENCE_S) -> T:
-    """The first true value of `look`; fails with its last value."""
+async def eventually(look: Callable[[], T | Awaitable[T]], what: str, within_s: float = PATIENCE_S) -> T:
+    """The first true value of `look`, which may have to be awaited; fails with its last value."""
     deadline = time.monotonic() + within_s
-    while not (seen := look()):
+    while not (seen := await _seen(look)):
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what} (last seen: {seen!r})"
         await asyncio.sleep(LOOK_EVERY_S)
     return seen
@@ -28,3 +29,8 @@ async def eventually_equal(look: Callable[[], T], wanted: T, what: str, within_s
     while (seen := look()) != wanted:
         assert time.monotonic() < deadline, f"{what}: {seen!r} instead of {wanted!r} after {within_s:g} s"
         await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _seen(look: Callable[[], T | Awaitable[T]]) -> T:
+    seen = look()
+    return await seen if inspect.isawaitable(seen) else seen
