@@ -7,30 +7,21 @@ import contextlib
 import json
 import os
 import re
-import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.support.ports import free_port, free_ports
+
 HERE = Path(__file__).parent
 SCENARIOS = HERE.parents[2] / "sipp_scenarios"
 PATIENCE_S = 10.0
 
 AgentFactory = Callable[..., AbstractAsyncContextManager["Agent"]]
-
-
-def free_port() -> int:
-    """A port that is free on loopback for UDP and TCP."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            with contextlib.suppress(OSError):
-                udp.bind(("127.0.0.1", tcp.getsockname()[1]))
-                return int(tcp.getsockname()[1])
 
 
 class Agent:
@@ -119,8 +110,8 @@ def port() -> int:
 
 
 @pytest.fixture
-def ports() -> list[int]:
-    return [free_port(), free_port()]
+def ports() -> Sequence[int]:
+    return free_ports(2)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def listening(port: int, tls: dict[str, Any]) -> dict[str, Any]:
     return {"listen_udp": None, "listen_tcp": None, "listen_tls": f"127.0.0.1:{port}", "tls": tls}
 
 
-async def test_a_call_between_two_agents(agent: Any, ports: list[int], tmp_path: Path) -> None:
+async def test_a_call_between_two_agents(agent: Any, ports: Sequence[int], tmp_path: Path) -> None:
     tls = certificate(tmp_path, "agent", "IP:127.0.0.1")
     async with agent(sip=listening(ports[0], tls), hang_up=True) as callee:
         uri = f"sip:+15550002@127.0.0.1:{ports[0]}"
@@ -60,7 +61,7 @@ async def test_a_call_between_two_agents(agent: Any, ports: list[int], tmp_path:
             assert (end["sip_status"], end["by_remote"]) == (200, True)
 
 
-async def test_a_proxy_found_by_srv_shows_its_name(agent: Any, ports: list[int], tmp_path: Path) -> None:
+async def test_a_proxy_found_by_srv_shows_its_name(agent: Any, ports: Sequence[int], tmp_path: Path) -> None:
     tls = certificate(tmp_path, "agent", "DNS:one.carrier.test,IP:127.0.0.1")  # the address is for the BYE
     records = [srv("_sips._tcp.carrier.test", "one.carrier.test", ports[0], 10), address("one.carrier.test")]
     async with (
@@ -76,7 +77,7 @@ async def test_a_proxy_found_by_srv_shows_its_name(agent: Any, ports: list[int],
 
 
 async def test_a_proxy_found_by_srv_with_a_certificate_for_another_name(
-    agent: Any, ports: list[int], tmp_path: Path
+    agent: Any, ports: Sequence[int], tmp_path: Path
 ) -> None:
     tls = certificate(tmp_path, "agent", "DNS:two.carrier.test")
     records = [srv("_sips._tcp.carrier.test", "one.carrier.test", ports[0], 10), address("one.carrier.test")]
@@ -88,7 +89,7 @@ async def test_a_proxy_found_by_srv_with_a_certificate_for_another_name(
 
 
 async def test_a_certificate_for_another_name_is_not_trusted(
-    agent: Any, ports: list[int], tmp_path: Path
+    agent: Any, ports: Sequence[int], tmp_path: Path
 ) -> None:
     tls = certificate(tmp_path, "other", "DNS:other.example")
     async with agent(sip=listening(ports[0], tls)):

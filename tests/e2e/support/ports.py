@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-FIRST, LAST = 10_000, 30_000
+ALL = range(10_000, 30_000)
+
+
+def share(worker: str, workers: int) -> range:
+    """The ports of one of pytest-xdist's workers, `gw0`, `gw1` and so on; without them all ports."""
+    size = len(ALL) // workers & ~1
+    number = int(worker.removeprefix("gw") or 0)
+    return ALL[number * size :][:size]
+
+
+OURS = share(os.environ.get("PYTEST_XDIST_WORKER", ""), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 # A port is given long before its user binds it: nobody else gets it meanwhile.
 _lately_given: deque[int] = deque(maxlen=2_000)
@@ -23,12 +34,12 @@ def free_port(host: str = "127.0.0.1") -> int:
 def free_ports(count: int, host: str = "127.0.0.1") -> Sequence[int]:
     """A run of `count` ports, the first of them even, free for UDP and TCP and given to nobody lately."""
     for _ in range(1000):
-        first = random.randrange(FIRST, LAST - count, 2)
+        first = random.randrange(OURS.start, OURS.stop - count, 2)
         run = range(first, first + count)
         if not any(port in _lately_given or not _is_free(host, port) for port in run):
             _lately_given.extend(run)
             return run
-    raise AssertionError(f"no run of {count} free ports between {FIRST} and {LAST}")
+    raise AssertionError(f"no run of {count} free ports between {OURS.start} and {OURS.stop}")
 
 
 def is_bound(port: int) -> bool:
