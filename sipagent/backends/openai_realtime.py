@@ -29,6 +29,7 @@ from sipagent.backends.openai_requests import ResponseRequests
 from sipagent.backends.openai_session import audio_format, format_mismatch, session
 from sipagent.backends.openai_speech import DELTAS, AgentSpeech
 from sipagent.backends.openai_wire import (
+    OF_NO_USE,
     Fault,
     Outbox,
     ServerEvent,
@@ -184,7 +185,7 @@ class OpenAIRealtime:
                 self._report(Fault(code="mcp_list_tools_failed"))
             case "error":
                 self._error(event.error or Fault())
-            case _ if event.type not in _OF_NO_USE:
+            case _ if event.type not in OF_NO_USE:
                 self._counts["unknown"] += 1
 
     def _session_updated(self, granted: dict[str, Any]) -> None:
@@ -273,34 +274,3 @@ def _caller_words(event: ServerEvent) -> Iterator[BackendEvent]:
     yield TranscriptFinished(role="caller", item_id=event.item_id or "", text=event.transcript or "")
     if event.usage:
         yield UsageCounted(source="transcription", usage=usage_counts(event.usage))
-
-
-#: Events of the protocol that tell a leg nothing. Whatever else comes is counted as unknown.
-_OF_NO_USE = frozenset(
-    {
-        "conversation.item.added",
-        "conversation.item.created",
-        "conversation.item.deleted",
-        "conversation.item.done",
-        "conversation.item.input_audio_transcription.delta",
-        "conversation.item.input_audio_transcription.segment",
-        "conversation.item.retrieved",
-        "conversation.item.truncated",
-        "input_audio_buffer.cleared",
-        "input_audio_buffer.committed",
-        "input_audio_buffer.timeout_triggered",
-        "mcp_list_tools.completed",
-        "mcp_list_tools.in_progress",
-        "rate_limits.updated",
-        "response.content_part.added",
-        "response.content_part.done",
-        "response.function_call_arguments.delta",
-        "response.function_call_arguments.done",
-        "response.mcp_call.completed",
-        "response.mcp_call.failed",
-        "response.mcp_call.in_progress",
-        "response.mcp_call_arguments.delta",
-        "response.mcp_call_arguments.done",
-        "response.output_item.added",
-    }
-)

@@ -88,6 +88,36 @@ class ServerEvent(msgspec.Struct, frozen=True):
     error: Fault | None = None
 
 
+#: Events of the protocol that tell a leg nothing. Whatever else comes is counted as unknown.
+OF_NO_USE = frozenset(
+    {
+        "conversation.item.added",
+        "conversation.item.created",
+        "conversation.item.deleted",
+        "conversation.item.done",
+        "conversation.item.input_audio_transcription.delta",
+        "conversation.item.input_audio_transcription.segment",
+        "conversation.item.retrieved",
+        "conversation.item.truncated",
+        "input_audio_buffer.cleared",
+        "input_audio_buffer.committed",
+        "input_audio_buffer.timeout_triggered",
+        "mcp_list_tools.completed",
+        "mcp_list_tools.in_progress",
+        "rate_limits.updated",
+        "response.content_part.added",
+        "response.content_part.done",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "response.mcp_call.completed",
+        "response.mcp_call.failed",
+        "response.mcp_call.in_progress",
+        "response.mcp_call_arguments.delta",
+        "response.mcp_call_arguments.done",
+        "response.output_item.added",
+    }
+)
+
 _decoder = msgspec.json.Decoder(ServerEvent, strict=False)
 _encoder = msgspec.json.Encoder()
 
