@@ -106,7 +106,7 @@ def _playout() -> Step:
     def step(number: int) -> None:
         if number % 10 == 0:
             playout.push(FRAME * 10, "item", 0)
-        playout.pop(20, number * FRAME_S)
+        playout.pop_whole(len(FRAME), number * FRAME_S)
 
     return step
 
