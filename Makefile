@@ -19,7 +19,7 @@ PYTHON ?= $(firstword $(call able,$(comma) ensurepip) $(call able,))
 # --- Debian packages ---------------------------------------------------------
 
 DEMO_PACKAGES := espeak-ng sox
-BUILD_PACKAGES := build-essential ca-certificates debian-archive-keyring dpkg-dev libssl-dev
+BUILD_PACKAGES := build-essential ca-certificates debian-archive-keyring dpkg-dev libssl-dev patch
 TEST_PACKAGES := baresip-core conntrack coturn dnsmasq-base fail2ban faketime iproute2 iptables kamailio \
 	kamailio-tls-modules logrotate nftables openssl postgresql procps prometheus python3-seccomp sip-tester \
 	sipsak sipvicious systemd
@@ -54,7 +54,7 @@ $(VENV)/.fuzz: pyproject.toml constraints.txt | $(VENV)/.dev
 
 PYTHON_H = $(shell $(BIN)/python -c 'import os, sysconfig; print(os.path.join(sysconfig.get_path("include"), "Python.h"))')
 
-$(VENV)/.pjsua2: pjsua2/build.py pjsua2/config_site.h $(wildcard pjsua2/*.i) | $(VENV)/.runtime
+$(VENV)/.pjsua2: pjsua2/build.py pjsua2/config_site.h $(wildcard pjsua2/*.i pjsua2/*.patch) | $(VENV)/.runtime
 	@$(BIN)/python pjsua2/build.py --cached \
 	|| scripts/install-packages $(BUILD_PACKAGES) $$(test -e $(PYTHON_H) || echo python3-dev)
 	@$(BIN)/python pjsua2/build.py

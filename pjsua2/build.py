@@ -5,9 +5,9 @@
     python pjsua2/build.py --cached   exit 0 if the wheel is cached, 1 if it would have to be built
 
 The source is pjproject as Debian ships it inside its source package `asterisk`: apt fetches it and checks its
-signature. PJPROJECT_SOURCE=<dir> builds another tree instead. Needs gcc, make, dpkg-dev and libssl-dev; no
-package outside the standard library. When the build fails, the wheel `pjsua2-python` is installed in its
-place; it carries 4 calls.
+signature. PJPROJECT_SOURCE=<dir> builds another tree instead. Needs gcc, make, patch, dpkg-dev and
+libssl-dev; no package outside the standard library. When the build fails, the wheel `pjsua2-python` is
+installed in its place; it carries 4 calls.
 """
 
 from __future__ import annotations
@@ -30,7 +30,12 @@ from pathlib import Path
 
 RECIPE = Path(__file__).resolve().parent
 ADDITIONS = [RECIPE / "source_filter.i", RECIPE / "remote_sdp.i"]
-SHAPING_FILES = [RECIPE / "build.py", RECIPE / "config_site.h", *ADDITIONS]
+#: Ours, with the file that they change and what is in it once pjproject has mended that by itself.
+PATCHES = {
+    RECIPE / "stale_dialogs.patch": ("pjsip/src/pjsua-lib/pjsua_call.c", r"(call->inv != inv\b.*){3}"),
+    RECIPE / "late_release.patch": ("pjsip/src/pjsua2/call.cpp", r"::~Call\(\)[^}]*pjsua_call_get_user_data"),
+}
+SHAPING_FILES = [RECIPE / "build.py", RECIPE / "config_site.h", *ADDITIONS, *PATCHES]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sipagent"
 LOG = CACHE / "pjsua2-build.log"
 
@@ -225,10 +230,19 @@ def apply_recipe(tree: Path) -> None:
         device.touch()
 
 
+def apply_patches(tree: Path) -> None:
+    for patch, (changed, mended) in PATCHES.items():
+        if re.search(mended, (tree / changed).read_text(errors="replace"), re.DOTALL):
+            say(f"{patch.name} is left out: pjproject has it")
+        else:
+            run(f"applying {patch.name}", ["patch", "-p1", "--forward", "--batch", f"--input={patch}"], tree)
+
+
 def build(facts: dict[str, str], work: Path) -> Path:
     tree = unpack_source(work)
     version = source_version(tree)
     apply_recipe(tree)
+    apply_patches(tree)
 
     jobs = f"-j{os.cpu_count() or 1}"
     # Level 3 of _FORTIFY_SOURCE came with gcc 12. NDEBUG: an assertion that a packet can reach is an abort.

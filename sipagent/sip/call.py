@@ -174,15 +174,15 @@ class SipCall:
     def look_after(self) -> None:
         """End the call if pjsip has dropped its dialog without a word; to be called every second or so.
 
-        pjsip up to 2.17 can take a late event of a call that is over for one of the call that got its place,
-        which it then clears without a report (pjproject issue 4992).
+        The two ways that are known have been closed in the build of ours (`pjsua2/*.patch`); this stays for
+        other builds, and because a call that nobody ends would keep its leg and its place for good.
         """
         gone = self._pj if self._pj is not None and not self._pj.isActive() else None
         if gone is not None and gone is self._missed:  # the first time, its report may be on its way
             logger.warning("call %s: pjsip has lost its dialog", self.sip_call_id)
             self.fail(LOST)
         self._missed = gone
-        # One that was let go after its place had been taken again would end the call that has it now.
+        # In other builds, one let go after its place was taken again would end the call that has it now.
         self._given_up = [call for call in self._given_up if call.isActive()]
 
     def release(self) -> None:
