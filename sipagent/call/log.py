@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +120,8 @@ class CallStory:
         self._redact = redact
         self._builder = RecordBuilder(begun, wall)
         self._file = f"{_day(wall)}/{begun.call_id}.jsonl"
+        self._transcript_path = str(transcripts.directory / self._file)
+        self._ladder_path = None if ladders is None else str(ladders.directory / self._file)
         self._began = begun.at
         self._opened = False
         self._recording: Path | None = None
@@ -144,8 +145,8 @@ class CallStory:
         known = msgspec.structs.replace(
             self.record,
             recording=str(self._recording) if self._recording else None,
-            transcript=str(self._transcripts.directory / self._file),
-            ladder=None if self._ladders is None else str(self._ladders.directory / self._file),
+            transcript=self._transcript_path,
+            ladder=self._ladder_path,
         )
         marked = redaction.redacted_record(known, self._redact)
         return self._spool.put(_marker(self.record.call_id), marked)
@@ -157,24 +158,26 @@ class CallStory:
         if self._opened and isinstance(event, MARKED):
             self._mark()
         if isinstance(event, events.Transcript) and self._redact.transcripts == "keep":
-            self.record.transcript = str(self._transcripts.directory / self._file)
+            self.record.transcript = self._transcript_path
             line = {"at_s": round(event.at - self._began, 3), "role": event.role, "item_id": event.item_id}
             self._transcripts.append(self._file, {**line, "text": event.text})
 
-    def tell_message(self, message: MessageSeen) -> None:
-        """A SIP message of this call passed."""
-        if self._ladders is None:
-            return
-        self.record.ladder = str(self._ladders.directory / self._file)
+    def tell_messages(self, messages: Sequence[MessageSeen]) -> None:
+        """SIP messages of this call passed."""
+        if self._ladders is not None:
+            self.record.ladder = self._ladder_path
+            self._ladders.note(self._file, [self._rung(message) for message in messages])
+
+    def _rung(self, message: MessageSeen) -> dict[str, Any]:
+        """A line of the ladder."""
         text = message.text
         if self._redact.caller_numbers == "mask":
             text = redaction.masked(text, redaction.own_numbers(self.record))
-        line = {
+        return {
             "at_s": max(round(message.at - self._began, 3), 0.0),
             "direction": message.direction,
             "text": text,
         }
-        self._ladders.note(self._file, line)
 
     async def close(self) -> None:
         """Write the record; returns when it is on disk. A recording whose worker died is completed first."""
@@ -223,7 +226,7 @@ def _calls_file(wall: float) -> str:
 
 
 def _day(wall: float) -> str:
-    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%d")
+    return time.strftime("%Y-%m-%d", time.gmtime(wall))
 
 
 def _read(path: Path) -> Iterator[dict[str, Any]]:

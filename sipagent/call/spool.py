@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -24,19 +23,20 @@ log = logs.get_logger(__name__)
 
 RETRY_S = 1.0
 
+_LINES = msgspec.json.Encoder()
+
 
 class SpoolClosed(Exception):
     """Nothing is written any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One write; `done` is set when it is on disk."""
+class Job(msgspec.Struct, frozen=True):
+    """One write below the spool's directory; `done` is set when it is on disk."""
 
     kind: Literal["append", "note", "put", "remove"]
-    path: Path
+    name: str
     data: bytes = b""
-    done: Future[None] = field(default_factory=Future)
+    done: Future[None] = msgspec.field(default_factory=Future)
 
 
 class Spool:
@@ -55,18 +55,18 @@ class Spool:
 
     def append(self, name: str, value: Any) -> Future[None]:
         """Append `value` as one line of file `name`, fsync'd before the future is done."""
-        return self._submit(Job("append", self.directory / name, msgspec.json.encode(value) + b"\n"))
+        return self._submit(Job("append", name, msgspec.json.encode(value) + b"\n"))
 
-    def note(self, name: str, value: Any) -> Future[None]:
-        """Append without fsync: safe from this process's death, not the machine's."""
-        return self._submit(Job("note", self.directory / name, msgspec.json.encode(value) + b"\n"))
+    def note(self, name: str, values: Iterable[Any]) -> Future[None]:
+        """Append a line for each value, without fsync: safe from this process's death, not the machine's."""
+        return self._submit(Job("note", name, _LINES.encode_lines(values)))
 
     def put(self, name: str, value: Any) -> Future[None]:
         """Write `value` as the whole of file `name`: safe from this process's death, not the machine's."""
-        return self._submit(Job("put", self.directory / name, msgspec.json.encode(value)))
+        return self._submit(Job("put", name, msgspec.json.encode(value)))
 
     def remove(self, name: str) -> Future[None]:
-        return self._submit(Job("remove", self.directory / name))
+        return self._submit(Job("remove", name))
 
     def close(self) -> None:
         """Write what waits, then end the thread. If the disk refuses even now, what waits is lost.
@@ -84,7 +84,7 @@ class Spool:
         job.done.set_running_or_notify_cancel()  # whoever stops waiting must not stop the writing
         with self._wake:
             if self._closing:
-                job.done.set_exception(SpoolClosed(f"{job.path.name} can't be written any more"))
+                job.done.set_exception(SpoolClosed(f"{job.name} can't be written any more"))
             else:
                 self._pending.append(job)
                 self._wake.notify()
@@ -106,19 +106,20 @@ class Spool:
 
     def _write(self, batch: list[Job]) -> list[Job]:
         """Do a batch of jobs, one fsync a file. Returns those that could not be done."""
-        appends: dict[Path, list[Job]] = {}
+        appends: dict[str, list[Job]] = {}
         unwritten: list[Job] = []
         for job in batch:
             if job.kind in ("append", "note"):
-                appends.setdefault(job.path, []).append(job)
+                appends.setdefault(job.name, []).append(job)
             elif job.kind == "put":
-                self._attempt([job], partial(replace, job.path, job.data), unwritten)
+                self._attempt([job], partial(replace, self.directory / job.name, job.data), unwritten)
             else:
-                self._attempt([job], partial(job.path.unlink, missing_ok=True), unwritten)
-        for path, jobs in appends.items():
+                path = self.directory / job.name
+                self._attempt([job], partial(path.unlink, missing_ok=True), unwritten)
+        for name, jobs in appends.items():
             data = b"".join(job.data for job in jobs)
             durably = any(job.kind == "append" for job in jobs)
-            self._attempt(jobs, partial(append, path, data, durably), unwritten)
+            self._attempt(jobs, partial(append, self.directory / name, data, durably), unwritten)
         return unwritten
 
     def _attempt(self, jobs: list[Job], write: Callable[[], None], unwritten: list[Job]) -> None:
@@ -126,7 +127,7 @@ class Spool:
             write()
         except OSError as error:
             if not self._failing:
-                log.error("spool_write_failed", error=str(error), path=str(jobs[0].path))
+                log.error("spool_write_failed", error=str(error), path=str(self.directory / jobs[0].name))
             self._failing = True
             unwritten += jobs
             return
@@ -140,8 +141,7 @@ def append(path: Path, data: bytes, durably: bool = True) -> None:
 
     A last line that a crash tore gets its end first, so that it spoils no line but itself.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+    fd = in_directory(path, lambda: os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640))
     try:
         size = os.fstat(fd).st_size
         if size and os.pread(fd, 1, size - 1) != b"\n":
@@ -161,10 +161,18 @@ def append(path: Path, data: bytes, durably: bool = True) -> None:
 
 def replace(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
-    partial.write_bytes(data)
+    in_directory(path, lambda: partial.write_bytes(data))
     os.replace(partial, path)
+
+
+def in_directory(path: Path, write: Callable[[], int]) -> int:
+    """Do it; if the directory of `path` is missing, which is seldom, make that first."""
+    try:
+        return write()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return write()
 
 
 def read_lines(path: Path, on_bad: Callable[[int], None]) -> Iterator[dict[str, Any]]:

@@ -110,8 +110,9 @@ class Telling:
         await self._story.close()
 
     def _tell_messages(self) -> None:
-        for message in (message for log in self._messages for message in log.take()):
-            self._story.tell_message(message)
+        for log in self._messages:
+            if messages := log.take():
+                self._story.tell_messages(messages)
 
     def _count_cost(self, event: events.Event) -> None:
         if isinstance(event, events.CallAnswered):

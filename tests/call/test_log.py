@@ -148,8 +148,8 @@ def message(text: str, direction: Literal["in", "out"] = "in") -> MessageSeen:
 async def test_the_sip_messages_lie_beside_the_record_line_by_line(disk: Disk) -> None:
     log = disk.start()
     story = await answer(log)
-    story.tell_message(message("INVITE sip:100@a SIP/2.0"))
-    story.tell_message(message("SIP/2.0 200 OK", "out"))
+    story.tell_messages([message("INVITE sip:100@a SIP/2.0")])
+    story.tell_messages([message("SIP/2.0 200 OK", "out")])
     await story.close()
     log.close()
     (record,) = disk.records()
@@ -162,7 +162,7 @@ async def test_the_sip_messages_lie_beside_the_record_line_by_line(disk: Disk) -
 async def test_where_no_ladders_are_wanted_there_are_none(disk: Disk) -> None:
     disk.ladders = None
     story = await answer(disk.start())
-    story.tell_message(message("INVITE"))
+    story.tell_messages([message("INVITE")])
     await story.close()
     assert disk.records()[0]["ladder"] is None
 
@@ -172,7 +172,7 @@ async def test_what_policy_keeps_out_is_never_written(disk: Disk) -> None:
     log = disk.start()
     story = await answer(log)
     story.tell(said("caller", "i1", "Hello."))
-    story.tell_message(message("INVITE\r\nFrom: <sip:+15559999@pbx>"))
+    story.tell_messages([message("INVITE\r\nFrom: <sip:+15559999@pbx>")])
     await story.close()
     log.close()
     (record,) = disk.records()
@@ -185,7 +185,7 @@ async def test_a_call_that_a_crash_cut_off_keeps_its_ladder_and_is_redacted_all_
     disk.redact = RedactionConfig(caller_numbers="mask")
     log = disk.start()
     story = await answer(log)
-    story.tell_message(message("INVITE"))
+    story.tell_messages([message("INVITE")])
     log.close()
     recover(disk)
     (record,) = disk.records()
