@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory --no-builtin-rules
+# Some images forbid it for their own build's sake. Every server that a test starts would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -87,8 +89,10 @@ check-layers:
 check-units:
 	@echo 'unit tests'; $(BIN)/pytest -q -m 'not e2e and not slow' $(ARGS)
 
+# Calls mostly wait: more of them at once than there are processors.
+TEST_PROCESSES ?= $(shell echo $$(( $$(nproc) + 1 )))
 test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## the whole suite, calls over real SIP and RTP included
-	@$(BIN)/pytest $(ARGS)
+	@scripts/run-tests $(BIN)/pytest $(TEST_PROCESSES) $(ARGS)
 
 KILLS ?= 100
 kill-test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## KILLS SIGKILLs (100) at random instants, among calls: one record each in spool, database and webhooks

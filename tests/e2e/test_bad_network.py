@@ -16,6 +16,7 @@ from tests.e2e.support.namespaces import IS_ROOT
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.alone,
     pytest.mark.skipif(not (IS_ROOT and TUN.exists()), reason="needs root and TUN devices"),
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),  # of pystoi, where there is silence
 ]

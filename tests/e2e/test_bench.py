@@ -9,7 +9,7 @@ import pytest
 from benchmarks.cost import floor, macro
 from benchmarks.cost.conditions import Conditions
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sipagent import capacity
 from sipagent.config import load
 from tests.e2e.support.server import SIPAGENT, Setup, write_setup
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(180)]
 
 CALLS = 2
 

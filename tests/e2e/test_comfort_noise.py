@@ -19,7 +19,7 @@ from tests.e2e.support.lengths import flowed_s
 from tests.e2e.support.phone import call
 from tests.e2e.support.server import running
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 NOISE_DBOV = -50
 SAID_MS = 400

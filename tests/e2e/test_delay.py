@@ -23,7 +23,11 @@ from tests.e2e.support.phone import Phone, call
 from tests.e2e.support.server import Server, running
 from tests.e2e.support.wire import Segment, Sent, Wire
 
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not IS_ROOT, reason="needs root to see the wire")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.alone,
+    pytest.mark.skipif(not IS_ROOT, reason="needs root to see the wire"),
+]
 
 SAID_MS = 4000
 GREETING_MS = 100

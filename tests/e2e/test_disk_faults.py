@@ -16,7 +16,7 @@ from tests.e2e.support.lengths import flowed_s
 from tests.e2e.support.phone import Phone, call
 from tests.e2e.support.server import Server, running
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 TRUNCATED = "sipagent_recordings_truncated_total"
 SIGNAL, SIGNAL_MS = 4, 1000

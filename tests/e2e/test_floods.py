@@ -20,7 +20,7 @@ from tests.e2e.support.server import Server, Setup, running
 from tests.e2e.support.sip import options_answered
 from tests.e2e.support.waiting import eventually
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 STRANGER, GREEDY = "127.0.0.9", "127.0.0.2"
 FLOOD_UP = "flood from unlisted sources: the kernel drops it, but for 1 in 256"

@@ -15,7 +15,7 @@ from benchmarks.load.measures import Counts, Sample
 from benchmarks.load.plan import Plan
 from benchmarks.load.run import run
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(180)]
 
 CALLS = 5
 PLAN = Plan(CALLS, 5, 3, has_sides=False)

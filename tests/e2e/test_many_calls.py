@@ -14,7 +14,7 @@ from tests.e2e.conftest import SetupFactory, Sipp
 from tests.e2e.support import audio
 from tests.e2e.support.server import Record, running
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 CALLS = 50
 GREETING, GREETING_MS = 5, 1000

@@ -23,7 +23,11 @@ from tests.e2e.support.phone import FRAME_MS, call
 from tests.e2e.support.server import Server, running
 from tests.e2e.support.wire import Sent, Wire
 
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not IS_ROOT, reason="needs root to see the wire")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.alone,
+    pytest.mark.skipif(not IS_ROOT, reason="needs root to see the wire"),
+]
 
 HOGS = 2
 HOG_S = 120

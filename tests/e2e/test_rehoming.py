@@ -26,7 +26,7 @@ from tests.e2e.support.waiting import PATIENCE_S, eventually
 from tests.e2e.test_fallback import LATER, LATER_MS, SPEAKS_FIRST, STORY, taken, tells, texts
 from tests.e2e.test_transfer_to_human import Desk, say_goodbye, speaks, talk
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 #: What the log may say when a worker is lost.
 ERRORS = ["worker_died", "worker_hung"]

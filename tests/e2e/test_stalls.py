@@ -16,7 +16,7 @@ from tests.e2e.support import audio
 from tests.e2e.support.phone import call
 from tests.e2e.support.server import Server, running, write_setup
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.asyncio(loop_scope="module")]
 
 SAID_MS = 600
 #: From the first packet on; 300 ms without audio are more than the jitter buffer lets pass in silence.

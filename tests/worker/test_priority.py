@@ -9,6 +9,8 @@ import textwrap
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 BEGIN = """
 import os, threading, time, uvloop
 from sipagent.worker.priority import *
