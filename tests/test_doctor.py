@@ -181,7 +181,8 @@ async def test_a_trunks_own_public_address_is_the_one_looked_at() -> None:
     assert "SDP will say 2001:db8::1" in finding.detail
 
 
-async def test_a_registrar_that_cant_be_found_is_told() -> None:
+async def test_a_registrar_that_cant_be_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "LOOK_UP_S", 0.05)
     registered = config(
         trunks=trunk(registration={"registrar": "sip:sip.example.com", "username": "x"}),
         sip={"nameservers": ["127.0.0.1:9"]},
