@@ -30,14 +30,14 @@ def test_what_follows_audio_is_kept() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"",
-        OTHER,
-        AUDIO[:-1],
-        AUDIO[:20],
-        framed(append_message(bytes(160)), masked=False),
-        framed(append_message(bytes(160)), fin=False),
-        framed(b"x" * 300),
-        framed(append_message(bytes(100_000))),
+        pytest.param(b"", id="nothing"),
+        pytest.param(OTHER, id="no audio"),
+        pytest.param(AUDIO[:-1], id="all but a byte"),
+        pytest.param(AUDIO[:20], id="a beginning"),
+        pytest.param(framed(append_message(bytes(160)), masked=False), id="unmasked"),
+        pytest.param(framed(append_message(bytes(160)), fin=False), id="a fragment"),
+        pytest.param(framed(b"x" * 300), id="no JSON"),
+        pytest.param(framed(append_message(bytes(100_000))), id="too long"),
     ],
 )
 def test_all_else_is_parsed(data: bytes) -> None:
