@@ -18,7 +18,7 @@ _ARRIVING = (h11.IDLE, h11.SEND_BODY)
 class PatientProtocol(H11Protocol):
     """Closes connections over which no request arrives, or none to its end, within `REQUEST_S`.
 
-    Between requests uvicorn's own `timeout_keep_alive` counts. WebSockets have left by the time.
+    Between requests uvicorn's own `timeout_keep_alive` counts; WebSockets may stay.
     """
 
     _deadline: asyncio.TimerHandle | None = None
@@ -32,7 +32,8 @@ class PatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.conn.their_state not in _ARRIVING:
+        is_websocket = self.transport.get_protocol() is not self
+        if is_websocket or self.conn.their_state not in _ARRIVING:
             self._forget_deadline()
         elif self._deadline is None:
             self._deadline = self.loop.call_later(REQUEST_S, self.transport.abort)

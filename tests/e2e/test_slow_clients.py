@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from sipagent.api.patience import MOST_CONNECTIONS, REQUEST_S
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import processes
+from tests.e2e.support.api import Api, api_section, set_tokens
 from tests.e2e.support.server import HOST, Server, running
 from tests.e2e.support.waiting import eventually
 
@@ -53,3 +55,13 @@ async def test_a_head_without_end_and_more_clients_than_are_taken(setup: SetupFa
             await eventually(lambda: connected(server) == MOST_CONNECTIONS, "no more than that")
         await eventually(lambda: not connected(server), "they are gone")
         assert (await server.get("/healthz")).status_code == 200
+
+
+async def test_a_listener_may_stay_longer_than_a_request(
+    setup: SetupFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_tokens(monkeypatch)
+    made = setup(None, api=api_section())
+    async with running(made, spare_threads=4), Api(made).listening("/v1/events") as ear:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ear.closed(), REQUEST_S + 2)
