@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import signal
@@ -159,6 +160,7 @@ class Server:
         await self._http.start()
         self._reloading = asyncio.create_task(self._reload_on_request(), name="reload")
         self._service.start()
+        spare_what_stays()
         log.info(
             "server_started",
             trunks=sorted(self._config.trunks),
@@ -317,6 +319,13 @@ class Server:
             draining=self._house.load.draining,
             registered=self._control.registered(),
         )
+
+
+def spare_what_stays() -> None:
+    """Keep the garbage collector from what the server is made of: going through that takes a tenth of a
+    second, in which nobody is answered."""
+    gc.collect()
+    gc.freeze()
 
 
 def raise_file_limit() -> None:
