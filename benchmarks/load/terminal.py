@@ -25,6 +25,8 @@ from benchmarks.load.sipp import NoSipp
 from benchmarks.load.version import version
 from sipagent.capacity import this_machine
 
+#: Where nobody watches.
+LINE_EVERY_S = 30.0
 console = Console()
 
 
@@ -47,6 +49,8 @@ def execute(plan: Plan, out: Path) -> typer.Exit:
 async def watched(plan: Plan, out: Path) -> Outcome:
     """A run that tells on the terminal how it goes. What it leaves lies in `out`."""
     directory = fresh(out / "run")
+    if not console.is_terminal:
+        return await run(plan, directory, Lines(plan).show)
     with Live(console=console, refresh_per_second=2) as live:
 
         def show(sample: Sample, counts: Mapping[str, Counts]) -> None:
@@ -54,6 +58,27 @@ async def watched(plan: Plan, out: Path) -> Outcome:
 
         live.update("starting")
         return await run(plan, directory, show)
+
+
+class Lines:
+    """Tells a file or a pipe of the run: a line every `LINE_EVERY_S`."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._next_at_s = 0.0
+
+    def show(self, sample: Sample, counts: Mapping[str, Counts]) -> None:
+        if sample.at_s < self._next_at_s:
+            return
+        self._next_at_s = sample.at_s + LINE_EVERY_S
+        failed = sum(each.failed for each in counts.values())
+        parts = (
+            f"{sample.phase}, {sample.at_s:.0f} of {self._plan.lasts_s:.0f} s: {sample.calls} calls",
+            f"{failed} failed",
+            *(f"{name} {sample.rss[name] / 2**20:.0f} MB" for name in ("control", "workers")),
+            f"late p99 {sample.late_p99_ms:.1f} ms",
+        )
+        console.print(", ".join(parts), highlight=False)
 
 
 def progress(plan: Plan, sample: Sample, counts: Mapping[str, Counts]) -> Table:

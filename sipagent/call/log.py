@@ -35,8 +35,10 @@ from sipagent.sip.ladder import MessageSeen
 log = logs.get_logger(__name__)
 
 MARKER_DEADLINE_S = 0.5
-#: What a record must know that a crash leaves.
-MARKED = (events.CallDialled, events.CallAnswered, events.UsageReported)
+#: What a record must know that a crash leaves: at once, or every so often, for a marker holds the whole story.
+MARKED = (events.CallDialled, events.CallAnswered)
+MARKED_AT_TIMES = events.UsageReported
+MARK_EVERY_S = 10.0
 KEEP_ALL = RedactionConfig()
 
 
@@ -122,7 +124,7 @@ class CallStory:
         self._file = f"{_day(wall)}/{begun.call_id}.jsonl"
         self._transcript_path = str(transcripts.directory / self._file)
         self._ladder_path = None if ladders is None else str(ladders.directory / self._file)
-        self._began = begun.at
+        self._began = self._marked_at = begun.at
         self._opened = False
         self._recording: Path | None = None
         self._is_recording_left = False
@@ -155,12 +157,18 @@ class CallStory:
         self._builder.apply(event)
         if isinstance(event, events.LegEnded):
             self._is_recording_left = event.recording_left or event.reason == EndReason.WORKER_LOST
-        if self._opened and isinstance(event, MARKED):
+        if self._opened and self._is_to_mark(event):
+            self._marked_at = event.at
             self._mark()
         if isinstance(event, events.Transcript) and self._redact.transcripts == "keep":
             self.record.transcript = self._transcript_path
             line = {"at_s": round(event.at - self._began, 3), "role": event.role, "item_id": event.item_id}
             self._transcripts.append(self._file, {**line, "text": event.text})
+
+    def _is_to_mark(self, event: events.Event) -> bool:
+        if isinstance(event, MARKED_AT_TIMES):
+            return event.at - self._marked_at >= MARK_EVERY_S
+        return isinstance(event, MARKED)
 
     def tell_messages(self, messages: Sequence[MessageSeen]) -> None:
         """SIP messages of this call passed."""

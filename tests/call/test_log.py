@@ -224,14 +224,12 @@ async def test_a_call_that_was_on_gets_exactly_one_record(disk: Disk) -> None:
     assert len(disk.records()) == 1
 
 
-async def test_what_it_had_used_is_known_and_priced(disk: Disk) -> None:
+async def test_what_it_had_used_until_10_s_before_is_known_and_priced(disk: Disk) -> None:
     log = disk.start()
     story = await answer(log)
-    for _ in range(2):
+    for at in (101.0, 112.0, 113.0):
         spoken = {"output_token_details": {"audio_tokens": 500_000}}
-        story.tell(
-            events.UsageReported(call_id=CALL_ID, at=101.0, source="response", usage=spoken, model="gpt")
-        )
+        story.tell(events.UsageReported(call_id=CALL_ID, at=at, source="response", usage=spoken, model="gpt"))
     log.close()
     prices = PricesConfig(models={"gpt": ModelPrices(audio_output_per_million=Decimal(64))})
     disk.start().recover(prices)
