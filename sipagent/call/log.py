@@ -35,7 +35,7 @@ from sipagent.sip.ladder import MessageSeen
 log = logs.get_logger(__name__)
 
 MARKER_DEADLINE_S = 0.5
-#: What a record must know that a crash leaves: at once, or every so often, for a marker holds the whole story.
+#: What a record must know that a crash leaves: at once, or at times, for a marker holds the whole story.
 MARKED = (events.CallDialled, events.CallAnswered)
 MARKED_AT_TIMES = events.UsageReported
 MARK_EVERY_S = 10.0
