@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,6 +25,7 @@ from tests.e2e.support.secure_phone import (
     secure_phone,
 )
 from tests.e2e.support.server import Server, running, write_setup
+from tests.e2e.support.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -59,6 +62,16 @@ async def heard_back(caller: SecurePhone, number: int) -> None:
     said = speech(number)
     await caller.say(said)
     await caller.hear(lambda: said in caller.speech_heard())
+
+
+async def heard_back_at_last(caller: SecurePhone, number: int) -> None:
+    """After a re-INVITE, of which workers hear a little later than the peer: what was lost is said again."""
+    said = speech(number)
+    async with asyncio.timeout(PATIENCE_S):
+        while said not in caller.speech_heard():
+            await caller.say(said)
+            with contextlib.suppress(TimeoutError):
+                await caller.hear(lambda: said in caller.speech_heard(), within_s=1.0)
 
 
 def written(server: Server) -> str:
@@ -198,13 +211,14 @@ async def test_keys_stay_through_hold_and_resume(server: Server) -> None:
         held = await caller.reinvite(attributes="a=sendonly\r\n")
         assert "a=recvonly" in held.body
         assert (await caller.reinvite()).status == 200
-        await heard_back(caller, 2)
+        await heard_back_at_last(caller, 2)
         await caller.hang_up()
     assert len(set(caller.server_keys)) == 1
     record = await server.next_record()
     assert record["rtp"]["inbound"]["unauthenticated"] == 0
 
 
+@pytest.mark.alone  # the worker must know the new key when the first packet under it comes
 async def test_a_new_key_brings_a_new_key_and_no_gap(server: Server) -> None:
     async with secure_call(server.setup, host=REQUIRED) as caller:
         await heard_back(caller, 1)
@@ -223,7 +237,7 @@ async def test_a_plain_call_becomes_a_secure_one(server: Server) -> None:
     async with secure_call(server.setup, host=OPTIONAL, plain=True) as caller:
         await heard_back(caller, 1)
         assert (await caller.reinvite()).status == 200
-        await heard_back(caller, 2)
+        await heard_back_at_last(caller, 2)
         await caller.hang_up()
     assert (await server.next_record())["srtp"] == AES_80
 
@@ -261,7 +275,7 @@ async def test_an_invite_without_offer_keeps_the_keys(server: Server) -> None:
         await heard_back(caller, 1)
         offered = await caller.reinvite_without_offer()
         assert " RTP/SAVP " in offered.body
-        await heard_back(caller, 2)
+        await heard_back_at_last(caller, 2)
         await caller.hang_up()
     assert len(set(caller.server_keys)) == 1
     assert (await server.next_record())["srtp"] == AES_80
