@@ -78,7 +78,7 @@ class Lines:
             *(f"{name} {sample.rss[name] / 2**20:.0f} MB" for name in ("control", "workers")),
             f"late p99 {sample.late_p99_ms:.1f} ms",
         )
-        console.print(", ".join(parts), highlight=False)
+        console.print(", ".join(parts), highlight=False, soft_wrap=True)
 
 
 def progress(plan: Plan, sample: Sample, counts: Mapping[str, Counts]) -> Table:
