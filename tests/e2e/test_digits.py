@@ -20,7 +20,7 @@ from tests.e2e.support.lengths import flowed_s
 from tests.e2e.support.server import Record, Server, running
 from tests.e2e.support.waiting import eventually
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 GREETING, GREETING_MS = 3, 3000
 #: Speaks at once, and takes nothing that the caller says for speech.

@@ -16,7 +16,7 @@ from tests.e2e.support.lengths import flowed_s
 from tests.e2e.support.server import running
 from tests.e2e.support.waiting import eventually
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 GREETING, GREETING_MS, MUSIC, WORDS = 1, 3000, 2, 3
 HELD_MS = 800
