@@ -18,8 +18,8 @@ from rich.table import Table
 from yaml import YAMLError
 
 from sipagent import doctor, logs
-from sipagent.call import rehearsal
-from sipagent.call.decision import Refuse
+from sipagent.call.admission import rehearsal
+from sipagent.call.admission.decision import Refuse
 from sipagent.call_log.cli import app as calls
 from sipagent.config import Config, HostPort, LoggingConfig, load
 from sipagent.config import check as checked

@@ -13,13 +13,13 @@ from sqlalchemy import select
 
 from sipagent import events, logs
 from sipagent.api.control import CantBeDone, Reloaded
-from sipagent.call.directors import Accept, Command, HangUp, Reject
+from sipagent.call.directors.director import Accept, Command, HangUp, Reject
 from sipagent.call.house import House
-from sipagent.call.outward import summary_of
-from sipagent.call.redaction import redacted_record
+from sipagent.call.record.outward import summary_of
+from sipagent.call.record.redaction import redacted_record
+from sipagent.call.record.spool import read_lines
 from sipagent.call.reloading import Reloader
 from sipagent.call.session import CallSession
-from sipagent.call.spool import read_lines
 from sipagent.call.state import State
 from sipagent.call_log.database import Database, DatabaseDown, database_url
 from sipagent.call_log.schema import calls

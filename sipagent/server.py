@@ -19,17 +19,17 @@ from sipagent import events, logs
 from sipagent.api.app import build
 from sipagent.api.http_server import HttpServer
 from sipagent.api.listening import Hub
-from sipagent.call import originating
-from sipagent.call.bookkeeping import Bookkeeping
+from sipagent.call.admission import originating
+from sipagent.call.admission.decision import Refuse
+from sipagent.call.admission.load import CallLoad
 from sipagent.call.current import CurrentConfig
-from sipagent.call.decision import Refuse
 from sipagent.call.house import House
 from sipagent.call.inbound import InboundCall
-from sipagent.call.load import CallLoad
-from sipagent.call.log import CallLog
-from sipagent.call.narration import log_event
 from sipagent.call.origination import Origination, Refused
 from sipagent.call.outbound import OutboundCall
+from sipagent.call.record.bookkeeping import Bookkeeping
+from sipagent.call.record.log import CallLog
+from sipagent.call.record.narration import log_event
 from sipagent.call.reloading import Reloader, ReloadOutcome
 from sipagent.call.session import CallSession
 from sipagent.call.telling import tell_rejected

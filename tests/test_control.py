@@ -12,10 +12,10 @@ import pytest
 from rtp.ports import PortPool
 from sipagent import events
 from sipagent.api.control import CantBeDone
-from sipagent.call.directors import Accept, HangUp, PressKeys
+from sipagent.call.directors.director import Accept, HangUp, PressKeys
+from sipagent.call.record.spool import append
 from sipagent.call.reloading import ReloadOutcome
 from sipagent.call.session import CallSession
-from sipagent.call.spool import append
 from sipagent.config import Config
 from sipagent.control import ServerControl
 from sipagent.errors import EndReason

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sipagent.call.backend_health import BackendHealth
-from sipagent.call.decision import Admit
-from sipagent.call.question import Load
-from sipagent.call.rehearsal import route_test
+from sipagent.call.admission.backend_health import BackendHealth
+from sipagent.call.admission.decision import Admit
+from sipagent.call.admission.question import Load
+from sipagent.call.admission.rehearsal import route_test
 from sipagent.config import OpenAIRealtimeConfig, check
 from sipagent.config.server import ServerConfig
 

@@ -11,7 +11,16 @@ from sipagent.api.access import Client, Reader, Writer
 from sipagent.api.control import CantBeDone, Control
 from sipagent.api.idempotency import IdempotentRoute
 from sipagent.api.problems import RESPONSES, Problem
-from sipagent.call.directors import Accept, Command, HangUp, Hold, PressKeys, Reject, Resume, Transfer
+from sipagent.call.directors.director import (
+    Accept,
+    Command,
+    HangUp,
+    Hold,
+    PressKeys,
+    Reject,
+    Resume,
+    Transfer,
+)
 from sipagent.config.transfer import How
 from sipagent.errors import EndReason
 from sipagent.worker.ipc import Inject, Say

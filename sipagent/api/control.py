@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from sipagent.call.directors import Command
+from sipagent.call.directors.director import Command
 
 
 class CantBeDone(Exception):
@@ -30,7 +30,7 @@ class Control(Protocol):
     """The server. Records are JSON values, redacted as policy says; see docs/call-record.md."""
 
     def live(self) -> list[dict[str, Any]]:
-        """Summaries of the calls that are on (see `call.outward`), oldest first."""
+        """Summaries of the calls that are on (see `call.record.outward`), oldest first."""
 
     def live_record(self, call_id: str) -> dict[str, Any] | None:
         """Of a call that is on, as far as it has got."""

@@ -14,8 +14,8 @@ from sipagent import events
 from sipagent.api.access import Client, Needs
 from sipagent.api.control import CantBeDone, Control
 from sipagent.api.problems import Problem
-from sipagent.call.outward import fields_of, name_of
-from sipagent.call.record import iso
+from sipagent.call.record.call_record import iso
+from sipagent.call.record.outward import fields_of, name_of
 from sipagent.config import RedactionConfig
 from sipagent.worker.ipc import AudioTapped, TapAudio
 

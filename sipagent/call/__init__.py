@@ -1,1 +1,1 @@
-"""A call's story: admission, state, session, record."""
+"""The life of one call, in and out: admitted, answered, directed, handed on, recorded."""

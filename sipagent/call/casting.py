@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sipagent import events
-from sipagent.call.directors import Command, Director, Scene
-from sipagent.call.fallback import Fallback
-from sipagent.call.finishing import Finishing
-from sipagent.call.history import History
+from sipagent.call.directors.director import Command, Director, Scene
+from sipagent.call.directors.fallback import Fallback
+from sipagent.call.directors.finishing import Finishing
+from sipagent.call.directors.history import History
+from sipagent.call.directors.rollover import Rollover
+from sipagent.call.directors.story.director import Story
+from sipagent.call.directors.tool_desk import ToolDesk
 from sipagent.call.house import House
-from sipagent.call.rollover import Rollover
-from sipagent.call.story.director import Story
-from sipagent.call.tool_desk import ToolDesk
-from sipagent.call.transferring import Line, Transfers
+from sipagent.call.transfer.director import Line, Transfers
 from sipagent.config import AgentConfig
 
 

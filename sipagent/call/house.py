@@ -8,10 +8,10 @@ from typing import Protocol
 
 from rtp.ports import PortPool
 from sipagent import events
-from sipagent.call.costs import Costs
+from sipagent.call.admission.load import CallLoad
 from sipagent.call.current import CurrentConfig
-from sipagent.call.load import CallLoad
-from sipagent.call.log import CallLog
+from sipagent.call.record.costs import Costs
+from sipagent.call.record.log import CallLog
 from sipagent.config import Config
 from sipagent.metrics import Metrics
 from sipagent.sip.call import SipCall

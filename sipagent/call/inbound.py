@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import Literal
 
 from sipagent import events
-from sipagent.call import admission, offering
-from sipagent.call.admission import Admit
-from sipagent.call.decision import Redirect, Refuse, as_records
-from sipagent.call.directors import Accept, Command, Reject
-from sipagent.call.handing_on import HandingOn
+from sipagent.call import offering
+from sipagent.call.admission import incoming
+from sipagent.call.admission.decision import Admit, Decision, Redirect, Refuse, as_records
+from sipagent.call.admission.origin import trunk_of
+from sipagent.call.directors.director import Accept, Command, Reject
 from sipagent.call.house import House
 from sipagent.call.order import expected_codec, is_recorded, leg_order
-from sipagent.call.origin import trunk_of
 from sipagent.call.place import local_media, rtp_ports
 from sipagent.call.session import CANT_BE_HAD, CallSession, Happened
 from sipagent.call.state import State
 from sipagent.call.telling import call_received
+from sipagent.call.transfer.handing_on import HandingOn
 from sipagent.errors import EndReason, ReasonCode, SdpError
 from sipagent.sip import sdp
 from sipagent.sip.call import SipCall
@@ -41,7 +41,7 @@ class InboundCall(CallSession):
         self._sip: SipCall = sip
         self._telling.follow(sip.messages)
 
-    def _decide(self, house: House, now: float) -> admission.Decision:
+    def _decide(self, house: House, now: float) -> Decision:
         offered: OfferedAudio | None = None
         if self._invite.offer is not None:
             try:
@@ -50,7 +50,7 @@ class InboundCall(CallSession):
                 offered = OfferedAudio(())
         load = replace(house.load.snapshot(), exceeded=house.costs.exceeded(house.config))
         sources = house.registered_sources()
-        return admission.decide(self._invite, offered, load, house.config, sources, now)
+        return incoming.decide(self._invite, offered, load, house.config, sources, now)
 
     async def _handle(self) -> None:
         self._tell_route()

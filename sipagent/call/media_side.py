@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from rtp.ports import PortPair
 from sipagent import events, logs
 from sipagent.call.casting import cast_of
-from sipagent.call.directors import Accept, Command, Hold, PressKeys, Reject, Resume, Scene, Transfer
+from sipagent.call.directors.director import Accept, Command, Hold, PressKeys, Reject, Resume, Scene, Transfer
 from sipagent.call.holding import Holding
 from sipagent.call.house import House
 from sipagent.call.keying import Keying
 from sipagent.call.order import instead, keeps_digits, rtp_params
 from sipagent.call.telling import Telling
-from sipagent.call.transfer import Happening
-from sipagent.call.transferring import Line
+from sipagent.call.transfer.attempt import Happening
+from sipagent.call.transfer.director import Line
 from sipagent.config import AgentConfig, TrunkConfig
 from sipagent.errors import NoWorker, ReinviteFailed
 from sipagent.sip.call import SipCall

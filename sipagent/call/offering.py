@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from sipagent.call.directors import Accept, Command, HangUp, Reject
+from sipagent.call.directors.director import Accept, Command, HangUp, Reject
 from sipagent.config import AgentConfig, Config
 from sipagent.errors import EndReason, ReasonCode
 from sipagent.sip.messages import CallDisconnected

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from rtp.params import SrtpParams
 from rtp.session import RtpParams
-from sipagent.call.admission import Admit
-from sipagent.call.story.opening import is_staged
+from sipagent.call.admission.decision import Admit
+from sipagent.call.directors.story.opening import is_staged
 from sipagent.config import AgentConfig, Config, TrunkConfig
 from sipagent.sip import sdp
 from sipagent.sip.crypto import codecs_to_take

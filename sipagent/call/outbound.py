@@ -11,12 +11,12 @@ from msgspec.structs import replace as replace_field
 
 from rtp.ports import PortPair
 from sipagent import events
-from sipagent.call.decision import Admit, ToAgent, as_records
+from sipagent.call.admission.decision import Admit, ToAgent, as_records
+from sipagent.call.admission.originating import with_variables
 from sipagent.call.house import House
 from sipagent.call.media_side import Parties
 from sipagent.call.numbering import NotDiallable, uri_to_call_as
 from sipagent.call.order import is_recorded, leg_order
-from sipagent.call.originating import with_variables
 from sipagent.call.origination import Origination, Outcome, outcome_of
 from sipagent.call.place import outgoing_media, rtp_ports
 from sipagent.call.session import CANT_BE_HAD, CallSession, Happened

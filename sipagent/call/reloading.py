@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sipagent import logs
+from sipagent.call.admission.load import CallLoad
 from sipagent.call.current import CurrentConfig
-from sipagent.call.load import CallLoad
 from sipagent.config import Config, check_again
 from sipagent.config.reloading import Changes
 from sipagent.errors import ConfigError

@@ -17,14 +17,14 @@ from pathlib import Path
 
 from rtp.ports import PortPair
 from sipagent import events
-from sipagent.call.decision import Admit
-from sipagent.call.directors import Accept, Command, HangUp, Reject
+from sipagent.call.admission.decision import Admit
+from sipagent.call.directors.director import Accept, Command, HangUp, Reject
 from sipagent.call.house import House
 from sipagent.call.media_side import MediaSide, Parties
-from sipagent.call.record import CallRecord
+from sipagent.call.record.call_record import CallRecord
 from sipagent.call.state import CALLING, GETTING_READY, State, next_state
 from sipagent.call.telling import Telling
-from sipagent.call.transfer import Happening
+from sipagent.call.transfer.attempt import Happening
 from sipagent.errors import EndReason, NoRtpPort, NoWorker, ReasonCode, SdpError
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import CallDisconnected, InfoDigit, MediaNegotiated, NegotiatedMedia, SipEvent

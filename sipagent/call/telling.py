@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from sipagent import events
+from sipagent.call.admission.origin import trunk_of
 from sipagent.call.house import House
-from sipagent.call.origin import trunk_of
-from sipagent.call.record import CallRecord
+from sipagent.call.record.call_record import CallRecord
 from sipagent.errors import EndReason
 from sipagent.sip.identity import identified
 from sipagent.sip.ladder import MessageLog

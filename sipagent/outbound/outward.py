@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from sipagent.call.record import iso
-from sipagent.call.redaction import masked
+from sipagent.call.record.call_record import iso
+from sipagent.call.record.redaction import masked
 from sipagent.config import RedactionConfig
 from sipagent.outbound.dial import Attempt, Dial, State
 from sipagent.outbound.store import Count

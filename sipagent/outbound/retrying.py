@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from sipagent.call.hours import next_opening
+from sipagent.call.admission.hours import next_opening
 from sipagent.config.calendars import CalendarConfig
 from sipagent.outbound.dial import Dial, Retry
 

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from sipagent import events
-from sipagent.call.outward import fields_of, name_of, summary, summary_of
-from sipagent.call.record import iso
-from sipagent.call.record_builder import RecordBuilder
-from sipagent.call.redaction import masked, own_numbers
+from sipagent.call.record.builder import RecordBuilder
+from sipagent.call.record.call_record import iso
+from sipagent.call.record.outward import fields_of, name_of, summary, summary_of
+from sipagent.call.record.redaction import masked, own_numbers
 from sipagent.config import RedactionConfig, WebhookConfig
 from sipagent.outbound.dial import Dial
 from sipagent.outbound.outward import shown

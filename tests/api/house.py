@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sipagent.api.app import build
 from sipagent.api.control import CantBeDone, Reloaded
 from sipagent.api.listening import Hub
-from sipagent.call.directors import Command
+from sipagent.call.directors.director import Command
 from tests.outbound.switchboard import Switchboard, configured
 
 TOKENS: dict[str, dict[str, Any]] = {

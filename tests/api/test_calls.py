@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from sipagent.api.control import CantBeDone, Reloaded
-from sipagent.call.directors import Accept, Command, HangUp, Hold, PressKeys, Reject, Resume, Transfer
+from sipagent.call.directors.director import (
+    Accept,
+    Command,
+    HangUp,
+    Hold,
+    PressKeys,
+    Reject,
+    Resume,
+    Transfer,
+)
 from sipagent.errors import EndReason
 from sipagent.worker.ipc import Inject, Say
 from tests.api.house import Face

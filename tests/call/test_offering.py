@@ -11,7 +11,7 @@ import pytest
 
 from rtp.ports import PortPool
 from sipagent import events
-from sipagent.call.directors import Accept, HangUp, Reject, Resume
+from sipagent.call.directors.director import Accept, HangUp, Reject, Resume
 from sipagent.call.state import State
 from sipagent.config import Config
 from sipagent.errors import EndReason

@@ -12,12 +12,12 @@ import pytest
 
 from rtp.ports import PortPool
 from sipagent import events
-from sipagent.call import originating
-from sipagent.call.decision import Admit
-from sipagent.call.directors import HangUp
+from sipagent.call.admission import originating
+from sipagent.call.admission.decision import Admit
+from sipagent.call.admission.question import Load
+from sipagent.call.directors.director import HangUp
 from sipagent.call.origination import Origination
 from sipagent.call.outbound import OutboundCall
-from sipagent.call.question import Load
 from sipagent.config import FallbackConfig
 from sipagent.errors import EndReason, ReasonCode
 from sipagent.sip.messages import CallConfirmed, CallDisconnected, CallProgress, MediaNegotiated

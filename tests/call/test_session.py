@@ -15,15 +15,15 @@ from rtp.ports import PortPool
 from rtp.session import RtpParams
 from sipagent import events
 from sipagent.call import keying
-from sipagent.call.costs import Costs
+from sipagent.call.admission.load import CallLoad
 from sipagent.call.current import CurrentConfig
-from sipagent.call.directors import PressKeys
+from sipagent.call.directors.director import PressKeys
 from sipagent.call.house import House
 from sipagent.call.inbound import InboundCall
-from sipagent.call.load import CallLoad
-from sipagent.call.log import CallLog
+from sipagent.call.record.costs import Costs
+from sipagent.call.record.log import CallLog
+from sipagent.call.record.spool import read_lines
 from sipagent.call.session import CallSession
-from sipagent.call.spool import read_lines
 from sipagent.call.telling import tell_rejected
 from sipagent.config import Config, LoggingConfig, RoutesConfig
 from sipagent.errors import EndReason, NoWorker, ReasonCode, SdpError

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from rtp.ports import PortPool
 from sipagent import events
-from sipagent.call.directors import Hold, Resume, Transfer
-from sipagent.call.transfer import HumanGone
+from sipagent.call.directors.director import Hold, Resume, Transfer
+from sipagent.call.transfer.attempt import HumanGone
 from sipagent.sip.messages import ReferReported
 from sipagent.worker.ipc import GiveBack, Inject, SetAside
 from tests.call.test_session import Exchange, FakeSip, FakeWorkers, Talk, invite

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from sipagent import events
-from sipagent.call.outward import name_of
-from sipagent.call.record_builder import RecordBuilder
+from sipagent.call.record.builder import RecordBuilder
+from sipagent.call.record.outward import name_of
 from sipagent.config import RedactionConfig, WebhookConfig
 from sipagent.outbound.dial import OVER, CancelAsked, after
 from sipagent.webhooks.messages import (

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from sipagent import events
-from sipagent.call.record_builder import RecordBuilder
-from sipagent.call.spool import append
+from sipagent.call.record.builder import RecordBuilder
+from sipagent.call.record.spool import append
 from sipagent.config import Config
 from sipagent.metrics import Metrics, ServerFigures
 from sipagent.outbound.dial import CancelAsked, after

@@ -18,7 +18,7 @@ from typing import Any
 import uvloop
 
 from sipagent import config, logs
-from sipagent.call import directors
+from sipagent.call.directors import director
 from sipagent.server import Server
 
 SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
@@ -39,7 +39,7 @@ def main() -> None:
 
         def obey(name: str, arguments: dict[str, Any]) -> None:
             for session, _ in list(server._calls.values()):
-                session.do(getattr(directors, name)(**arguments))
+                session.do(getattr(director, name)(**arguments))
 
         for number, command in zip(SIGNALS, commands, strict=False):
             asyncio.get_running_loop().add_signal_handler(number, partial(obey, *command))

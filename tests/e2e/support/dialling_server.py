@@ -14,7 +14,7 @@ from pathlib import Path
 import uvloop
 
 from sipagent import config, events, logs
-from sipagent.call.directors import PressKeys
+from sipagent.call.directors.director import PressKeys
 from sipagent.server import Server
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import uvloop
 
 from sipagent import config, logs
-from sipagent.call.directors import HangUp
+from sipagent.call.directors.director import HangUp
 from sipagent.call.numbering import uri_to_call
 from sipagent.call.origination import Origination, Refused
 from sipagent.errors import EndReason

@@ -1,0 +1,1 @@
+"""Who may call or be called, and which agent answers. Pure."""

@@ -1,0 +1,335 @@
+"""Admission: which rule decides, in which order, and what the peer and the operator are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+
+from sipagent.call.admission.checks import BEFORE_ANSWER, BEFORE_ROUTE, CALL_LIMIT_RETRY_S
+from sipagent.call.admission.decision import Admit, Decision, Refuse
+from sipagent.call.admission.incoming import decide
+from sipagent.call.admission.question import Load
+from sipagent.call.admission.rates import CallRates, TokenBucket
+from sipagent.call.admission.rehearsal import route_test
+from sipagent.config import BudgetConfig, Config
+from sipagent.cost.budget import SERVER, Exceeded, Payer
+from sipagent.errors import ReasonCode
+from sipagent.sip.messages import IncomingInvite, OfferedAudio
+
+PBX, CARRIER, SECURE, STRANGER = "192.0.2.1", "198.51.100.5", "203.0.113.7", "203.0.113.200"
+REGISTERED = {"sales": frozenset({CARRIER}), "support": frozenset({CARRIER})}
+
+
+@pytest.fixture
+def config() -> Config:
+    def account(user: str) -> dict[str, str]:
+        return {"registrar": "sip:carrier.example", "username": user}
+
+    echo, human = ({"name": name, "backend": {"kind": "echo"}} for name in ("echo", "human"))
+    trunks: dict[str, dict[str, object]] = {
+        "pbx": {
+            "allowed_addresses": ["192.0.2.0/28"],
+            "numbers": {"+15550100": "human", "100": "echo"},
+            "codecs": ["PCMA"],
+            "max_calls": 5,
+            "max_calls_per_second": 2,
+        },
+        "sales": {"registration": account("sales"), "numbers": {"*": "human"}},
+        "support": {"registration": account("support"), "numbers": {"+15550111": "echo", "*": "human"}},
+        "secure": {"allowed_addresses": [SECURE], "transport": "tls", "numbers": {"*": "echo"}},
+    }
+    return Config.model_validate(
+        {
+            "limits": {"max_calls": 10, "max_calls_per_second": 4, "drain_deadline_s": 30},
+            "trunks": {name: {"name": name, **trunk} for name, trunk in trunks.items()},
+            "agents": {"echo": echo, "human": human},
+        }
+    )
+
+
+def invite(source: str = PBX, to: str = "100", to_header: str | None = None) -> IncomingInvite:
+    return IncomingInvite(
+        sip_call_id="c1",
+        source_ip=source,
+        source_port=5060,
+        transport="udp",
+        request_uri=f"sip:{to}@203.0.113.1",
+        from_uri="sip:+15559999@192.0.2.1",
+        to_uri=f"<sip:{to_header or to}@203.0.113.1>",
+    )
+
+
+def ask(
+    config: Config,
+    request: IncomingInvite | None = None,
+    load: Load | None = None,
+    codecs: tuple[str, ...] | None = ("PCMU", "PCMA", "telephone-event"),
+    now: float = 0.0,
+) -> Decision:
+    offered = None if codecs is None else OfferedAudio(codecs)
+    return decide(request or invite(), offered, load or Load(), config, REGISTERED, now)
+
+
+def refused(decision: Decision) -> Refuse:
+    assert isinstance(decision, Refuse)
+    return decision
+
+
+def admitted(decision: Decision) -> Admit:
+    assert isinstance(decision, Admit)
+    return decision
+
+
+# --- admitted ---------------------------------------------------------------------------------------
+
+
+def test_a_listed_peer_reaches_the_agent_of_the_number(config: Config) -> None:
+    decision = admitted(ask(config))
+    assert (decision.trunk.name, decision.agent.name) == ("pbx", "echo")
+    assert decision.route == "pbx/100 -> echo"
+
+
+def test_the_trail_of_an_admitted_call_holds_every_rule(config: Config) -> None:
+    trail = admitted(ask(config)).trail
+    assert [result.rule for result in trail] == [
+        *("trunk", *BEFORE_ROUTE, "number", "backend", "budget", *BEFORE_ANSWER)
+    ]
+    assert all(result.passed and result.detail for result in trail)
+
+
+def test_any_other_number_reaches_the_agent_of_the_star(config: Config) -> None:
+    decision = admitted(ask(config, invite(CARRIER, "support", to_header="+15557777")))
+    assert decision.route == "support/* -> human"
+
+
+def test_a_call_to_our_account_is_for_the_number_in_its_to_header(config: Config) -> None:
+    decision = admitted(ask(config, invite(CARRIER, "support", to_header="+15550111")))
+    assert decision.route == "support/+15550111 -> echo"
+
+
+def test_of_two_accounts_at_one_provider_the_addressed_one_is_meant(config: Config) -> None:
+    assert admitted(ask(config, invite(CARRIER, "sales"))).trunk.name == "sales"
+    assert admitted(ask(config, invite(CARRIER, "support"))).trunk.name == "support"
+    assert admitted(ask(config, invite(CARRIER, "+15550111"))).trunk.name == "support"
+
+
+def test_an_ipv4_peer_of_an_ipv6_socket_is_known(config: Config) -> None:
+    assert admitted(ask(config, invite(f"::ffff:{PBX}"))).trunk.name == "pbx"
+    assert admitted(ask(config, invite(f"::ffff:{CARRIER}", "sales"))).trunk.name == "sales"
+
+
+def test_a_late_offer_needs_no_codec(config: Config) -> None:
+    admitted(ask(config, codecs=None))
+
+
+def test_codec_names_match_in_any_case(config: Config) -> None:
+    admitted(ask(config, codecs=("opus", "pcma")))
+
+
+# --- refused ----------------------------------------------------------------------------------------
+
+
+def test_an_unknown_source_is_refused_without_a_trunk(config: Config) -> None:
+    refusal = refused(ask(config, invite(STRANGER)))
+    assert (refusal.sip_status, refusal.reason_code) == (403, ReasonCode.TRUNK_UNKNOWN)
+    assert refusal.trunk is None
+    assert [result.passed for result in refusal.trail] == [False]
+
+
+def test_a_registrar_counts_only_while_we_are_registered(config: Config) -> None:
+    decision = decide(invite(CARRIER, "sales"), None, Load(), config, {}, 0.0)
+    assert refused(decision).reason_code is ReasonCode.TRUNK_UNKNOWN
+
+
+def test_a_trunk_over_tls_takes_nothing_over_udp(config: Config) -> None:
+    request = invite(SECURE)
+    assert refused(ask(config, request)).reason_code is ReasonCode.TRUNK_UNKNOWN
+    assert admitted(ask(config, replace(request, transport="tls"))).trunk.name == "secure"
+
+
+@pytest.mark.parametrize(
+    ("called", "hint"),
+    [("15550100", "near it is +15550100"), ("7", "add it, or '*' for every number"), ("", "(no number)")],
+)
+def test_an_unknown_number_gets_404_and_a_hint(config: Config, called: str, hint: str) -> None:
+    refusal = refused(ask(config, invite(to=called)))
+    assert (refusal.sip_status, refusal.reason_code) == (404, ReasonCode.NUMBER_UNKNOWN)
+    assert hint in refusal.detail
+    assert refusal.trunk is not None
+
+
+def test_a_draining_server_sends_callers_away_until_it_is_gone(config: Config) -> None:
+    refusal = refused(ask(config, load=Load(draining=True)))
+    assert (refusal.sip_status, refusal.reason_code) == (503, ReasonCode.DRAINING)
+    assert refusal.retry_after_s == 30
+
+
+@pytest.mark.parametrize(
+    ("load", "reason_code", "detail"),
+    [
+        (Load(calls=10), ReasonCode.SERVER_CALL_LIMIT, "10 of 10 calls of the server"),
+        (Load(calls=9, calls_by_trunk={"pbx": 5}), ReasonCode.TRUNK_CALL_LIMIT, "5 of 5 calls over pbx"),
+    ],
+)
+def test_a_call_limit_gets_503_with_retry_after(
+    config: Config, load: Load, reason_code: ReasonCode, detail: str
+) -> None:
+    refusal = refused(ask(config, load=load))
+    assert (refusal.sip_status, refusal.reason_code, refusal.detail) == (503, reason_code, detail)
+    assert refusal.retry_after_s == CALL_LIMIT_RETRY_S
+
+
+@pytest.mark.parametrize("payer", [SERVER, ("trunk", "pbx"), ("agent", "echo")], ids=str)
+def test_a_spent_budget_refuses_whatever_it_is_to_pay_for(config: Config, payer: Payer) -> None:
+    spent = Exceeded(payer, "day", Decimal("10.5"), Decimal(10), "USD", BudgetConfig(sip_status=480))
+    refusal = refused(ask(config, load=Load(exceeded={payer: spent})))
+    assert (refusal.sip_status, refusal.reason_code) == (480, ReasonCode.BUDGET_EXCEEDED)
+    assert refusal.detail.endswith("has spent 10.50 of 10 USD today")
+
+
+@pytest.mark.parametrize("payer", [("trunk", "sales"), ("agent", "human")], ids=str)
+def test_the_budget_of_somebody_else_is_no_matter(config: Config, payer: Payer) -> None:
+    spent = Exceeded(payer, "day", Decimal(11), Decimal(10), "USD", BudgetConfig())
+    admitted(ask(config, load=Load(exceeded={payer: spent})))
+
+
+def test_one_call_below_every_limit_is_admitted(config: Config) -> None:
+    admitted(ask(config, load=Load(calls=9, calls_by_trunk={"pbx": 4, "sales": 5})))
+
+
+def test_no_common_codec_gets_488(config: Config) -> None:
+    refusal = refused(ask(config, codecs=("opus", "G729")))
+    assert (refusal.sip_status, refusal.reason_code) == (488, ReasonCode.NO_COMMON_CODEC)
+    assert refusal.detail == "offered G729, OPUS; pbx speaks PCMA"
+    assert refusal.retry_after_s is None
+
+
+@pytest.mark.parametrize(
+    ("offered", "off", "optional", "required"),
+    [
+        (None, "late", "late", "late"),
+        (OfferedAudio(("PCMA",)), "plain RTP", "plain RTP", ReasonCode.SRTP_REQUIRED),
+        (OfferedAudio(None, ("PCMA",), ("X",)), ReasonCode.SRTP_OFF, "X", "X"),
+        (OfferedAudio(("PCMA",), ("PCMA",), ("X",)), "plain RTP", "X", "X"),
+        (
+            OfferedAudio(None, ("PCMA",)),
+            ReasonCode.SRTP_OFF,
+            ReasonCode.NO_COMMON_CRYPTO,
+            ReasonCode.NO_COMMON_CRYPTO,
+        ),
+        (OfferedAudio(("PCMA",), ("PCMU",), ("X",)), "plain RTP", *[ReasonCode.NO_COMMON_CODEC] * 2),
+    ],
+)
+def test_the_srtp_policy_of_a_trunk(
+    config: Config, offered: OfferedAudio | None, off: str, optional: str, required: str
+) -> None:
+    for policy, expected in {"off": off, "optional": optional, "required": required}.items():
+        trunk = config.trunks["pbx"].model_copy(update={"srtp": policy})
+        asked = config.model_copy(update={"trunks": {"pbx": trunk}})
+        decision = decide(invite(), offered, Load(), asked, {}, 0.0)
+        if isinstance(decision, Refuse):
+            assert (decision.sip_status, decision.reason_code) == (488, expected)
+        else:
+            said = {result.rule: result.detail for result in decision.trail}["srtp"]
+            assert said.startswith(expected)
+
+
+def test_route_test_can_offer_srtp(config: Config) -> None:
+    assert refused(route_test(config, PBX, "100", codecs=("PCMA",), srtp=True)).reason_code == "srtp_off"
+
+
+def test_the_reason_header_names_the_rule(config: Config) -> None:
+    refusal = refused(ask(config, load=Load(calls_by_trunk={"pbx": 5})))
+    assert refusal.reason_header == 'SIP;cause=503;text="trunk_call_limit"'
+
+
+def test_rules_are_asked_in_order_and_the_first_to_fail_decides(config: Config) -> None:
+    """Everything is wrong at once; put right one thing at a time, the next rule speaks up."""
+    empty = TokenBucket(rate_per_s=2, tokens=0, filled_at=0.0)
+    full = TokenBucket.full(2, 0.0)
+    worst = Load(10, {"pbx": 5}, draining=True, rates=CallRates(empty, {"pbx": empty}))
+    better = [
+        worst,
+        replace(worst, draining=False),
+        replace(worst, draining=False, calls=0),
+        replace(worst, draining=False, calls=0, calls_by_trunk={}),
+        Load(rates=CallRates(full, {"pbx": empty})),
+        Load(rates=CallRates(full, {"pbx": full})),
+    ]
+    refusals = [refused(ask(config, load=load, codecs=("opus",))) for load in better]
+    assert [refusal.reason_code for refusal in refusals] == [
+        ReasonCode.DRAINING,
+        ReasonCode.SERVER_CALL_LIMIT,
+        ReasonCode.TRUNK_CALL_LIMIT,
+        ReasonCode.SERVER_RATE_LIMIT,
+        ReasonCode.TRUNK_RATE_LIMIT,
+        ReasonCode.NO_COMMON_CODEC,
+    ]
+    for earlier, later in pairwise(refusals):
+        assert len(later.trail) > len(earlier.trail)
+        assert [result.passed for result in later.trail].count(False) == 1
+
+
+# --- rates ------------------------------------------------------------------------------------------
+
+
+def admit_all_at(config: Config, rates: CallRates, now: float, calls: int) -> tuple[int, CallRates]:
+    """How many of `calls` INVITEs of one instant are admitted, and the rates after them."""
+    taken = 0
+    for _ in range(calls):
+        if isinstance(ask(config, load=Load(rates=rates), now=now), Admit):
+            rates, taken = rates.after_call("pbx", now), taken + 1
+    return taken, rates
+
+
+def test_a_trunk_gets_one_seconds_worth_at_once_and_then_its_rate(config: Config) -> None:
+    rates = CallRates.full(config, now=100.0)
+    at_once, rates = admit_all_at(config, rates, 100.0, calls=10)
+    assert at_once == 2
+    later = 0
+    for tenth in range(1, 101):
+        taken, rates = admit_all_at(config, rates, 100.0 + tenth / 10, calls=3)
+        later += taken
+    assert later == 20
+
+
+def test_a_trunks_rate_leaves_other_trunks_alone_up_to_the_servers(config: Config) -> None:
+    rates = CallRates.full(config, now=0.0)
+    for trunk in ("pbx", "pbx"):
+        rates = rates.after_call(trunk, 0.0)
+    assert refused(ask(config, load=Load(rates=rates))).reason_code is ReasonCode.TRUNK_RATE_LIMIT
+    admitted(ask(config, invite(CARRIER, "sales"), Load(rates=rates)))
+    for trunk in ("sales", "support"):
+        rates = rates.after_call(trunk, 0.0)
+    over = refused(ask(config, invite(CARRIER, "sales"), Load(rates=rates)))
+    assert over.reason_code is ReasonCode.SERVER_RATE_LIMIT
+    assert over.detail == "more than 4 calls per second"
+
+
+def test_retry_after_is_the_wait_for_the_next_token_in_whole_seconds() -> None:
+    slow = TokenBucket.full(0.2, now=0.0).taken(now=0.0)
+    assert slow.wait_s(0.0) == pytest.approx(5.0)
+    assert slow.wait_s(4.0) == pytest.approx(1.0)
+    assert slow.wait_s(5.0) == 0.0
+
+
+def test_a_bucket_never_holds_more_than_a_seconds_worth() -> None:
+    assert TokenBucket.full(5, now=0.0).level(now=1000.0) == 5.0
+
+
+# --- offline ----------------------------------------------------------------------------------------
+
+
+def test_route_test_asks_the_same_rules(config: Config) -> None:
+    assert admitted(route_test(config, PBX, "100", "+15559999")) == ask(config, codecs=None)
+    assert refused(route_test(config, PBX, "100", codecs=("opus",))).sip_status == 488
+    assert refused(route_test(config, PBX, "100", load=Load(draining=True))).sip_status == 503
+    assert refused(route_test(config, SECURE, "1")).sip_status == 403
+    admitted(route_test(config, SECURE, "1", transport="tls"))
+
+
+def test_route_test_takes_a_registrars_host_for_its_addresses(config: Config) -> None:
+    assert admitted(route_test(config, "carrier.example", "sales")).trunk.name == "sales"
