@@ -225,7 +225,7 @@ async def test_an_answer_that_crosses_the_cancel_is_acknowledged_and_ended(
     setup: SetupFactory, sipp: Sipp
 ) -> None:
     callee = Callee(setup, None)
-    async with callee.running(ring_timeout_s=0.5) as server:
+    async with callee.running(ring_timeout_s=2) as server:
         answers = await callee.answers(sipp, "uas-answered-when-cancelled-bye")
         dial(server)
         record = await server.next_record()
