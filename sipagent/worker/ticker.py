@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from bisect import bisect_right
 from collections.abc import Callable
@@ -33,7 +34,10 @@ class Ticker:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._slots: list[dict[Tick, OnFailure]] = [{} for _ in range(SUB_TICKS)]
-        self._pacer = Pacer(time.monotonic(), FRAME_MS / SUB_TICKS, MAX_CATCH_UP_FRAMES * SUB_TICKS)
+        # uvloop's timers fire at whole milliseconds. What is due between two is woken too early, and over and
+        # over again until it is due.
+        start = math.ceil(time.monotonic() * 1000) / 1000
+        self._pacer = Pacer(start, FRAME_MS / SUB_TICKS, MAX_CATCH_UP_FRAMES * SUB_TICKS)
         self._next_slot = 0
         self._handle: asyncio.TimerHandle | None = None
         self.ticks = 0

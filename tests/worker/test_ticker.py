@@ -175,3 +175,14 @@ def test_a_stopped_clock_calls_nobody(clock: Clock, ticker: Ticker) -> None:
     ticker.stop()
     clock.run_until(101.0)
     assert legs.ticks == []
+
+
+def test_what_is_due_is_due_at_whole_milliseconds(clock: Clock) -> None:
+    """uvloop's timers know no others: one that is due between two would fire before, again and again."""
+    clock.now = 100.00037
+    legs = Legs(ticker := Ticker(clock), 4)
+    ticker.start()
+    clock.run_until(101.0)
+    milliseconds = [1000 * now for _, now, _ in legs.ticks]
+    assert len(milliseconds) >= 4 * 49
+    assert milliseconds == [pytest.approx(round(at), abs=1e-6) for at in milliseconds]
