@@ -47,7 +47,7 @@ from sipagent.sip.call import SipCall
 from sipagent.sip.messages import RejectedInvite
 from sipagent.tools.toolbox import Toolbox
 from sipagent.webhooks.service import Webhooks
-from sipagent.worker.supervisor import Supervisor
+from sipagent.worker.control.supervisor import Supervisor
 
 log = logs.get_logger(__name__)
 

@@ -18,7 +18,7 @@ from sipagent.sip.call import SipCall
 from sipagent.sip.messages import LocalMedia
 from sipagent.sip.public_address import PublicAddresses
 from sipagent.tools.toolbox import Toolbox
-from sipagent.worker.supervisor import Supervisor
+from sipagent.worker.control.supervisor import Supervisor
 
 
 class PlaceCall(Protocol):

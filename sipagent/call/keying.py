@@ -9,7 +9,7 @@ from rtp.dtmf import DIGITS
 from sipagent.events import DigitMethod
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import IncomingInvite
-from sipagent.worker.handle import LegHandle
+from sipagent.worker.control.handle import LegHandle
 
 INFO_PRESS_MS, INFO_PAUSE_MS = 100, 100
 

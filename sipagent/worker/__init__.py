@@ -1,1 +1,1 @@
-"""Media workers: processes that own legs."""
+"""Media workers: processes that own legs, and what the control process has of them."""

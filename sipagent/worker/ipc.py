@@ -13,6 +13,9 @@ from sipagent.conversation import HistoryItem
 from sipagent.events import LegEvent
 from sipagent.worker.media_watch import MediaTimeouts
 
+PRESS_MS, PAUSE_MS = 100, 100
+"""Of a digit that we send, and after it: Q.24 asks for 40 ms of each at least, and gateways are slower."""
+
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Base of everything on the channel that isn't a call event."""

@@ -29,13 +29,13 @@ from sipagent.events import DigitMethod
 from sipagent.formats import CODECS
 from sipagent.media.answering import AnswerWatch
 from sipagent.media.recorder import RecordingWriter
-from sipagent.worker.bridge import Bridge, Ringing, Source
+from sipagent.worker.agent.jukebox import Jukebox
+from sipagent.worker.agent.speaker import Speaker
 from sipagent.worker.ipc import OpenLeg, PlayPrompt, Resumption, UseBackend
-from sipagent.worker.jukebox import Jukebox
+from sipagent.worker.phone.bridge import Bridge, Ringing, Source
+from sipagent.worker.phone.stream import LOOK_EVERY_S, Stream, Upwards
 from sipagent.worker.presses import Presses
 from sipagent.worker.reporter import Emit, Reporter
-from sipagent.worker.speaker import Speaker
-from sipagent.worker.stream import LOOK_EVERY_S, Stream, Upwards
 from sipagent.worker.ticker import Ticker
 
 #: A call that has lost its backend stands for so long, whatever is done about it.

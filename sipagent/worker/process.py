@@ -1,6 +1,6 @@
 """The media worker process: one uvloop, many legs, no pjsua2.
 
-Started by `worker.supervisor` as `python -m sipagent.worker.process FD NUMBER LOGGING`: its end of
+Started by `worker.control.supervisor` as `python -m sipagent.worker.process FD NUMBER LOGGING`: its end of
 the socketpair, and the logging section as JSON. It ends when that closes: recordings are completed first.
 """
 

@@ -43,8 +43,8 @@ from sipagent.sip.messages import (
 )
 from sipagent.sip.public_address import PublicAddresses
 from sipagent.tools.toolbox import Toolbox
+from sipagent.worker.control.supervisor import Supervisor
 from sipagent.worker.ipc import AnswerTool, OpenLeg, ToLeg
-from sipagent.worker.supervisor import Supervisor
 from tests.rtp.test_ports import pool_of
 
 PBX, STRANGER = "192.0.2.1", "203.0.113.200"

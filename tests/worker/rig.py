@@ -21,14 +21,14 @@ from sipagent.config import AgentConfig
 from sipagent.conversation import HistoryItem
 from sipagent.formats import ULAW, AudioFormat
 from sipagent.media.recorder import RecordingWriter
-from sipagent.worker import jukebox as jukebox_module
 from sipagent.worker import leg as leg_module
-from sipagent.worker import seat as seat_module
-from sipagent.worker import speaker as speaker_module
-from sipagent.worker import stream as stream_module
-from sipagent.worker import tape
+from sipagent.worker.agent import jukebox as jukebox_module
+from sipagent.worker.agent import seat as seat_module
+from sipagent.worker.agent import speaker as speaker_module
 from sipagent.worker.ipc import OpenLeg, UseBackend
 from sipagent.worker.leg import Leg
+from sipagent.worker.phone import stream as stream_module
+from sipagent.worker.phone import tape
 from sipagent.worker.ticker import OnFailure, Tick, Ticker
 
 PHONE, US = ("192.0.2.10", 4000), ("192.0.2.1", 20000)

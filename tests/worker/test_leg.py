@@ -20,9 +20,9 @@ from sipagent.backends.base import (
 )
 from sipagent.errors import BackendNotReady, BackendRefused, BackendUnreachable, ReasonCode
 from sipagent.formats import ALAW, ULAW, AudioFormat
-from sipagent.worker import tape
+from sipagent.worker.agent.speaker import PLAYOUT_MAX_MS
 from sipagent.worker.leg import ABANDONED_S
-from sipagent.worker.speaker import PLAYOUT_MAX_MS
+from sipagent.worker.phone import tape
 from tests.media.test_recorder import sides
 from tests.rtp.streams import tone
 from tests.worker.rig import FRAME, PHONE, Bench, noise

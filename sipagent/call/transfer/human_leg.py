@@ -28,7 +28,7 @@ from sipagent.sip.messages import (
     NegotiatedMedia,
     SipEvent,
 )
-from sipagent.worker.handle import LegHandle
+from sipagent.worker.control.handle import LegHandle
 from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.media_watch import MediaTimeouts
 

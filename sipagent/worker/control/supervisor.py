@@ -1,4 +1,4 @@
-"""The control side of the media workers: spawn, watch, restart with back-off; legs are `worker.housing`'s."""
+"""The control side of the media workers: spawn, watch, restart with back-off; legs are the `housing`'s."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Literal
 from sipagent import logs
 from sipagent.config import LoggingConfig
 from sipagent.errors import NoWorker
-from sipagent.worker.child import WorkerProcess, spawn
-from sipagent.worker.handle import LegHandle, Loss, OnLegEvent
-from sipagent.worker.housing import Housing
+from sipagent.worker.control.child import WorkerProcess, spawn
+from sipagent.worker.control.handle import LegHandle, Loss, OnLegEvent
+from sipagent.worker.control.housing import Housing
+from sipagent.worker.control.vigil import LOOK_EVERY_S, Vigil
 from sipagent.worker.ipc import AudioTapped, Beat, OpenLeg, ToControl, WorkerReady, WorkerReport
-from sipagent.worker.vigil import LOOK_EVERY_S, Vigil
 
 log = logs.get_logger(__name__)
 
@@ -36,7 +36,7 @@ class Supervisor:
     """Keeps `count` workers alive and spreads legs over them; one more stands by.
 
     When a worker dies, or hangs and is killed, the one that stands by takes its place, and its legs go on
-    there (`worker.housing`); it is started again after a back-off that doubles while it keeps dying, and then
+    there (see `housing`); it is started again after a back-off that doubles while it keeps dying, and then
     stands by itself. So those that carry calls are not held up by the calls of others.
     """
 

@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 
 from sipagent.worker.channel import Channel
-from sipagent.worker.handle import LegHandle
+from sipagent.worker.control.handle import LegHandle
+from sipagent.worker.control.vigil import Doing
 from sipagent.worker.ipc import ToControl, WorkerReport
-from sipagent.worker.vigil import Doing
 
 WORKER = "sipagent.worker.process"
 

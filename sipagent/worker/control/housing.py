@@ -10,8 +10,8 @@ from socket import socket
 from sipagent import logs
 from sipagent.errors import EndReason, NoWorker
 from sipagent.events import LegEvent
-from sipagent.worker.child import WorkerProcess
-from sipagent.worker.handle import LegHandle, Loss, OnLegEvent
+from sipagent.worker.control.child import WorkerProcess
+from sipagent.worker.control.handle import LegHandle, Loss, OnLegEvent
 from sipagent.worker.ipc import LegSnapshot, LegTaken, OpenLeg
 
 log = logs.get_logger(__name__)

@@ -8,6 +8,8 @@ import msgspec
 
 from sipagent import events
 from sipagent.worker.ipc import (
+    PAUSE_MS,
+    PRESS_MS,
     CloseLeg,
     GiveBack,
     JoinLegs,
@@ -25,7 +27,6 @@ from sipagent.worker.ipc import (
     ToLeg,
     UseBackend,
 )
-from sipagent.worker.outgoing import PAUSE_MS, PRESS_MS
 
 #: The end of a press is sent several times; so long after the first it may still be heard.
 PRESS_ECHO_S = 0.15

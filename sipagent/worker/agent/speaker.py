@@ -21,12 +21,12 @@ from sipagent.config import AgentConfig
 from sipagent.media import pipeline, prompts, tones
 from sipagent.media.ears import Ears
 from sipagent.media.nodes import Node
+from sipagent.worker.agent.prompts import Prompt, Prompts, is_prompt, is_speech
+from sipagent.worker.agent.seat import Seat
+from sipagent.worker.agent.turns import Turns
 from sipagent.worker.ipc import UseBackend
-from sipagent.worker.prompts import Prompt, Prompts, is_prompt, is_speech
 from sipagent.worker.reporter import Reporter
-from sipagent.worker.seat import Seat
 from sipagent.worker.ticker import FRAME_MS
-from sipagent.worker.turns import Turns
 
 PLAYOUT_MAX_MS = 180_000
 #: The mark in playout after the last word of a backend that has finished.

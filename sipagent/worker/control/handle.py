@@ -11,6 +11,7 @@ from typing import Literal
 from rtp.session import RtpParams
 from sipagent.errors import EndReason, ReasonCode
 from sipagent.events import LegEnded, LegEvent, LegFailed, LegReady, LegRehomed
+from sipagent.worker.control.standing import Standing
 from sipagent.worker.ipc import (
     CloseLeg,
     LegSnapshot,
@@ -22,7 +23,6 @@ from sipagent.worker.ipc import (
     ToLeg,
     ToWorker,
 )
-from sipagent.worker.standing import Standing
 
 OnLegEvent = Callable[[LegEvent], None]
 #: So often within so long a leg may lose its worker; then it may be the leg that kills them.

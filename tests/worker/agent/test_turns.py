@@ -9,7 +9,7 @@ import pytest
 
 from rtp.activity import Burst
 from sipagent.config import AgentConfig
-from sipagent.worker.turns import Turns
+from sipagent.worker.agent.turns import Turns
 
 FRAME = 160
 LOUD = (4000 * np.sin(np.arange(FRAME))).astype("<i2").tobytes()

@@ -15,10 +15,10 @@ from rtp.handover import Handover
 from rtp.session import RtpParams
 from sipagent import events
 from sipagent.errors import EndReason, NoWorker
-from sipagent.worker import housing as module
-from sipagent.worker.child import WorkerProcess
-from sipagent.worker.handle import MAX_LOSSES, MAX_LOSSES_IN_ALL, LegHandle, Loss
-from sipagent.worker.housing import Housing
+from sipagent.worker.control import housing as module
+from sipagent.worker.control.child import WorkerProcess
+from sipagent.worker.control.handle import MAX_LOSSES, MAX_LOSSES_IN_ALL, LegHandle, Loss
+from sipagent.worker.control.housing import Housing
 from sipagent.worker.ipc import CloseLeg, JoinLegs, LegSnapshot, LegTaken, OpenLeg, SetAside, StartMedia
 
 NOBODY = RtpParams(("127.0.0.1", 9))

@@ -3,7 +3,7 @@
 in    udp -> rtp.session (latch, statistics, jitter buffer) -> pipeline.caller -> backend
 out   playout -> pipeline.wire -> rtp.session -> udp
 
-`worker.incoming` and `worker.outgoing` are the two ways, `worker.paths` what they go along.
+`worker.phone.incoming` and `worker.phone.outgoing` are the two ways, `worker.phone.paths` what they go along.
 `transport` is session and sockets, and on an SRTP call what stands between them.
 """
 
@@ -27,17 +27,17 @@ from sipagent.media.digits import DigitDetector
 from sipagent.media.ears import Ears
 from sipagent.media.nodes import Node
 from sipagent.media.recorder import RecordingOutcome, RecordingWriter
-from sipagent.worker.bridge import Source
-from sipagent.worker.incoming import Incoming
 from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.media_watch import MediaWatch
-from sipagent.worker.outgoing import Outgoing
-from sipagent.worker.paths import Paths
+from sipagent.worker.phone.bridge import Source
+from sipagent.worker.phone.incoming import Incoming
+from sipagent.worker.phone.outgoing import Outgoing
+from sipagent.worker.phone.paths import Paths
+from sipagent.worker.phone.tap import Tap
+from sipagent.worker.phone.tape import Tape
+from sipagent.worker.phone.transport import OpenUdp, RtpTransport
 from sipagent.worker.reporter import Reporter
-from sipagent.worker.tap import Tap
-from sipagent.worker.tape import Tape
 from sipagent.worker.ticker import FRAME_MS, Ticker
-from sipagent.worker.transport import OpenUdp, RtpTransport
 
 FRAME_S = FRAME_MS / 1000
 #: From one look at what takes seconds to the next.

@@ -8,6 +8,7 @@ from rtp.handover import Handover
 from rtp.playout import BeingHeard
 from rtp.session import RtpParams
 from sipagent import events
+from sipagent.worker.control.standing import Standing
 from sipagent.worker.ipc import (
     GiveBack,
     Instruct,
@@ -25,7 +26,6 @@ from sipagent.worker.ipc import (
     ToLeg,
     UseBackend,
 )
-from sipagent.worker.standing import Standing
 
 CALL_ID = "c-1"
 START = 100.0

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from sipagent.worker.vigil import HUNG_AFTER_S, LOOK_EVERY_S, STARVED_AFTER_S, Doing, Vigil
+from sipagent.worker.control.vigil import HUNG_AFTER_S, LOOK_EVERY_S, STARVED_AFTER_S, Doing, Vigil
 
 START = 100.0
 

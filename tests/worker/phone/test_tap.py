@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sipagent.formats import ALAW, ULAW, AudioFormat
-from sipagent.worker.tap import FRAME_MS, MOST_AHEAD_MS, Tap
+from sipagent.worker.phone.tap import FRAME_MS, MOST_AHEAD_MS, Tap
 
 FRAME = FRAME_MS * ULAW.bytes_per_ms
 SILENCE = ULAW.silence * FRAME

@@ -9,9 +9,9 @@ from sipagent.media.answering import AnswerWatch
 from sipagent.media.digits import DigitDetector
 from sipagent.media.ears import Ears
 from sipagent.media.nodes import Node, Write
+from sipagent.worker.phone.tap import Tap
+from sipagent.worker.phone.tape import Tape
 from sipagent.worker.reporter import Reporter
-from sipagent.worker.tap import Tap
-from sipagent.worker.tape import Tape
 from sipagent.worker.ticker import FRAME_MS
 
 

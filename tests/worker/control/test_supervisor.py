@@ -16,12 +16,12 @@ from rtp.session import RtpParams
 from sipagent import events
 from sipagent.config import LoggingConfig
 from sipagent.errors import EndReason, NoWorker
-from sipagent.worker import child
-from sipagent.worker import supervisor as module
-from sipagent.worker.child import WorkerProcess
-from sipagent.worker.handle import MAX_LOSSES, LegHandle
+from sipagent.worker.control import child
+from sipagent.worker.control import supervisor as module
+from sipagent.worker.control.child import WorkerProcess
+from sipagent.worker.control.handle import MAX_LOSSES, LegHandle
+from sipagent.worker.control.supervisor import Supervisor
 from sipagent.worker.ipc import OpenLeg
-from sipagent.worker.supervisor import Supervisor
 from tests.rtp.test_ports import pool_of
 
 pytestmark = pytest.mark.slow

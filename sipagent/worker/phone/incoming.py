@@ -9,9 +9,9 @@ from rtp.events import DigitReceived
 from rtp.session import RtpSession
 from sipagent import logs
 from sipagent.events import DigitMethod
-from sipagent.worker.paths import Paths
+from sipagent.worker.phone.paths import Paths
+from sipagent.worker.phone.tape import Tape
 from sipagent.worker.reporter import Reporter
-from sipagent.worker.tape import Tape
 
 log = logs.get_logger(__name__)
 

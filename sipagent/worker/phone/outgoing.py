@@ -11,11 +11,10 @@ from sipagent.formats import AudioFormat
 from sipagent.media import tones
 from sipagent.media.nodes import conversions
 from sipagent.media.pipeline import PCM_8K
+from sipagent.worker.ipc import PAUSE_MS, PRESS_MS
 from sipagent.worker.ticker import FRAME_MS, MAX_CATCH_UP_FRAMES
 
 _FRAME_S = FRAME_MS / 1000
-PRESS_MS, PAUSE_MS = 100, 100
-"""Of a digit that we send, and after it: Q.24 asks for 40 ms of each at least, and gateways are slower."""
 
 
 class Outgoing:

@@ -1,0 +1,1 @@
+"""The phone side of a leg: sockets, the audio paths, recording, and whoever else hears the call."""
