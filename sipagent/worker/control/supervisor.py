@@ -22,7 +22,7 @@ from sipagent.worker.ipc import AudioTapped, Beat, OpenLeg, ToControl, WorkerRea
 
 log = logs.get_logger(__name__)
 
-START_DEADLINE_S = 15.0
+START_DEADLINE_S = 40.0
 STOP_DEADLINE_S = 5.0
 #: How long a worker that was killed may take to be gone: one that waits for a disk does not go at once.
 KILL_DEADLINE_S = 0.3
