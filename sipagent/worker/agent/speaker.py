@@ -185,8 +185,8 @@ class Speaker:
         if self._is_bridged and (not self.backend.is_busy or self._audio_at > now - STALL_S):
             self._is_bridged = False
             self.prompts.stop(STALL_ID, now)
-        head = self.playout.item_ids[:1]
-        starves = bool(head) and not is_prompt(head[0]) and self.playout.queued_ms < FRAME_MS
+        item_ids = self.playout.item_ids if self.playout.queued_ms < FRAME_MS else ()
+        starves = bool(item_ids) and not is_prompt(item_ids[0])
         if starves and self.backend.is_busy and now - self._audio_at >= STALL_S:
             self._is_bridged = True
             sound = prompts.converted(tones.comfort(), self.queued)
