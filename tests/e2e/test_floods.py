@@ -38,13 +38,15 @@ def resident_kb(server: Server) -> int:
 
 @pytest.mark.parametrize("method", ["INVITE", "REGISTER"])
 async def test_a_flood_from_nowhere(setup: SetupFactory, method: str) -> None:
-    """A listed trunk's every request is answered at the first try, and its calls are had."""
+    """Once what came before the filter has been read, a listed trunk's every request is answered at the first
+    try, and its calls are had."""
     quiet = {"level": "info"}
     async with running(setup(None, trunk=CARRIER_ALONE, logging=quiet), spare_threads=4) as server:
         target = (server.setup.host, server.setup.sip_port)
         before, began = resident_kb(server), time.monotonic()
         async with flood(target, STRANGER, method, seconds=60):
             await server.wait_log(FLOOD_UP)
+            await eventually(lambda: options_answered(*target, within_s=0.5), "an answer", within_s=5)
             answered = [await options_answered(*target, within_s=1.0) for _ in range(ASKED)]
             async with call(server.setup) as caller:
                 await caller.hang_up()
