@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_a_part_that_vanishes_meanwhile_was_completed_by_its_worker(
     part(tmp_path, "c-2", UNFINISHED + b"\1" * 8)
     completed = recording_file.complete
 
-    def and_so_does_the_worker(file) -> None:  # type: ignore[no-untyped-def]
+    def and_so_does_the_worker(file: BinaryIO) -> None:
         completed(file)
         if "c-1" in file.name:
             os.replace(file.name, tmp_path / "c-1.wav")

@@ -1,6 +1,7 @@
 """The short way in, of the usual packet, beside the long way that every packet can take."""
 
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,8 @@ START = 100.0
 FRAME_S = 0.02
 
 
-def session(**params: object) -> RtpSession:
-    return RtpSession(RtpParams(**({"remote_rtp": CALLER} | params)), now=START, rng=Random(1))  # type: ignore[arg-type]
+def session(**params: Any) -> RtpSession:
+    return RtpSession(RtpParams(**({"remote_rtp": CALLER} | params)), now=START, rng=Random(1))
 
 
 def long_way(rtp: RtpSession, data: bytes, addr: tuple[str, int], now: float) -> tuple[bytes, list[object]]:
@@ -30,7 +31,7 @@ def short_way(rtp: RtpSession, data: bytes, addr: tuple[str, int], now: float) -
 
 def packet(index: int, **fields: int) -> bytes:
     usual = {"payload_type": 0, "sequence": index, "timestamp": index * 160, "ssrc": SSRC}
-    return serialize(RtpPacket(**(usual | fields), payload=speech(index)))  # type: ignore[arg-type]
+    return serialize(RtpPacket(**(usual | fields), payload=speech(index)))
 
 
 def settled() -> RtpSession:

@@ -88,12 +88,9 @@ class Stream:
         self._leg = leg
         self._answering = answering
         phone = CODECS[params.codec]
-        jitter = JitterConfig(order.jitter_min_ms, order.jitter_max_ms)
         lost = order.resumption
         before = None if lost is None else lost.session
-        self._session = session = RtpSession(
-            params, jitter, now, unix_offset_s=time.time() - now, before=before
-        )
+        self._session = session = _session(order, params, before, now)
         self._watch = MediaWatch(order.timeouts, now)
         self._tape = Tape(order, recordings, reporter, agent=queued)
         if order.record_at_once or (lost is not None and lost.recorded_since is not None):
@@ -293,3 +290,8 @@ class Stream:
         overdue = self._watch.overdue(inbound.last_packet_at, inbound.pausing, now)
         if overdue is not None:
             self._leg.end(EndReason.MEDIA_TIMEOUT, overdue)
+
+
+def _session(order: OpenLeg, params: RtpParams, before: Handover | None, now: float) -> RtpSession:
+    jitter = JitterConfig(order.jitter_min_ms, order.jitter_max_ms)
+    return RtpSession(params, jitter, now, unix_offset_s=time.time() - now, before=before)
