@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ RINGS_S = 2.0
 REFERENCE_CHUNK_MS = 2000, 4000
 REFERENCE_LEAD_S = 120
 """How far ahead of the caller's ear the reference model is at the end: playout has room for 180 s."""
+SPARE_S = 600
 START_PATIENCE_S, STOP_PATIENCE_S = 60.0, 45.0
 
 
@@ -98,13 +100,23 @@ async def house(
             outbound=OUTBOUND,
             rtp_pairs=plan.port_pairs,
             media={"workers": plan.workers},
-            limits={"max_calls": plan.room, "max_calls_per_second": 1000, "drain_deadline_s": 5},
+            limits=limits(plan),
             logging={"level": "info"},
         )
         log = directory / "server.log"
         unstopped: list[str] = []
         async with server(setup, log, unstopped) as control:
             yield House(setup, control, model_pid, media, reference, callee_port, unstopped, log)
+
+
+def limits(plan: Plan) -> dict[str, Any]:
+    """Calls may last longer than the run: the reference call is on throughout."""
+    return {
+        "max_calls": plan.room,
+        "max_calls_per_second": 1000,
+        "max_call_duration_s": math.ceil(plan.lasts_s) + SPARE_S,
+        "drain_deadline_s": 5,
+    }
 
 
 def receptionist(url: str, plan: Plan) -> dict[str, Any]:
