@@ -18,8 +18,10 @@ from contextlib import AbstractContextManager
 from functools import lru_cache
 from io import TextIOWrapper
 from logging.handlers import WatchedFileHandler
+from types import NoneType
 from typing import Any, TextIO, cast
 
+import msgspec
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
@@ -38,13 +40,13 @@ _SECRET_TEXT: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"(?i)((?:x-)?api[-_]key['\"]?\s*[:=]\s*['\"]?)[^\s'\"&,]+"), rf"\1{REDACTED}"),
     (re.compile(r"\b([ser]k[-_])[A-Za-z0-9_-]{8,}"), rf"\1{REDACTED}"),
 )
-#: What a text must contain for any of these to fit: most contain nothing of it, and one look is enough.
-_HINT = re.compile(r"(?i)authorization|crypto:|inline:|bearer |api[-_]key|[ser]k[-_]")
+#: What a text must contain in lower case for any of these to fit; looked for first, as most have nothing.
+_HINTS = ("authorization", "crypto:", "inline:", "bearer ", "api-key", "api_key", "k-", "k_")
 #: Seven digits or more by themselves: not part of a word, an address, a date or a longer identifier.
 NUMBER = re.compile(r"(?<![\w.-])(\+?\d{2})\d{3,}(\d{2})(?![\w.-])")
+_SEVEN_DIGITS = re.compile(r"\d{7}")
 _NOT_NUMBERS = frozenset({"call_id", "sip_call_id", "timestamp"})
 _TEXTLESS = frozenset({int, float, bool, type(None)})
-_AS_JSON = json.JSONEncoder(default=repr).encode
 
 
 def configure(config: LoggingConfig, stream: TextIO | None = None) -> None:
@@ -137,12 +139,26 @@ def call(call_id: str) -> AbstractContextManager[None]:
 
 
 def as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
-    """One line of JSON; what JSON has no form for is shown as Python shows it."""
-    return _AS_JSON(event)
+    """One line of JSON, of what `redact` leaves."""
+    try:
+        return _ENCODE(event).decode()
+    except UnicodeEncodeError:  # a lone surrogate, which Python's own encoder escapes
+        return json.dumps(event)
+
+
+def _plain(value: Any) -> Any:
+    """The text or number that an object of a class derived from one is."""
+    return next(kind(value) for kind in (int, float, str) if isinstance(value, kind))
+
+
+_ENCODE = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Take out what authenticates anybody: credentials, keys and SRTP key material."""
+    """Take out what authenticates anybody: credentials, keys and SRTP key material.
+
+    What is neither text nor number nor made of those becomes the text by which Python shows it.
+    """
     for key, value in event.items():
         if type(value) not in _TEXTLESS:
             event[key] = REDACTED if _is_secret(key, value) else _redacted(value)
@@ -162,7 +178,9 @@ def _redacted(value: Any) -> Any:
         return _without_secrets(value)
     if isinstance(value, Mapping):
         return {key: REDACTED if _is_secret(key, item) else _redacted(item) for key, item in value.items()}
-    return _in_texts(_without_secrets, value)
+    if isinstance(value, (list, tuple)):
+        return [_redacted(item) for item in value]
+    return value if isinstance(value, (int, float, NoneType)) else _without_secrets(repr(value))
 
 
 def _is_secret(key: object, value: object) -> bool:
@@ -175,7 +193,8 @@ def _names_secret(key: str) -> bool:
 
 
 def _without_secrets(text: str) -> str:
-    if _HINT.search(text) is None:
+    lower = text.lower()
+    if not any(hint in lower for hint in _HINTS):
         return text
     for pattern, replacement in _SECRET_TEXT:
         text = pattern.sub(replacement, text)
@@ -183,7 +202,7 @@ def _without_secrets(text: str) -> str:
 
 
 def _mask(text: str) -> str:
-    return NUMBER.sub(r"\1***\2", text)
+    return text if _SEVEN_DIGITS.search(text) is None else NUMBER.sub(r"\1***\2", text)
 
 
 def _in_texts(change: Callable[[str], str], value: Any) -> Any:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import structlog
 
 from sipagent import logs
 from sipagent.config import LoggingConfig
+from sipagent.errors import EndReason
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -137,6 +139,19 @@ def test_secrets_are_taken_out_by_their_key_however_deep(lines: Lines, key: str)
 def test_counts_of_tokens_are_no_secret(lines: Lines) -> None:
     logs.get_logger("test").info("usage", input_tokens=120, token=7)
     assert lines()[0]["token"] == 7
+
+
+def test_secrets_are_taken_out_of_what_python_shows_of_an_object(lines: Lines) -> None:
+    logs.get_logger("test").info("x", path=Path("/a"), error=ValueError("bearer hunter2"))
+    (line,) = lines()
+    assert line["path"] == repr(Path("/a"))
+    assert line["error"] == f"ValueError('bearer {logs.REDACTED}')"
+
+
+def test_texts_and_numbers_of_classes_of_their_own_are_what_they_are(lines: Lines) -> None:
+    logs.get_logger("test").info("x", reason=EndReason.REFUSED, share=np.float64(0.5), text="a\udc80")
+    (line,) = lines()
+    assert (line["reason"], line["share"], line["text"]) == ("refused", 0.5, "a\udc80")
 
 
 def test_secrets_are_taken_out_of_tracebacks(lines: Lines) -> None:
