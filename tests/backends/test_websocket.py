@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from sipagent.formats import ULAW
 from sipagent.simulator import voice
 from sipagent.simulator.realtime_options import PATTERN_SCRIPT, Faults, RealtimeOptions
 from sipagent.simulator.realtime_server import RealtimeServer
+from tests.e2e.support.certificates import certificate
 
 SPEECH = voice.tone(300, 400, ULAW)
 Kind = TypeVar("Kind", bound=BackendEvent)
@@ -107,6 +109,35 @@ async def test_refused_by_http_status(status, error):
 async def test_nobody_listens(unused_tcp_port):
     with pytest.raises(BackendUnreachable):
         await backend_for(f"ws://127.0.0.1:{unused_tcp_port}/").open(Listener())
+
+
+@pytest.fixture
+def trusts_anew() -> Iterator[None]:
+    """What a process remembers of certificates is forgotten, before and after."""
+    websocket_opening._trust.cache_clear()
+    yield
+    websocket_opening._trust.cache_clear()
+
+
+async def test_certificates_are_checked_and_read_once(tmp_path, monkeypatch, trusts_anew):
+    async def hang_up(connection: ServerConnection) -> None:
+        await connection.close(4000, "goodbye")
+
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    cert, key = certificate(tmp_path, "127.0.0.1")
+    ours.load_cert_chain(cert, key)
+    async with serve(hang_up, "127.0.0.1", 0, ssl=ours, close_timeout=0.1) as server:
+        url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        with pytest.raises(BackendUnreachable, match="self-signed certificate"):
+            await backend_for(url).open(Listener())
+
+        websocket_opening._trust.cache_clear()
+        monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+        with pytest.raises(BackendRefused, match="goodbye"):
+            await backend_for(url).open(Listener())
+        cert.unlink()
+        with pytest.raises(BackendRefused, match="goodbye"):
+            await backend_for(url).open(Listener())
 
 
 @pytest.mark.parametrize("never_created", [True, False])
