@@ -24,6 +24,7 @@ from sipagent.sip import sdp
 from sipagent.sip.call import SipCall
 from sipagent.sip.identity import identified
 from sipagent.sip.messages import CallDisconnected, LocalMedia, OfferedAudio
+from sipagent.sip.sdp import SessionDescription
 
 
 class InboundCall(CallSession):
@@ -34,6 +35,7 @@ class InboundCall(CallSession):
         now = time.monotonic()
         trunk = trunk_of(sip.invite, house.config, house.registered_sources())
         self._invite = sip.invite if trunk is None else identified(sip.invite, trunk.caller_id)
+        self._sdp_offer: SessionDescription | None = None
         self._decision = self._decide(house, now)
         self._local: LocalMedia | None = None
         self._handing_on: HandingOn | None = None
@@ -45,7 +47,8 @@ class InboundCall(CallSession):
         offered: OfferedAudio | None = None
         if self._invite.offer is not None:
             try:
-                offered = sdp.parse(self._invite.offer).offered
+                self._sdp_offer = sdp.parse(self._invite.offer)
+                offered = self._sdp_offer.offered
             except SdpError:
                 offered = OfferedAudio(())
         load = replace(house.load.snapshot(), exceeded=house.costs.exceeded(house.config))
@@ -112,9 +115,10 @@ class InboundCall(CallSession):
                         return
                     admitted = accepted
                 self._handing_on = HandingOn(admitted.action)
-                self._local = await local_media(self._house, admitted.trunk, self._invite, pair)
+                peer_ip = self._invite.source_ip
+                self._local = await local_media(self._house, admitted.trunk, peer_ip, self._sdp_offer, pair)
                 recording = self._house.calls.recording_path(self.call_id) if is_recorded(admitted) else None
-                codec = expected_codec(self._invite, admitted.trunk)
+                codec = expected_codec(self._sdp_offer, admitted.trunk)
                 order = leg_order(self.call_id, admitted, codec, self._house.config, recording)
                 media = await self._open_leg(order, pair, self._parties(admitted))
                 media.use(self._sip)
@@ -173,7 +177,7 @@ class InboundCall(CallSession):
         assert self._local is not None
         self._limit_duration()
         try:
-            self._sip.answer(self._local)
+            self._sip.answer(self._local, self._sdp_offer)
         except SdpError as error:  # an offer that passed admission and still can't be answered
             self._fail(error.sip_status, error.reason_code, str(error))
 

@@ -11,9 +11,9 @@ from rtp.session import RtpParams
 from sipagent.call.admission.decision import Admit
 from sipagent.call.directors.story.opening import is_staged
 from sipagent.config import AgentConfig, Config, TrunkConfig
-from sipagent.sip import sdp
 from sipagent.sip.crypto import codecs_to_take
-from sipagent.sip.messages import IncomingInvite, NegotiatedMedia
+from sipagent.sip.messages import NegotiatedMedia
+from sipagent.sip.sdp import SessionDescription
 from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.media_watch import MediaTimeouts
 
@@ -71,11 +71,11 @@ def keeps_digits(trunk: TrunkConfig, agent: AgentConfig) -> bool:
     return trunk.record_digits if trunk.record_digits is not None else agent.record_digits
 
 
-def expected_codec(invite: IncomingInvite, trunk: TrunkConfig) -> str:
+def expected_codec(offer: SessionDescription | None, trunk: TrunkConfig) -> str:
     """What an answer to the offer will come to; for a late offer, what we will like best."""
-    if invite.offer is None:
+    if offer is None:
         return trunk.codecs[0]
-    offered = codecs_to_take(sdp.parse(invite.offer).offered, trunk.srtp)
+    offered = codecs_to_take(offer.offered, trunk.srtp)
     return next(codec for codec in trunk.codecs if codec in offered)
 
 

@@ -13,10 +13,11 @@ from rtp.ports import PortPair, PortsExhausted
 from sipagent.call.house import House
 from sipagent.config import Config, TrunkConfig
 from sipagent.errors import NoRtpPort
-from sipagent.sip import negotiation, sdp
+from sipagent.sip import negotiation
 from sipagent.sip.addresses import Network, Surroundings
 from sipagent.sip.locating import place_of
-from sipagent.sip.messages import IncomingInvite, LocalMedia
+from sipagent.sip.messages import LocalMedia
+from sipagent.sip.sdp import SessionDescription
 from sipagent.sip.targets import is_address
 
 
@@ -33,14 +34,16 @@ def rtp_ports(house: House) -> Iterator[PortPair]:
         house.ports.release(pair, time.monotonic())
 
 
-async def local_media(house: House, trunk: TrunkConfig, invite: IncomingInvite, pair: PortPair) -> LocalMedia:
-    """What we are to a peer that calls over this trunk.
+async def local_media(
+    house: House, trunk: TrunkConfig, peer_ip: str, offer: SessionDescription | None, pair: PortPair
+) -> LocalMedia:
+    """What we are to a peer that calls over this trunk, with this offer or, with none, a late one.
 
     Raises `SdpError` for an offer that can't be taken, OSError without a route to the peer.
     """
-    local = await _media_towards(house, trunk, invite.source_ip, pair)
-    if invite.offer is not None:
-        negotiation.check_offer(sdp.parse(invite.offer), local)
+    local = await _media_towards(house, trunk, peer_ip, pair)
+    if offer is not None:
+        negotiation.check_offer(offer, local)
     return local
 
 

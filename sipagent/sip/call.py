@@ -27,6 +27,7 @@ from sipagent.sip.pjsua import PjAccount, PjCall, PjError, reason
 from sipagent.sip.placing import Placing, Way
 from sipagent.sip.replies import retry_after_s
 from sipagent.sip.reports import Reports
+from sipagent.sip.sdp import SessionDescription
 
 logger = logging.getLogger("sipagent.sip")
 
@@ -68,13 +69,14 @@ class SipCall:
         """180 Ringing."""
         self._respond(180)
 
-    def answer(self, local: LocalMedia) -> NegotiatedMedia | None:
-        """200 OK with our SDP. None for a late offer: its `MediaNegotiated` comes after the ACK.
+    def answer(self, local: LocalMedia, offer: SessionDescription | None) -> NegotiatedMedia | None:
+        """200 OK with our SDP, for the INVITE's offer. None for a late offer: its `MediaNegotiated` comes
+        after the ACK.
 
         Raises `NoCommonCodec` or `SdpError` with nothing sent: the call is then still to be refused.
         """
         assert self.invite is not None, "only an inbound call can be answered"
-        text, agreed = ("", None) if self.invite.offer is None else self._sdp.answer(self.invite.offer, local)
+        text, agreed = ("", None) if offer is None else self._sdp.answer(offer, local)
         self._sdp.local = local
         self._respond(200, text)
         return agreed

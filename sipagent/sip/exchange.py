@@ -11,6 +11,7 @@ from dataclasses import replace
 from sipagent.sip import negotiation, sdp
 from sipagent.sip.crypto import KeyExchange
 from sipagent.sip.messages import LocalMedia, NegotiatedMedia
+from sipagent.sip.sdp import SessionDescription
 
 _AUDIO_LINE = re.compile(r"^m=audio (\d+) ", re.MULTILINE)
 
@@ -32,19 +33,19 @@ class SdpExchange:
         self._reply: str | None = None
         self._agreed: NegotiatedMedia | None = None
 
-    def answer(self, offer: str, local: LocalMedia) -> tuple[str, NegotiatedMedia]:
+    def answer(self, offer: SessionDescription, local: LocalMedia) -> tuple[str, NegotiatedMedia]:
         """Our answer to an offer, and what it comes to. Raises as `negotiation.answer` does."""
-        description = sdp.parse(offer)
         text, agreed = negotiation.answer(
-            description, local, self._keys, session_id=self._session_id, version=self._next_version()
+            offer, local, self._keys, session_id=self._session_id, version=self._next_version()
         )
         self._agreed = agreed
         return text, agreed
 
     def receive(self, offer: str) -> None:
-        """Take a new offer within the call, to be answered with `next_text`. Raises as `answer` does."""
+        """Take a new offer within the call, to be answered with `next_text`. Raises as `answer` and
+        `sdp.parse` do."""
         assert self.local is not None, "no offer comes within a call that was not answered or placed"
-        self._reply, _ = self.answer(offer, self.local)
+        self._reply, _ = self.answer(sdp.parse(offer), self.local)
 
     def next_text(self) -> str | None:
         """What to say now: the answer to the offer just received, else an offer of ours."""

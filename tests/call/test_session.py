@@ -42,6 +42,7 @@ from sipagent.sip.messages import (
     SipEvent,
 )
 from sipagent.sip.public_address import PublicAddresses
+from sipagent.sip.sdp import SessionDescription
 from sipagent.tools.toolbox import Toolbox
 from sipagent.worker.control.supervisor import Supervisor
 from sipagent.worker.ipc import AnswerTool, OpenLeg, ToLeg
@@ -106,7 +107,7 @@ class FakeSip:
     def ring(self) -> None:
         self._did("ring")
 
-    def answer(self, local: LocalMedia) -> None:
+    def answer(self, local: LocalMedia, offer: SessionDescription | None) -> None:
         if self.unanswerable is not None:
             raise self.unanswerable
         self.local = local

@@ -40,7 +40,7 @@ def sdp_exchange(data: bytes) -> None:
     for text in data.decode(errors="replace").split("\0"):
         with contextlib.suppress(SdpError, NoCommonCodec):
             if exchange.local is None:
-                exchange.answer(text, local)
+                exchange.answer(sdp.parse(text), local)
                 exchange.local = local
             elif text:
                 exchange.receive(text)

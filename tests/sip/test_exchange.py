@@ -28,7 +28,7 @@ def test_it_says_nothing_before_it_has_media() -> None:
 
 def test_an_answer_is_what_was_agreed() -> None:
     exchange = SdpExchange()
-    _, agreed = exchange.answer(offers.ASTERISK, LOCAL)
+    _, agreed = exchange.answer(sdp.parse(offers.ASTERISK), LOCAL)
     assert exchange.outcome(FROM_PJMEDIA) == agreed
 
 
@@ -42,7 +42,7 @@ def test_to_an_offer_of_ours_the_peer_has_the_last_word() -> None:
 
 def test_a_new_offer_is_answered_once_and_then_we_offer_again() -> None:
     exchange = SdpExchange(LOCAL)
-    exchange.answer(offers.ASTERISK, LOCAL)
+    exchange.answer(sdp.parse(offers.ASTERISK), LOCAL)
     exchange.receive(offers.ASTERISK.replace("sendrecv", "sendonly"))
     answer = exchange.next_text()
     assert answer is not None
@@ -56,7 +56,7 @@ def test_a_new_offer_is_answered_once_and_then_we_offer_again() -> None:
 
 def test_an_offer_that_is_refused_changes_nothing() -> None:
     exchange = SdpExchange(LOCAL)
-    _, agreed = exchange.answer(offers.ASTERISK, LOCAL)
+    _, agreed = exchange.answer(sdp.parse(offers.ASTERISK), LOCAL)
     with pytest.raises(NoCommonCodec):
         exchange.receive(G722_ALONE)
     assert exchange.outcome(None) == agreed
@@ -70,9 +70,9 @@ SRTP_WITH_ANOTHER_KEY = offers.SRTP_ALONE.replace("inline:d0", "inline:AA")
 
 def test_keys_stay_through_a_hold_and_change_with_the_peers() -> None:
     exchange = SdpExchange(WITH_SRTP)
-    _, first = exchange.answer(offers.SRTP_ALONE, WITH_SRTP)
-    _, held = exchange.answer(offers.SRTP_ALONE + "a=sendonly\r\n", WITH_SRTP)
-    _, renewed = exchange.answer(SRTP_WITH_ANOTHER_KEY, WITH_SRTP)
+    _, first = exchange.answer(sdp.parse(offers.SRTP_ALONE), WITH_SRTP)
+    _, held = exchange.answer(sdp.parse(offers.SRTP_ALONE + "a=sendonly\r\n"), WITH_SRTP)
+    _, renewed = exchange.answer(sdp.parse(SRTP_WITH_ANOTHER_KEY), WITH_SRTP)
     assert (held.direction, held.srtp) == ("recvonly", first.srtp)
     assert first.srtp is not None
     assert renewed.srtp is not None
@@ -83,18 +83,18 @@ def test_keys_stay_through_a_hold_and_change_with_the_peers() -> None:
 def test_a_refused_downgrade_changes_nothing() -> None:
     optional = replace(LOCAL, srtp="optional")
     exchange = SdpExchange(optional)
-    _, agreed = exchange.answer(offers.SRTP_ALONE, optional)
+    _, agreed = exchange.answer(sdp.parse(offers.SRTP_ALONE), optional)
     with pytest.raises(SrtpRequired):
         exchange.receive(offers.STATIC_TYPES_ALONE)
     assert exchange.outcome(None) == agreed
-    assert exchange.answer(offers.SRTP_ALONE, optional)[1].srtp == agreed.srtp
+    assert exchange.answer(sdp.parse(offers.SRTP_ALONE), optional)[1].srtp == agreed.srtp
 
 
 def test_a_plain_call_may_become_a_secure_one() -> None:
     optional = replace(LOCAL, srtp="optional")
     exchange = SdpExchange(optional)
-    assert exchange.answer(offers.STATIC_TYPES_ALONE, optional)[1].srtp is None
-    assert exchange.answer(offers.SRTP_ALONE, optional)[1].srtp is not None
+    assert exchange.answer(sdp.parse(offers.STATIC_TYPES_ALONE), optional)[1].srtp is None
+    assert exchange.answer(sdp.parse(offers.SRTP_ALONE), optional)[1].srtp is not None
 
 
 def test_the_key_in_an_answer_to_our_offer_is_taken_from_the_peers_sdp() -> None:

@@ -25,6 +25,7 @@ import uvloop
 from sipagent.config import Config
 from sipagent.errors import ReasonCode, SdpError
 from sipagent.events import TargetStateChanged, TrunkStateChanged
+from sipagent.sip import sdp
 from sipagent.sip.agent import SipAgent
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import CallConfirmed, CallDisconnected, LocalMedia, RejectedInvite
@@ -109,8 +110,10 @@ class Program:
         await self.report(call)
 
     def answer(self, call: SipCall) -> None:
+        assert call.invite is not None
+        offer = call.invite.offer
         try:
-            agreed = call.answer(self.local)
+            agreed = call.answer(self.local, None if offer is None else sdp.parse(offer))
         except SdpError as error:
             call.refuse(error.sip_status, reason_code=error.reason_code)
         else:
