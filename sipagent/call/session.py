@@ -12,12 +12,14 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from rtp.ports import PortPair
 from sipagent import events
 from sipagent.call.admission.decision import Admit
+from sipagent.call.alarm import Alarm, TimeIsUp
 from sipagent.call.directors.director import Accept, Command, HangUp, Reject
 from sipagent.call.house import House
 from sipagent.call.media_side import MediaSide, Parties
@@ -43,7 +45,7 @@ class CallSession(ABC):
         self._began = begun.at
         self._state = state
         # Not bounded by itself: its writers are our own worker and directors, and SipCall's bounded queue.
-        self._inbox: asyncio.Queue[Happened] = asyncio.Queue()
+        self._inbox: asyncio.Queue[Happened | TimeIsUp] = asyncio.Queue()
         self._sip: SipCall | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._media: MediaSide | None = None
@@ -119,14 +121,15 @@ class CallSession(ABC):
 
     async def _converse(self) -> None:
         """Take events until the call has ended."""
-        while self._state is not State.ENDED:
-            try:
-                async with asyncio.timeout(self._patience_s()):
-                    event = await self._inbox.get()
-            except TimeoutError:
-                self._on_timer(time.monotonic())
-            else:
-                self._take(event)
+        alarm = Alarm(partial(self._inbox.put_nowait, TimeIsUp()))
+        with closing(alarm):
+            while self._state is not State.ENDED:
+                alarm.set(min((due for due in self._timers() if due is not None), default=None))
+                event = await self._inbox.get()
+                if isinstance(event, TimeIsUp):
+                    self._on_timer(time.monotonic())
+                else:
+                    self._take(event)
 
     @contextmanager
     def _served(self) -> Iterator[None]:
@@ -207,11 +210,6 @@ class CallSession(ABC):
             self.end(EndReason.MAX_DURATION, f"{self._media.max_duration_s if self._media else 0} s")
         if self._media is not None:
             self._do_all(self._media.cast.on_timer(now))
-
-    def _patience_s(self) -> float | None:
-        """How long to wait for an event."""
-        due = min((timer for timer in self._timers() if timer is not None), default=None)
-        return None if due is None else max(0.0, due - time.monotonic())
 
     def _timers(self) -> Iterator[float | None]:
         yield self._deadline
