@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -160,6 +161,7 @@ HeaderValue = Annotated[
 ]
 
 
+@lru_cache(maxsize=1024)
 def plain_ip(text: str) -> IPv4Address | IPv6Address:
     """The address a peer has: an IPv4 peer of an IPv6 socket is itself, not `::ffff:a.b.c.d`."""
     address = ip_address(text)
