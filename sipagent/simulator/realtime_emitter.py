@@ -7,8 +7,6 @@ from typing import Any
 
 ServerEvent = dict[str, Any]
 
-_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789"
-
 
 class Emitter:
     def __init__(self, seed: int, *, obfuscation: bool) -> None:
@@ -22,11 +20,14 @@ class Emitter:
     def emit_delta(self, kind: str, **fields: Any) -> None:
         """Deltas carry noise of random length, so that an eavesdropper can't tell words by packet size."""
         if self._obfuscation:
-            fields["obfuscation"] = "".join(self.random.choices(_LETTERS, k=self.random.randrange(1, 16)))
+            fields["obfuscation"] = self._noise(self.random.randrange(1, 16))
         self.emit(kind, **fields)
 
     def new_id(self, prefix: str) -> str:
-        return f"{prefix}_{''.join(self.random.choices(_LETTERS, k=20))}"
+        return f"{prefix}_{self._noise(20)}"
+
+    def _noise(self, length: int) -> str:
+        return f"{self.random.getrandbits(4 * length):0{length}x}"
 
     @property
     def has_events(self) -> bool:

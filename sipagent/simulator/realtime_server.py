@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import http
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
+from math import ceil
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -32,6 +34,11 @@ DEFAULT_MODEL = "gpt-realtime-2.1"
 _BETA_CLOSE = 4000, "invalid_request_error.beta_api_shape_disabled"
 _MAX_MESSAGE_BYTES = 16 * 2**20
 _CLOSE_TIMEOUT_S = 0.3
+
+#: A line for every connection would cost as much as its handshake.
+_QUIET = logging.getLogger("websockets.server.inattentive")
+_QUIET.setLevel(logging.WARNING)
+_INATTENTIVE: dict[str, Any] = {"create_connection": SkippingConnection, "logger": _QUIET}
 
 Studio = dict[tuple[AnyPart, AudioFormat], Sound]
 
@@ -65,7 +72,7 @@ class RealtimeServer:
             max_size=_MAX_MESSAGE_BYTES,
             ping_interval=None,
             close_timeout=_CLOSE_TIMEOUT_S,
-            create_connection=SkippingConnection if self.options.is_inattentive else None,
+            **(_INATTENTIVE if self.options.is_inattentive else {}),
         )
         return self
 
@@ -117,7 +124,8 @@ class ServedSession:
         self._studio = studio
         self._wake = asyncio.Event()
         self._stalled = False
-        self._now = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
         expires_at = int(time.time()) + options.max_session_s
         self._session = RealtimeSession(options, number, model, expires_at, self._now())
         self.log = SessionLog(self.id, keep=options.log_events, directory=options.record_dir)
@@ -127,8 +135,7 @@ class ServedSession:
         return self._session.id
 
     async def run(self) -> None:
-        loop = asyncio.get_running_loop()
-        timers = [loop.call_later(delay_s, action) for delay_s, action in self._faults()]
+        timers = [self._loop.call_later(delay_s, action) for delay_s, action in self._faults()]
         sender = asyncio.create_task(self._send())
         try:
             await self._receive()
@@ -172,12 +179,17 @@ class ServedSession:
             return  # `_receive` ends by it
 
     async def _wait(self) -> None:
-        timer = self._session.next_timer()
+        """Until something is due, or was done.
+
+        uvloop's clock has whole milliseconds: woken before the next of them, we would wake again and again.
+        """
+        due = self._session.next_timer()
+        timer = None if due is None else self._loop.call_at(ceil(1000 * due) / 1000, self._wake.set)
         try:
-            async with asyncio.timeout_at(timer):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+            await self._wake.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
         self._wake.clear()
 
     async def _sound(self, part: AnyPart, audio_format: AudioFormat) -> Sound:
