@@ -21,7 +21,7 @@ class Filler:
         self.noise = 0
         self._history: deque[bytes] = deque(maxlen=HISTORY_FRAMES)
         self._concealer: Concealer | None = None
-        self._comfort = ComfortNoise()
+        self._comfort: ComfortNoise | None = None
         self._level_dbov: int | None = None
         self._since = 0
         self.configure(law)
@@ -66,6 +66,8 @@ class Filler:
             self.silent += samples
             return g711.SILENCE[self._law] * samples
         self.noise += samples
+        if self._comfort is None:
+            self._comfort = ComfortNoise()
         return g711.ENCODE[self._law](self._comfort.pcm(samples, self._level_dbov))
 
     @property

@@ -1,6 +1,6 @@
 """What a call's audio was like: RFC 3550 reception statistics, round trip, an E-model MOS, and the report."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from rtp.rtcp import ReportBlock
@@ -225,15 +225,16 @@ class RtpReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Nested plain dicts of numbers, ready for JSON; fractions to three digits."""
-        return _rounded(asdict(self))
+        return {
+            "inbound": _plain(self.inbound),
+            "outbound": _plain(self.outbound),
+            "rtt_ms": _rounded(self.rtt_ms),
+        }
 
 
-def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _rounded(value)
-        if isinstance(value, dict)
-        else round(value, 3)
-        if isinstance(value, float)
-        else value
-        for key, value in values.items()
-    }
+def _plain(part: InboundReport | OutboundReport) -> dict[str, float | None]:
+    return {name: _rounded(getattr(part, name)) for name in part.__slots__}
+
+
+def _rounded(value: float | None) -> float | None:
+    return round(value, 3) if isinstance(value, float) else value
