@@ -25,6 +25,7 @@ from sipagent.formats import AudioFormat
 from sipagent.simulator import voice
 from sipagent.simulator.realtime_log import SessionLog
 from sipagent.simulator.realtime_options import AnyPart, RealtimeOptions
+from sipagent.simulator.realtime_packing import PackingConnection
 from sipagent.simulator.realtime_response import Sound
 from sipagent.simulator.realtime_session import RealtimeSession
 from sipagent.simulator.realtime_skipping import SkippingConnection
@@ -38,6 +39,7 @@ _CLOSE_TIMEOUT_S = 0.3
 #: A line for every connection would cost as much as its handshake.
 _QUIET = logging.getLogger("websockets.server.inattentive")
 _QUIET.setLevel(logging.WARNING)
+_ATTENTIVE: dict[str, Any] = {"create_connection": PackingConnection}
 _INATTENTIVE: dict[str, Any] = {"create_connection": SkippingConnection, "logger": _QUIET}
 
 Studio = dict[tuple[AnyPart, AudioFormat], Sound]
@@ -72,7 +74,7 @@ class RealtimeServer:
             max_size=_MAX_MESSAGE_BYTES,
             ping_interval=None,
             close_timeout=_CLOSE_TIMEOUT_S,
-            **(_INATTENTIVE if self.options.is_inattentive else {}),
+            **(_INATTENTIVE if self.options.is_inattentive else _ATTENTIVE),
         )
         return self
 
@@ -99,6 +101,7 @@ class RealtimeServer:
         return Response(status, phrase, headers, body)
 
     async def _serve(self, connection: ServerConnection) -> None:
+        assert isinstance(connection, PackingConnection)
         assert connection.request is not None
         if "realtime=v1" in connection.request.headers.get_all("OpenAI-Beta"):
             await connection.close(*_BETA_CLOSE)
@@ -116,7 +119,7 @@ class ServedSession:
     """One connection: what comes in is handled at once, one task sends what is due."""
 
     def __init__(
-        self, connection: ServerConnection, options: RealtimeOptions, number: int, model: str, studio: Studio
+        self, connection: PackingConnection, options: RealtimeOptions, number: int, model: str, studio: Studio
     ) -> None:
         self.ended = asyncio.Event()
         self._connection = connection
@@ -168,9 +171,10 @@ class ServedSession:
                 for response, part in self._session.sounds_needed():
                     sound = await self._sound(part, response.audio_format)
                     response.provide(sound, self._now())
-                for event in self._session.events_to_send():
-                    self.log.sent(event)
-                    await self._connection.send(msgspec.json.encode(event), text=True)
+                if events := self._session.events_to_send():
+                    for event in events:
+                        self.log.sent(event)
+                    await self._connection.send_texts(map(msgspec.json.encode, events))
                 if self._session.close_request is not None:
                     await self._connection.close(*self._session.close_request)
                     return

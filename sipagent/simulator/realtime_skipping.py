@@ -5,7 +5,7 @@ Parsing 50 messages a second for each of hundreds of callers costs more than all
 
 from __future__ import annotations
 
-from websockets.asyncio.server import ServerConnection
+from sipagent.simulator.realtime_packing import PackingConnection
 
 #: How our own backend's message begins; one that begins otherwise is parsed like any other.
 _BEGINNING = b'{"type":"input_audio_buffer.append"'[:32]
@@ -36,7 +36,7 @@ def audio_bytes(data: bytes) -> int:
     return end
 
 
-class SkippingConnection(ServerConnection):
+class SkippingConnection(PackingConnection):
     """Everything but whole frames with audio is treated as usual."""
 
     def data_received(self, data: bytes) -> None:
