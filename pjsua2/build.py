@@ -33,6 +33,7 @@ ADDITIONS = [RECIPE / "source_filter.i", RECIPE / "remote_sdp.i"]
 #: Ours, with the file that they change and what is in it once pjproject has mended that by itself.
 PATCHES = {
     RECIPE / "stale_dialogs.patch": ("pjsip/src/pjsua-lib/pjsua_call.c", r"(call->inv != inv\b.*){3}"),
+    RECIPE / "keep_alive.patch": ("pjsip/src/pjsua-lib/pjsua_acc.c", r"delay\.sec < 1"),
     RECIPE / "late_release.patch": ("pjsip/src/pjsua2/call.cpp", r"::~Call\(\)[^}]*pjsua_call_get_user_data"),
 }
 SHAPING_FILES = [RECIPE / "build.py", RECIPE / "config_site.h", *ADDITIONS, *PATCHES]
