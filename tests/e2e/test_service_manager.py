@@ -90,13 +90,30 @@ async def test_a_control_process_that_stands_still_does_not_beat(setup: SetupFac
         await manager.wait_for("WATCHDOG")
 
 
-async def freeze_workers(server: Server) -> None:
-    """Stop whatever worker there is, and all that are started in the place of those."""
-    while True:
-        for pid in processes.children(server.process.pid):
+@contextlib.asynccontextmanager
+async def frozen_workers(server: Server) -> AsyncIterator[None]:
+    """Meanwhile no worker runs: neither those there are, nor those that are started in the place of them."""
+
+    async def freeze() -> None:
+        while True:
+            tell_workers(server, signal.SIGSTOP)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async with asyncio.TaskGroup() as group:
+        freezing = group.create_task(freeze())
+        try:
+            yield
+        finally:
+            freezing.cancel()
+            tell_workers(server, signal.SIGCONT)
+
+
+def tell_workers(server: Server, signum: signal.Signals) -> None:
+    control = server.process.pid
+    for pid in processes.children(control):
+        if processes.has_become_another(pid, control):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
-        await asyncio.sleep(LOOK_EVERY_S)
+                os.kill(pid, signum)
 
 
 async def test_without_a_worker_there_is_no_beat_until_one_is_back(
@@ -104,14 +121,11 @@ async def test_without_a_worker_there_is_no_beat_until_one_is_back(
 ) -> None:
     lost = ("worker_hung", "worker_died", "watchdog_not_fed")
     async with managed(setup, tmp_path, *lost, workers=1) as (server, manager):
-        freezing = asyncio.create_task(freeze_workers(server))
-        line = await server.wait_log("watchdog_not_fed")
-        assert sorted(line["silent"]) == ["worker 0", "worker 1"]  # the second stands by
-        await manager.wait_for("STATUS", "silent: worker ")
-        assert await no_beat_for(manager, WATCHDOG_S)
-        freezing.cancel()
-        for pid in processes.children(server.process.pid):
-            os.kill(pid, signal.SIGCONT)
+        async with frozen_workers(server):
+            line = await server.wait_log("watchdog_not_fed")
+            assert sorted(line["silent"]) == ["worker 0", "worker 1"]  # the second stands by
+            await manager.wait_for("STATUS", "silent: worker ")
+            assert await no_beat_for(manager, WATCHDOG_S)
         await manager.wait_for("WATCHDOG", within_s=20)
 
 
