@@ -29,7 +29,7 @@ def children(pid: int) -> list[int]:
 
 
 def has_become_another(pid: int, parent: int) -> bool:
-    """Runs a command of its own. Between fork and exec `parent` waits for it, and would stand still with a child
+    """Runs a command of its own. Between fork and exec `parent` waits for it, and stands still with a child
     that is stopped there."""
     return _command(pid) not in (_command(parent), b"")
 
