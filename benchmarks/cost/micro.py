@@ -118,7 +118,7 @@ def _delta() -> bytes:
 
 
 def _recorder(path: Path, writer: RecordingWriter) -> Step:
-    recorder = Recorder(path, writer, LAW, LAW, 0.0, on_truncated=print)
+    recorder = Recorder(str(path), writer, LAW, LAW, 0.0, on_truncated=print)
     caller, agent = recorder.lane("caller", LAW), recorder.lane("agent", LAW)
 
     def step(number: int) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from msgspec.structs import replace
 
 from rtp.params import SrtpParams
@@ -23,7 +21,7 @@ def leg_order(
     admitted: Admit,
     codec: str,
     config: Config,
-    recording: Path | None,
+    recording: str | None,
     *,
     detects_machine: bool = False,
 ) -> OpenLeg:
@@ -33,7 +31,7 @@ def leg_order(
         call_id=call_id,
         agent=spoken_for(agent, detects_machine).model_dump(mode="json"),
         codec=codec,
-        recording=str(recording) if recording else None,
+        recording=recording,
         jitter_min_ms=rtp.jitter_min_ms,
         jitter_max_ms=rtp.jitter_max_ms,
         timeouts=MediaTimeouts(rtp.first_packet_timeout_s, rtp.timeout_s, rtp.hold_timeout_s),

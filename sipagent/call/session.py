@@ -14,7 +14,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from pathlib import Path
 
 from rtp.ports import PortPair
 from sipagent import events
@@ -229,7 +228,7 @@ class CallSession(ABC):
         """Raises `NoWorker`."""
         tell, telling = self._inbox.put_nowait, self._telling
         self._media = MediaSide(order, pair, parties, telling, self._house, tell)
-        await telling.open(Path(order.recording) if order.recording is not None else None)
+        await telling.open(order.recording)
         return self._media
 
     def _limit_duration(self) -> None:

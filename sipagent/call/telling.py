@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -45,7 +44,7 @@ class Telling:
         """As far as it has got."""
         return self._story.record
 
-    async def open(self, recording: Path | None) -> None:
+    async def open(self, recording: str | None) -> None:
         """Make it known on disk that this call is about to be answered."""
         await self._story.open(recording)
 

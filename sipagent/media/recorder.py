@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 from rtp.taps import StereoTimeline
@@ -33,7 +32,7 @@ class Recorder:
 
     def __init__(
         self,
-        path: Path,
+        path: str,
         writer: RecordingWriter,
         caller: AudioFormat,
         agent: AudioFormat,

@@ -40,7 +40,7 @@ class RecordingFile:
     """The file of one recording; used from the writer thread only, after construction."""
 
     def __init__(
-        self, path: Path, left: AudioFormat, right: AudioFormat, goes_on_at: int | None = None
+        self, path: str, left: AudioFormat, right: AudioFormat, goes_on_at: int | None = None
     ) -> None:
         """With `goes_on_at`, in samples, it goes on with what a dead worker left: what of that is missing
         becomes silence."""
@@ -76,12 +76,12 @@ class RecordingFile:
                 os.replace(_part(self.path), self.path)
         except OSError as error:
             self._fail(error)
-        return RecordingOutcome(str(self.path), truncated=self.failure is not None)
+        return RecordingOutcome(self.path, truncated=self.failure is not None)
 
     def _opened(self) -> BinaryIO:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
         part = _part(self.path)
-        is_left = self._goes_on_at is not None and part.exists()
+        is_left = self._goes_on_at is not None and os.path.exists(part)
         file = open(part, "r+b" if is_left else "xb", buffering=0)  # noqa: SIM115 - closed by finish()
         try:
             if not is_left:
@@ -122,23 +122,23 @@ def complete(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def repair(directory: Path) -> list[Path]:
+def repair(directory: Path) -> list[str]:
     """Complete every `*.part` under `directory` that a dead process left. Returns the recordings' paths.
 
     A worker that outlived its server for a moment may complete its recordings at the same time: whoever
     renames the file first is right. A file that can't be repaired now is left for the next start.
     """
     parts = sorted(directory.rglob(f"*.wav{PART}"))
-    paths = (part.with_name(part.name.removesuffix(PART)) for part in parts)
+    paths = (str(part).removesuffix(PART) for part in parts)
     return [path for path in paths if repair_one(path)]
 
 
-def repair_one(path: Path) -> bool:
+def repair_one(path: str) -> bool:
     """Complete the recording `path` from what its dead worker left of it. False if there is nothing."""
     part = _part(path)
     try:
-        if part.stat().st_size < wav.HEADER_BYTES:
-            part.unlink()
+        if os.stat(part).st_size < wav.HEADER_BYTES:
+            os.unlink(part)
             return False
         with open(part, "r+b") as file:
             complete(file)
@@ -146,13 +146,13 @@ def repair_one(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        log.warning("recording_not_repaired", path=str(part), error=str(error))
+        log.warning("recording_not_repaired", path=part, error=str(error))
         return False
     return True
 
 
-def _part(path: Path) -> Path:
-    return path.with_name(path.name + PART)
+def _part(path: str) -> str:
+    return path + PART
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:

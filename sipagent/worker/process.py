@@ -14,7 +14,6 @@ import signal
 import socket
 import sys
 import time
-from pathlib import Path
 
 import structlog
 import uvloop
@@ -220,7 +219,8 @@ def not_built(call_id: str, error: Exception) -> LegFailed:
 
 def resident_bytes() -> int:
     """Resident set size of this process (proc(5), statm)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    with open("/proc/self/statm") as file:
+        pages = int(file.read().split()[1])
     return pages * resource.getpagesize()
 
 

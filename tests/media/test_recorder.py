@@ -47,7 +47,7 @@ class Call:
     ) -> None:
         self.now = START
         self.failures: list[str] = []
-        self.recorder = Recorder(path, writer, caller, agent, START, on_truncated=self.failures.append)
+        self.recorder = Recorder(str(path), writer, caller, agent, START, on_truncated=self.failures.append)
         self._caller = self.recorder.lane("caller", caller)
         self._agent = self.recorder.lane("agent", agent)
 

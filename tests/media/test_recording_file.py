@@ -37,7 +37,7 @@ def test_a_part_is_completed_without_its_torn_end(tmp_path: Path, torn_bytes: in
     audio = noise(0.5, seed=1)
     part(tmp_path / "day", "c-1", UNFINISHED + audio + b"\1" * torn_bytes)
     path = tmp_path / "day" / "c-1.wav"
-    assert repair(tmp_path) == [path]
+    assert repair(tmp_path) == [str(path)]
     assert path.read_bytes() == wav.header(2, 8000, len(audio)) + audio
     assert repair(tmp_path) == []
 
@@ -68,7 +68,7 @@ def test_a_part_that_vanishes_meanwhile_was_completed_by_its_worker(
             os.replace(file.name, tmp_path / "c-1.wav")
 
     monkeypatch.setattr(recording_file, "complete", and_so_does_the_worker)
-    assert repair(tmp_path) == [tmp_path / "c-2.wav"]
+    assert repair(tmp_path) == [str(tmp_path / "c-2.wav")]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c-1.wav", "c-2.wav"]
 
 
@@ -76,7 +76,7 @@ def test_a_part_that_cannot_be_repaired_stops_no_other(tmp_path: Path) -> None:
     (tmp_path / "c-1.wav.part").mkdir()
     (tmp_path / "c-1.wav.part" / "in the way").touch()
     part(tmp_path, "c-2", UNFINISHED + b"\1" * 8)
-    assert repair(tmp_path) == [tmp_path / "c-2.wav"]
+    assert repair(tmp_path) == [str(tmp_path / "c-2.wav")]
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ its marker empty or torn; then the record says no more than that there was a cal
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -63,8 +64,8 @@ class CallLog:
     def story(self, begun: events.CallBegun) -> CallStory:
         return CallStory(self._spool, self._transcripts, self._ladders, self._redact, begun, time.time())
 
-    def recording_path(self, call_id: str) -> Path:
-        return self._recordings / _day(time.time()) / f"{call_id}.wav"
+    def recording_path(self, call_id: str) -> str:
+        return f"{self._recordings}/{_day(time.time())}/{call_id}.wav"
 
     def recover(self, prices: PricesConfig | None = None) -> list[CallRecord]:
         """Complete what a dead process left: its recordings, and one record for each call it cut off.
@@ -122,18 +123,18 @@ class CallStory:
         self._redact = redact
         self._builder = RecordBuilder(begun, wall)
         self._file = f"{_day(wall)}/{begun.call_id}.jsonl"
-        self._transcript_path = str(transcripts.directory / self._file)
-        self._ladder_path = None if ladders is None else str(ladders.directory / self._file)
+        self._transcript_path = f"{transcripts.directory}/{self._file}"
+        self._ladder_path = None if ladders is None else f"{ladders.directory}/{self._file}"
         self._began = self._marked_at = begun.at
         self._opened = False
-        self._recording: Path | None = None
+        self._recording: str | None = None
         self._is_recording_left = False
 
     @property
     def record(self) -> CallRecord:
         return self._builder.record
 
-    async def open(self, recording: Path | None) -> None:
+    async def open(self, recording: str | None) -> None:
         """Make it known on disk that this call is to be answered or placed, and where its files will be.
 
         A disk that refuses delays the answer by no more than `MARKER_DEADLINE_S`.
@@ -146,7 +147,7 @@ class CallStory:
         """Put what is known of the call where a crash leaves it."""
         known = msgspec.structs.replace(
             self.record,
-            recording=str(self._recording) if self._recording else None,
+            recording=self._recording,
             transcript=self._transcript_path,
             ladder=self._ladder_path,
         )
@@ -191,7 +192,7 @@ class CallStory:
         """Write the record; returns when it is on disk. A recording whose worker died is completed first."""
         path, is_left = self._recording, self._is_recording_left
         if path is not None and is_left and await asyncio.to_thread(recording_file.repair_one, path):
-            self.record.recording = str(path)
+            self.record.recording = path
         written = redaction.redacted_record(self.record, self._redact)
         await asyncio.wrap_future(self._spool.append(_calls_file(time.time()), written))
         if self._opened:
@@ -207,11 +208,11 @@ def finish_after_crash(record: CallRecord) -> None:
         record.outcome = Outcome.ANSWERED if record.answered_at is not None else Outcome.FAILED
     record.call_status = call_status(record)
     record.ended_at = iso(time.time())
-    if record.recording is not None and not Path(record.recording).exists():
+    if record.recording is not None and not os.path.exists(record.recording):
         record.recording = None
-    if record.transcript is not None and not Path(record.transcript).exists():
+    if record.transcript is not None and not os.path.exists(record.transcript):
         record.transcript = None
-    if record.ladder is not None and not Path(record.ladder).exists():
+    if record.ladder is not None and not os.path.exists(record.ladder):
         record.ladder = None
 
 

@@ -2,10 +2,14 @@
 
 Many lines share one fsync. If the disk refuses, jobs wait in memory and are tried again, so a full or
 read-only disk delays nobody and loses nothing while the process lives.
+
+Files are named by `str`: a `Path` interns its parts, and each call has names of its own, which would make the
+interpreter's table of interned strings grow with the number of calls.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import deque
@@ -46,6 +50,7 @@ class Spool:
         """Raises OSError if the directory can't be made."""
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self._prefix = f"{directory}/"
         self._pending: deque[Job] = deque()
         self._wake = threading.Condition()
         self._closing = False
@@ -112,14 +117,13 @@ class Spool:
             if job.kind in ("append", "note"):
                 appends.setdefault(job.name, []).append(job)
             elif job.kind == "put":
-                self._attempt([job], partial(replace, self.directory / job.name, job.data), unwritten)
+                self._attempt([job], partial(replace, self._prefix + job.name, job.data), unwritten)
             else:
-                path = self.directory / job.name
-                self._attempt([job], partial(path.unlink, missing_ok=True), unwritten)
+                self._attempt([job], partial(remove, self._prefix + job.name), unwritten)
         for name, jobs in appends.items():
             data = b"".join(job.data for job in jobs)
             durably = any(job.kind == "append" for job in jobs)
-            self._attempt(jobs, partial(append, self.directory / name, data, durably), unwritten)
+            self._attempt(jobs, partial(append, self._prefix + name, data, durably), unwritten)
         return unwritten
 
     def _attempt(self, jobs: list[Job], write: Callable[[], None], unwritten: list[Job]) -> None:
@@ -127,7 +131,7 @@ class Spool:
             write()
         except OSError as error:
             if not self._failing:
-                log.error("spool_write_failed", error=str(error), path=str(self.directory / jobs[0].name))
+                log.error("spool_write_failed", error=str(error), path=self._prefix + jobs[0].name)
             self._failing = True
             unwritten += jobs
             return
@@ -136,7 +140,7 @@ class Spool:
             job.done.set_result(None)
 
 
-def append(path: Path, data: bytes, durably: bool = True) -> None:
+def append(path: str, data: bytes, durably: bool = True) -> None:
     """Append all of `data`, and fsync if `durably`, or leave the file as it was and raise OSError.
 
     A last line that a crash tore gets its end first, so that it spoils no line but itself.
@@ -149,7 +153,7 @@ def append(path: Path, data: bytes, durably: bool = True) -> None:
         try:
             written = os.write(fd, data)
             if written < len(data):
-                raise OSError(f"only {written} of {len(data)} bytes written to {path.name}")
+                raise OSError(f"only {written} of {len(data)} bytes written to {os.path.basename(path)}")
             if durably:
                 os.fsync(fd)
         except OSError:
@@ -159,20 +163,28 @@ def append(path: Path, data: bytes, durably: bool = True) -> None:
         os.close(fd)
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace(path: str, data: bytes) -> None:
     """Write a file whole or not at all."""
-    partial = path.with_name(path.name + ".part")
-    in_directory(path, lambda: partial.write_bytes(data))
-    os.replace(partial, path)
+    unfinished = path + ".part"
+    fd = in_directory(path, lambda: os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666))
+    with open(fd, "wb") as file:
+        file.write(data)
+    os.replace(unfinished, path)
 
 
-def in_directory(path: Path, write: Callable[[], int]) -> int:
-    """Do it; if the directory of `path` is missing, which is seldom, make that first."""
+def remove(path: str) -> None:
+    """Have no such file."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def in_directory(path: str, opened: Callable[[], int]) -> int:
+    """Open it; if the directory of `path` is missing, which is seldom, make that first."""
     try:
-        return write()
+        return opened()
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return write()
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return opened()
 
 
 def read_lines(path: Path, on_bad: Callable[[int], None]) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
 
 from sipagent.formats import AudioFormat
 from sipagent.media.recorder import MUTE_AFTER_S, Recorder, RecordingOutcome, RecordingWriter
@@ -51,7 +50,7 @@ class Tape:
             return False
         lost = self._goes_on_from
         self.recorder = Recorder(
-            Path(self._path),
+            self._path,
             self._writer,
             caller,
             self._queued,

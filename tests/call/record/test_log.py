@@ -201,7 +201,7 @@ async def crash_in_mid_call(disk: Disk, **options: Any) -> Path:
     log = disk.start()
     await answer(log, **options)
     log.close()
-    return log.recording_path(CALL_ID)
+    return Path(log.recording_path(CALL_ID))
 
 
 def recover(disk: Disk) -> list[str]:

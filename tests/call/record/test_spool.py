@@ -190,8 +190,8 @@ def test_a_torn_last_line_is_told_and_skipped(tmp_path: Path, torn: bytes) -> No
 def test_a_torn_last_line_does_not_spoil_the_next(tmp_path: Path) -> None:
     path = tmp_path / "calls.jsonl"
     path.write_bytes(b'{"n":1}\n{"n":')
-    append(path, b'{"n":3}\n')
-    append(path, b'{"n":4}\n')
+    append(str(path), b'{"n":3}\n')
+    append(str(path), b'{"n":4}\n')
     assert numbers(path) == [1, 3, 4]
 
 
@@ -201,5 +201,5 @@ def test_a_line_that_does_not_fit_is_taken_back(tmp_path: Path, monkeypatch: pyt
     whole = os.write
     monkeypatch.setattr(module.os, "write", lambda fd, data: whole(fd, data[:5]))
     with pytest.raises(OSError, match="only 5 of 8"):
-        append(path, b'{"n":2}\n')
+        append(str(path), b'{"n":2}\n')
     assert path.read_bytes() == b'{"n":1}\n'
