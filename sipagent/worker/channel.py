@@ -61,7 +61,7 @@ class Channel:
         if self._closed:
             return
         body = self._encoder.encode(message)
-        copies = _duplicates(fds)
+        copies = _duplicates(fds) if fds else ()
         data = HEADER.pack(len(body), len(copies)) + body
         self._backlog.append((data, copies))
         self._backlog_bytes += len(data)
