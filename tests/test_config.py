@@ -131,7 +131,7 @@ def test_an_agent_travels_to_a_worker_as_json(write: Write) -> None:
     """
     path = write(agents__bot=bot)
     agent = load(path).agents["bot"]
-    arrived = AgentConfig.model_validate(json.loads(json.dumps(agent.model_dump(mode="json"))))
+    arrived = AgentConfig.model_validate_json(agent.model_dump_json())
     assert arrived == agent
     assert isinstance(arrived.backend, OpenAIRealtimeConfig)
     assert arrived.backend.api_key == Secret(file=path.parent / "agents/bot.key")

@@ -29,7 +29,7 @@ def leg_order(
     rtp, trunk, agent = config.rtp, admitted.trunk, admitted.agent
     return OpenLeg(
         call_id=call_id,
-        agent=spoken_for(agent, detects_machine).model_dump(mode="json"),
+        agent=spoken_for(agent, detects_machine).model_dump_json(),
         codec=codec,
         recording=recording,
         jitter_min_ms=rtp.jitter_min_ms,
@@ -47,7 +47,7 @@ def instead(order: OpenLeg, agent: AgentConfig, *, alone: bool) -> OpenLeg:
     """The same leg for another agent; `alone`: nobody speaks for it."""
     return replace(
         order,
-        agent=spoken_for(agent, order.detects_machine).model_dump(mode="json"),
+        agent=spoken_for(agent, order.detects_machine).model_dump_json(),
         has_agent=not alone,
         record_at_once=agent.story.consent is None,
     )

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Literal
 
 import msgspec
 
 from rtp.handover import Handover
 from rtp.playout import BeingHeard
 from rtp.session import RtpParams
+from sipagent.config import AgentConfig
 from sipagent.conversation import HistoryItem
 from sipagent.events import LegEvent
 from sipagent.worker.media_watch import MediaTimeouts
 
 PRESS_MS, PAUSE_MS = 100, 100
 """Of a digit that we send, and after it: Q.24 asks for 40 ms of each at least, and gateways are slower."""
+MAX_AGENTS = 64
+"""So many agents' configurations a worker keeps: most calls are for one that another call was for."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -41,7 +45,7 @@ class Resumption(msgspec.Struct, frozen=True, kw_only=True):
 class OpenLeg(Message, frozen=True, kw_only=True):
     """Get a leg ready. Carries two descriptors: the bound RTP and RTCP sockets.
 
-    `agent` is `AgentConfig.model_dump(mode="json")`; `codec` the RTP encoding name that we expect. What isn't
+    `agent` is what `agent_config` reads; `codec` the RTP encoding name that we expect. What isn't
     said here is as the configuration has it (`config.trunk`). `history` is what was said before, where the
     call had another backend. With a `recording` and not `record_at_once`, it waits for `StartRecording`.
     Without `has_agent` nobody speaks for it: it is there to be joined with another. With `detects_machine` it
@@ -51,7 +55,7 @@ class OpenLeg(Message, frozen=True, kw_only=True):
     """
 
     call_id: str
-    agent: dict[str, Any]
+    agent: str
     codec: str
     recording: str | None
     jitter_min_ms: int
@@ -155,7 +159,7 @@ class UseBackend(Message, frozen=True, kw_only=True):
     """
 
     call_id: str
-    agent: dict[str, Any]
+    agent: str
     history: list[HistoryItem] = []
     at_once: bool = False
     greet: bool = False
@@ -285,6 +289,13 @@ ToLeg = (
 )
 ToWorker = OpenLeg | ToLeg
 ToControl = WorkerReady | Beat | WorkerReport | LegTaken | LegSnapshot | AudioTapped | LegEvent
+
+
+@lru_cache(MAX_AGENTS)
+def agent_config(agent: str) -> AgentConfig:
+    """The agent of an order, which was written by `AgentConfig.model_dump_json`."""
+    return AgentConfig.model_validate_json(agent)
+
 
 #: Upper bounds, in seconds, of `WorkerReport.tick_late_buckets` (the last bucket is unbounded).
 LATE_BOUNDS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)

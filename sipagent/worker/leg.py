@@ -31,7 +31,7 @@ from sipagent.media.answering import AnswerWatch
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker.agent.jukebox import Jukebox
 from sipagent.worker.agent.speaker import Speaker
-from sipagent.worker.ipc import OpenLeg, PlayPrompt, Resumption, UseBackend
+from sipagent.worker.ipc import OpenLeg, PlayPrompt, Resumption, UseBackend, agent_config
 from sipagent.worker.phone.bridge import Bridge, Ringing, Source
 from sipagent.worker.phone.stream import LOOK_EVERY_S, Stream, Upwards
 from sipagent.worker.presses import Presses
@@ -121,7 +121,7 @@ class Leg:
         """If it is to be told who answers. A leg that goes on for another knows nothing of the beginning."""
         if not self._order.detects_machine or self._order.resumption is not None:
             return None
-        analysis = AgentConfig.model_validate(self._order.agent).answering_machine.analysis
+        analysis = agent_config(self._order.agent).answering_machine.analysis
         return AnswerWatch(AnsweringParams(**analysis.model_dump()), self._reporter.answering)
 
     def tap(self, on: bool) -> None:
@@ -174,7 +174,7 @@ class Leg:
     def use_backend(self, order: UseBackend) -> None:
         """Have another backend speak for the call, as soon as it is ready and has its moment."""
         now = time.monotonic()
-        agent = AgentConfig.model_validate(order.agent)
+        agent = agent_config(order.agent)
         law = CODECS[self._order.codec] if self._stream is None else self._stream.format
         try:
             backend = create_backend(agent, law, order.history)

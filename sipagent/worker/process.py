@@ -19,7 +19,7 @@ import structlog
 import uvloop
 
 from sipagent import logs
-from sipagent.config import AgentConfig, LoggingConfig
+from sipagent.config import LoggingConfig
 from sipagent.errors import EndReason, SipAgentError
 from sipagent.events import LegEnded, LegFailed
 from sipagent.media.recorder import RecordingWriter
@@ -49,6 +49,7 @@ from sipagent.worker.ipc import (
     UseBackend,
     WorkerReady,
     WorkerReport,
+    agent_config,
 )
 from sipagent.worker.leg import Leg
 from sipagent.worker.priority import Priority
@@ -116,7 +117,7 @@ class Worker:
         try:
             leg = Leg(
                 order,
-                AgentConfig.model_validate(order.agent),
+                agent_config(order.agent),
                 sockets,
                 emit=self._channel.send,
                 ticker=self._ticker,

@@ -15,6 +15,7 @@ from sipagent.call.directors.director import Accept, HangUp, Reject, Resume
 from sipagent.call.state import State
 from sipagent.config import Config
 from sipagent.errors import EndReason
+from sipagent.worker.ipc import agent_config
 from tests.call.test_session import Exchange, FakeSip, FakeWorkers, Talk, invite, outcome
 from tests.rtp.test_ports import pool_of
 
@@ -68,8 +69,8 @@ async def test_who_accepts_may_choose_and_change_the_agent(
     talk.session.do(Accept(agent="discreet", instructions="Be kind.", voice="cedar"))
     await talk.talking()
     assert workers.order is not None
-    agent = workers.order.agent
-    assert (agent["name"], agent["instructions"], agent["voice"]) == ("discreet", "Be kind.", "cedar")
+    agent = agent_config(workers.order.agent)
+    assert (agent.name, agent.instructions, agent.voice) == ("discreet", "Be kind.", "cedar")
     assert not workers.order.record_digits
     talk.sip.bye()
     assert (await talk.over())["agent"] == "discreet"

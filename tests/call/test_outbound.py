@@ -21,6 +21,7 @@ from sipagent.call.outbound import OutboundCall
 from sipagent.config import FallbackConfig
 from sipagent.errors import EndReason, ReasonCode
 from sipagent.sip.messages import CallConfirmed, CallDisconnected, CallProgress, MediaNegotiated
+from sipagent.worker.ipc import agent_config
 from tests.call.test_session import Exchange, FakeSip, FakeWorkers, kind, negotiated
 from tests.rtp.test_ports import pool_of
 
@@ -315,7 +316,7 @@ async def test_a_fallback_that_can_talk_is_asked_and_no_other(
     if is_called:
         await workers.opened()
         assert workers.order is not None
-        assert workers.order.agent["name"] == "spare"
+        assert agent_config(workers.order.agent).name == "spare"
         workers.get_ready()
         await callee.until("dialled")
         callee.refuse_us(486)
@@ -354,8 +355,8 @@ async def test_what_is_known_of_the_callee_stands_in_the_agents_words(
     attempt = Attempt(exchange, workers, callee, variables={"name": "Ann", "order": "7"})
     await attempt.dialling()
     assert workers.order is not None
-    assert workers.order.agent["instructions"] == "Ask Ann about 7, not {other}."
-    assert workers.order.agent["greeting"] == "Hello, Ann!"
+    assert agent_config(workers.order.agent).instructions == "Ask Ann about 7, not {other}."
+    assert agent_config(workers.order.agent).greeting == "Hello, Ann!"
     callee.refuse_us(486)
     await attempt.over()
 

@@ -45,7 +45,7 @@ from sipagent.sip.public_address import PublicAddresses
 from sipagent.sip.sdp import SessionDescription
 from sipagent.tools.toolbox import Toolbox
 from sipagent.worker.control.supervisor import Supervisor
-from sipagent.worker.ipc import AnswerTool, OpenLeg, ToLeg
+from sipagent.worker.ipc import AnswerTool, OpenLeg, ToLeg, agent_config
 from tests.rtp.test_ports import pool_of
 
 PBX, STRANGER = "192.0.2.1", "203.0.113.200"
@@ -447,7 +447,7 @@ async def test_the_leg_gets_the_sockets_the_agent_and_the_best_codec(
 ) -> None:
     await talk.talking()
     assert workers.order is not None
-    assert (workers.order.codec, workers.order.agent["name"]) == ("PCMA", "echo")
+    assert (workers.order.codec, agent_config(workers.order.agent).name) == ("PCMA", "echo")
     assert workers.order.recording is None
     assert [sock.getsockname()[1] % 2 for sock in workers.sockets] == [0, 1]
     assert talk.sip.local is not None

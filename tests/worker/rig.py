@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -180,7 +181,7 @@ class Bench(Ticker):
         self._told = asyncio.Event()
         ordered = OpenLeg(
             call_id=CALL_ID,
-            agent={},
+            agent=json.dumps(self.agent),
             codec="PCMU",
             recording=str(recording) if recording else None,
             jitter_min_ms=60,
@@ -211,7 +212,9 @@ class Bench(Ticker):
     async def replace(self, by: ScriptedBackend, **order: Any) -> None:
         """Another backend is sent for, and gets ready."""
         self.backends.append(by)
-        self.leg.use_backend(UseBackend(call_id=CALL_ID, agent=self.agent | {"name": "b"}, **order))
+        self.leg.use_backend(
+            UseBackend(call_id=CALL_ID, agent=json.dumps(self.agent | {"name": "b"}), **order)
+        )
         by.opening.set_result(None)
         while self.leg._speaker.seat._successor is not None and by.opening is not None:
             successor = self.leg._speaker.seat._successor

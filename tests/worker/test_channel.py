@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from sipagent.worker.ipc import (
     ToControl,
     ToWorker,
     WorkerReady,
+    agent_config,
 )
 
 
@@ -82,7 +84,7 @@ def pipes() -> Iterator[list[int]]:
 def order(instructions: str = "") -> OpenLeg:
     return OpenLeg(
         call_id="c-1",
-        agent={"name": "a", "backend": {"kind": "echo"}, "instructions": instructions},
+        agent=json.dumps({"name": "a", "backend": {"kind": "echo"}, "instructions": instructions}),
         codec="PCMU",
         recording=None,
         jitter_min_ms=60,
@@ -137,7 +139,7 @@ async def test_what_the_socket_does_not_take_at_once_is_sent_later_and_whole(end
         control.channel.send(order(instructions))
     assert worker.messages == []
     await worker.until(lambda: len(worker.messages) == 3)
-    assert {len(message.agent["instructions"]) for message in worker.messages} == {1_000_000}
+    assert {len(agent_config(message.agent).instructions) for message in worker.messages} == {1_000_000}
 
 
 async def test_descriptors_arrive_with_their_messages_in_order(

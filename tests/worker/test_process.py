@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -50,7 +51,9 @@ class Control:
         self, pair: PortPair, agent: dict[str, Any] | None = None, recording: Path | None = None, **order: Any
     ) -> None:
         values = {"call_id": "c-1", "codec": "PCMU", "jitter_min_ms": 60, "jitter_max_ms": 200, **order}
-        message = OpenLeg(agent=agent or ECHO, recording=str(recording) if recording else None, **values)
+        message = OpenLeg(
+            agent=json.dumps(agent or ECHO), recording=str(recording) if recording else None, **values
+        )
         self.channel.send(message, [pair.rtp_sock.fileno(), pair.rtcp_sock.fileno()])
 
     def start(self, codec: str = "PCMU") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ async def test_one_that_does_not_come_up_leaves_the_other_where_it_is(bench: Ben
     await bench.talk()
     other = ScriptedBackend()
     bench.backends.append(other)
-    bench.leg.use_backend(UseBackend(call_id=CALL_ID, agent=bench.agent))
+    bench.leg.use_backend(UseBackend(call_id=CALL_ID, agent=json.dumps(bench.agent)))
     other.opening.set_exception(BackendRefused("wrong key", code="401", fatal=True))
     failed = await bench.told(events.BackendNotReplaced)
     assert (failed.code, failed.fatal) == ("401", True)

@@ -246,7 +246,7 @@ class Fallback:
         greets = self._history.is_empty or not is_conversational(agent)
         return UseBackend(
             call_id=self._scene.call_id,
-            agent=agent.model_dump(mode="json"),
+            agent=agent.model_dump_json(),
             history=history,
             at_once=True,
             greet=greets,

@@ -55,7 +55,7 @@ class Rollover:
         self._due, self._is_rolling = None, True
         yield UseBackend(
             call_id=self._scene.call_id,
-            agent=self._agent.model_dump(mode="json"),
+            agent=self._agent.model_dump_json(),
             history=self._history.items(),
         )
 

@@ -160,7 +160,7 @@ class HumanLeg:
         rtp = self._house.config.rtp
         order = OpenLeg(
             call_id=self.call_id,
-            agent=self._call.agent.model_dump(mode="json"),
+            agent=self._call.agent.model_dump_json(),
             codec=self._codecs()[0],
             recording=None,
             jitter_min_ms=rtp.jitter_min_ms,

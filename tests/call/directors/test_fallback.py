@@ -16,7 +16,7 @@ from sipagent.call.directors.rollover import Rollover
 from sipagent.config import AgentConfig
 from sipagent.conversation import Said
 from sipagent.errors import EndReason
-from sipagent.worker.ipc import Inject, PlayPrompt, Recall, StopPrompt, UseBackend
+from sipagent.worker.ipc import Inject, PlayPrompt, Recall, StopPrompt, UseBackend, agent_config
 from tests.call.stories import CALL_ID, agent_spoke, answered, caller_spoke, ready, said
 
 DOWN = events.BackendDown(call_id=CALL_ID, at=110.0, agent="bot", code="1006", message="gone", fatal=False)
@@ -86,7 +86,7 @@ def kinds(commands: Iterable[Command]) -> list[type[Any]]:
 
 
 def used(commands: Iterable[Command]) -> list[str]:
-    return [command.agent["name"] for command in commands if isinstance(command, UseBackend)]
+    return [agent_config(command.agent).name for command in commands if isinstance(command, UseBackend)]
 
 
 def test_a_lost_session_is_opened_again_at_once_behind_a_filler() -> None:

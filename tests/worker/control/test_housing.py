@@ -41,7 +41,7 @@ class House:
 
     def open(self, call_id: str, beside: str | None = None) -> LegHandle:
         order = OpenLeg(
-            call_id=call_id, agent={}, codec="PCMU", recording=None, jitter_min_ms=60, jitter_max_ms=200
+            call_id=call_id, agent="", codec="PCMU", recording=None, jitter_min_ms=60, jitter_max_ms=200
         )
         told: list[events.LegEvent] = []
         self.told[call_id] = told

@@ -31,7 +31,7 @@ CALL_ID = "c-1"
 START = 100.0
 LOST_AT = 103.0
 ORDER = OpenLeg(
-    call_id=CALL_ID, agent={"name": "a"}, codec="PCMU", recording="x.wav", jitter_min_ms=60, jitter_max_ms=200
+    call_id=CALL_ID, agent="a", codec="PCMU", recording="x.wav", jitter_min_ms=60, jitter_max_ms=200
 )
 MEDIA = StartMedia(call_id=CALL_ID, params=RtpParams(("192.0.2.10", 4000)))
 HELD = StartMedia(call_id=CALL_ID, params=RtpParams(("192.0.2.10", 4000), direction="inactive"))
@@ -41,7 +41,7 @@ ASIDE = SetAside(call_id=CALL_ID)
 JOIN = JoinLegs(call_id=CALL_ID, other="c-1-2")
 TAP, NO_TAP = TapAudio(call_id=CALL_ID, on=True), TapAudio(call_id=CALL_ID, on=False)
 RECORD = StartRecording(call_id=CALL_ID)
-NEXT = UseBackend(call_id=CALL_ID, agent={"name": "b"})
+NEXT = UseBackend(call_id=CALL_ID, agent="b")
 CALM = Instruct(call_id=CALL_ID, instructions="Be calm.")
 
 

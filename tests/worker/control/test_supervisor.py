@@ -62,7 +62,7 @@ class Call:
 def order(call_id: str) -> OpenLeg:
     return OpenLeg(
         call_id=call_id,
-        agent={"name": "echo", "backend": {"kind": "echo"}},
+        agent='{"name": "echo", "backend": {"kind": "echo"}}',
         codec="PCMU",
         recording=None,
         jitter_min_ms=60,
