@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -95,6 +96,18 @@ async def test_a_call_is_one_line_and_leaves_no_marker(disk: Disk) -> None:
     (record,) = disk.records()
     assert (record["call_id"], record["call_status"]) == (CALL_ID, "completed")
     assert list(disk.markers.iterdir()) == []
+
+
+async def test_the_names_of_its_files_are_not_interned(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every call the interpreter's table of interned strings would grow."""
+    log, interned, intern = disk.start(), list[str](), sys.intern
+    monkeypatch.setattr(sys, "intern", lambda string: (interned.append(string), intern(string))[1])
+    story = await answer(log)
+    story.tell_messages([MessageSeen(at=100.5, direction="received", text="INVITE")])
+    story.tell(said("agent", "i1", "Hello.", at=101.5))
+    await story.close()
+    log.close()
+    assert not [each for each in interned if CALL_ID in each]
 
 
 async def test_a_refused_call_has_a_line_and_never_had_a_marker(disk: Disk) -> None:
