@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -37,18 +37,18 @@ class Surroundings:
     broadcasts: frozenset[IpAddress] = frozenset()
     peers: frozenset[Network] = frozenset()
 
-    @classmethod
+    @staticmethod
+    @lru_cache(maxsize=64)
     def of(
-        cls, interfaces: Iterable[Interface], public: str, ports: tuple[range, ...], peers: Iterable[Network]
+        interfaces: tuple[Interface, ...], public: str, ports: tuple[range, ...], peers: frozenset[Network]
     ) -> Surroundings:
         """From the interfaces of this machine, and the address that is said to peers."""
-        ours = list(interfaces)
-        broadcasts = (each.network.broadcast_address for each in ours if each.network.num_addresses > 2)
-        return cls(
-            addresses=frozenset({each.ip for each in ours} | {ip_address(public)}),
+        broadcasts = (each.network.broadcast_address for each in interfaces if each.network.num_addresses > 2)
+        return Surroundings(
+            addresses=frozenset({each.ip for each in interfaces} | {ip_address(public)}),
             ports=ports,
             broadcasts=frozenset(each for each in broadcasts if each.version == 4),
-            peers=frozenset(peers),
+            peers=peers,
         )
 
 

@@ -21,7 +21,7 @@ INTERFACES = tuple(
 
 
 def around(*peers: str) -> Surroundings:
-    return Surroundings.of(INTERFACES, PUBLIC, (range(20_000, 30_000),), map(ip_network, peers))
+    return Surroundings.of(INTERFACES, PUBLIC, (range(20_000, 30_000),), frozenset(map(ip_network, peers)))
 
 
 def said(address: str, port: int = OTHER_PORT, peers: Surroundings | None = None, ours: str = PUBLIC) -> str:
