@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
@@ -18,6 +19,8 @@ from sipagent.config.tools import McpToolConfig, ToolConfig
 from sipagent.formats import ALAW, ULAW, AudioFormat
 
 PCM24 = AudioFormat("pcm", 24000)
+#: So many are kept, put together with the model's name.
+MAX_URLS = 64
 
 #: G.711 takes no `rate` key here: OpenAI rejects it as an unknown parameter.
 _WIRE_FORMATS: dict[AudioFormat, dict[str, Any]] = {
@@ -37,9 +40,10 @@ def endpoint(config: OpenAIRealtimeConfig) -> Endpoint:
         key = config.api_key.resolve()
         bearer = config.api_key_header.lower() == "authorization"
         headers[config.api_key_header] = f"Bearer {key}" if bearer else key
-    return Endpoint(_with_model(config.url, config.model), headers, config.ready_deadline_ms)
+    return Endpoint(_with_model(config.url, config.model), headers, config.ready_deadline_ms, config.send_every_ms)
 
 
+@lru_cache(MAX_URLS)
 def _with_model(url: str, model: str) -> str:
     parts = urlsplit(url)
     if not model or "model" in parse_qs(parts.query):

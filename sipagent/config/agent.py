@@ -26,7 +26,8 @@ class OpenAIRealtimeConfig(Section):
     """A server that speaks the OpenAI Realtime protocol: OpenAI itself, Azure, or a compatible one.
 
     The key goes into `api_key_header`, after `Bearer ` if that is Authorization. `audio` is what we send and
-    receive: `auto` is the law of the call, undecoded. A fresh session takes over before one gets older than
+    receive: `auto` is the law of the call, undecoded. A message to the model carries `send_every_ms` of audio, or one
+    frame if that is longer: what is sent half as often costs half as much. A fresh session takes over before one gets older than
     `max_session_s`, or than its server allows. `extra_session` is merged into `session.update` last.
     """
 
@@ -38,6 +39,7 @@ class OpenAIRealtimeConfig(Section):
     headers: Mapping[str, HeaderValue] = {}
     audio: Literal["auto", "pcmu", "pcma", "pcm24"] = "auto"
     ready_deadline_ms: Annotated[int, Field(ge=100, le=30000)] = 3000
+    send_every_ms: Annotated[int, Field(ge=10, le=100)] = 40
     max_session_s: Annotated[int, Field(ge=5)] | None = 3300
     extra_session: Mapping[str, Any] = {}
 
@@ -109,6 +111,10 @@ class BargeInConfig(Section):
     echo_guard: bool = False
 
 
+#: Its server alone says what interrupts an agent.
+_UNGUARDED = BargeInConfig()
+
+
 class TranscriptionConfig(Section):
     """Transcribes the caller. `language` is an ISO 639-1 code; null lets the model find out."""
 
@@ -132,7 +138,7 @@ class AgentConfig(Section):
     greeting: str | None = None
     voice: str = "marin"
     turn_detection: TurnDetectionConfig = ServerVadConfig()
-    barge_in: BargeInConfig = BargeInConfig()
+    barge_in: BargeInConfig = _UNGUARDED
     transcription: TranscriptionConfig | None = TranscriptionConfig()
     noise_reduction: Literal["near_field", "far_field"] | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] = "inf"
@@ -160,7 +166,7 @@ class AgentConfig(Section):
     @property
     def decides_turns(self) -> bool:
         """Is it ours to say what interrupts the agent, and what it answers? Else its server does."""
-        guarded = self.barge_in != BargeInConfig() or self.has_firm_words
+        guarded = self.barge_in != _UNGUARDED or self.has_firm_words
         return guarded and isinstance(self.backend, OpenAIRealtimeConfig)
 
     @model_validator(mode="after")
