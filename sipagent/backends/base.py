@@ -204,6 +204,8 @@ class Endpoint:
     url: str
     headers: Mapping[str, str] = field(repr=False)
     ready_deadline_ms: int
+    send_every_ms: int
+    """A message carries at least so much of the caller's audio."""
 
 
 class WireProtocol(Protocol):

@@ -40,7 +40,8 @@ def endpoint(config: OpenAIRealtimeConfig) -> Endpoint:
         key = config.api_key.resolve()
         bearer = config.api_key_header.lower() == "authorization"
         headers[config.api_key_header] = f"Bearer {key}" if bearer else key
-    return Endpoint(_with_model(config.url, config.model), headers, config.ready_deadline_ms)
+    url = _with_model(config.url, config.model)
+    return Endpoint(url, headers, config.ready_deadline_ms, config.send_every_ms)
 
 
 @lru_cache(MAX_URLS)

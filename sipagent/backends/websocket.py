@@ -29,8 +29,8 @@ CLOSE_DEADLINE_S = 1.0
 class WebSocketBackend:
     """One session of a `WireProtocol`. Two tasks move messages, a third watches that the peer is alive.
 
-    Audio goes out at once, without the task that sends, which is there to wait while the peer doesn't take
-    what was sent before.
+    Audio goes out as soon as there is enough of it for a message, without the task that sends, which is there
+    to wait while the peer doesn't take what was sent before.
     """
 
     def __init__(self, protocol: WireProtocol, endpoint: Endpoint) -> None:
@@ -43,6 +43,8 @@ class WebSocketBackend:
         self._connection: ClientConnection | None = None
         self._write: Callable[[bytes], bool] = _not_yet
         self._audio_message = protocol.audio_message
+        self._gathered = b""
+        self._enough_bytes = endpoint.send_every_ms * protocol.input_format.bytes_per_ms
         self.is_busy = False
         """The protocol's answer, kept since it's asked for 50 times a second and seldom changes."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -76,10 +78,11 @@ class WebSocketBackend:
         self._post()
 
     def send_audio(self, audio: bytes) -> None:
-        message = self._audio_message(audio)
-        if not (self._queue.is_empty and self._write(message)):
-            self._queue.put_audio(message, len(audio) / self.input_format.bytes_per_ms)
-            self._something_to_send.set()
+        gathered = self._gathered + audio
+        if len(gathered) < self._enough_bytes:
+            self._gathered = gathered
+        else:
+            self._send_audio(gathered)
 
     def interrupt(self, item_id: str | None, content_index: int, heard_ms: int) -> None:
         self._protocol.interrupt(item_id, content_index, heard_ms)
@@ -101,6 +104,8 @@ class WebSocketBackend:
         self._post()
 
     def end_turn(self, item_id: str, was_speech: bool) -> None:
+        if self._gathered:
+            self._send_audio(self._gathered)
         self._protocol.end_turn(item_id, was_speech)
         self._post()
 
@@ -134,6 +139,13 @@ class WebSocketBackend:
                     await self._connection.close()
             except TimeoutError:
                 self._connection.transport.abort()
+
+    def _send_audio(self, audio: bytes) -> None:
+        self._gathered = b""
+        message = self._audio_message(audio)
+        if not (self._queue.is_empty and self._write(message)):
+            self._queue.put_audio(message, len(audio) / self.input_format.bytes_per_ms)
+            self._something_to_send.set()
 
     async def _receive(self, connection: ClientConnection) -> None:
         try:

@@ -227,7 +227,21 @@ async def test_a_stalled_server_costs_old_audio_and_nothing_else():
             backend.send_audio(b"\x55" * 160)
         for _ in range(50):
             backend.send_audio(b"\x55" * 160)
-        assert backend.counters()["dropped_ms"] == 20 + 1000
+        assert backend.counters()["dropped_ms"] == 40 + 1000
+
+
+async def test_a_message_carries_as_much_audio_as_was_asked_for():
+    async with connected(server := simulated()) as (backend, _):
+        for _ in range(5):
+            backend.send_audio(b"\x55" * 160)
+        (session,) = server.sessions
+        while len(session.log.caller_audio) < 4 * 160:
+            await asyncio.sleep(0)
+        sent = session.log.events("in", "input_audio_buffer.append")
+        assert [event["audio"] for event in sent] == [320, 320]
+        backend.end_turn("", was_speech=False)  # what is left belongs to the turn
+        while len(session.log.caller_audio) < 5 * 160:
+            await asyncio.sleep(0)
 
 
 # --- losing it
