@@ -18,6 +18,7 @@ import time
 import structlog
 import uvloop
 
+from rtp.poll import SocketPoll
 from sipagent import logs
 from sipagent.config import LoggingConfig
 from sipagent.errors import EndReason, SipAgentError
@@ -69,7 +70,8 @@ class Worker:
 
     def __init__(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        self._ticker = Ticker(loop)
+        self._sockets = SocketPoll()
+        self._ticker = Ticker(loop, self._sockets.read)
         self._recordings = RecordingWriter()
         self._legs: dict[str, Leg] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -88,6 +90,7 @@ class Worker:
             leg.close(EndReason.SERVER_CRASHED)
         await asyncio.gather(*self._tasks)
         self._ticker.stop()
+        self._sockets.close()
         self._recordings.close()
 
     def _receive(self, message: ToWorker, fds: list[int]) -> None:
@@ -121,6 +124,7 @@ class Worker:
                 sockets,
                 emit=self._channel.send,
                 ticker=self._ticker,
+                readers=self._sockets,
                 recordings=self._recordings,
             )
         except Exception as error:  # the worker's edge: whoever ordered the leg must hear of it
