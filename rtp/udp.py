@@ -1,17 +1,15 @@
 """The thin asyncio shell around one pair of bound sockets: it moves datagrams and decides nothing.
 
 Raw sockets and add_reader() instead of a datagram endpoint: the sockets come from another process and are
-kept there, and one datagram per call back keeps steady RTP from starving the timers.
+kept there, and one datagram per wake-up keeps steady RTP from starving the timers.
 """
 
 import asyncio
 import socket
 from collections.abc import Callable
-from time import monotonic
 from typing import Any
 
 from rtp.address import Address, plain_address
-from rtp.poll import Readers
 
 MAX_WAITING = 16
 MAX_DATAGRAM_BYTES = 2048
@@ -36,19 +34,17 @@ class UdpPair:
         on_rtp: Receive,
         on_rtcp: Receive,
         *,
-        readers: Readers | None = None,
         skips_old: bool = False,
     ) -> None:
-        """`readers` says when there is something to be read; if it is None, the running loop does."""
         self.skipped = 0
         """Datagrams that were too old."""
         self.receive_errors = 0
         """Errors that the network reported on the sockets (ICMP); they end nothing."""
         self.send_errors = 0
         """Datagrams that the kernel did not take."""
-        self._readers = asyncio.get_running_loop() if readers is None else readers
+        self._loop = asyncio.get_running_loop()
         self._rtp_sock, self._rtcp_sock = rtp_sock, rtcp_sock
-        self._sendto = rtp_sock.sendto
+        self._sendto, self._time = rtp_sock.sendto, self._loop.time
         self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
         self._is_open = False
         self._skips_old = skips_old
@@ -62,9 +58,8 @@ class UdpPair:
     def open(self) -> None:
         """Begin to receive."""
         self._is_open = True
-        add_reader = self._readers.add_reader
-        add_reader(self._rtp_sock.fileno(), self._read, self._rtp_sock.recvfrom, self._on_rtp)
-        add_reader(self._rtcp_sock.fileno(), self._read, self._rtcp_sock.recvfrom, self._on_rtcp)
+        self._loop.add_reader(self._rtp_sock.fileno(), self._read, self._rtp_sock.recvfrom, self._on_rtp)
+        self._loop.add_reader(self._rtcp_sock.fileno(), self._read, self._rtcp_sock.recvfrom, self._on_rtcp)
         if self._skips_old:
             self._skips_old = False
             self._skip_old()
@@ -93,8 +88,8 @@ class UdpPair:
         """Stop receiving and close these descriptors (the pool keeps its own). May be called twice."""
         if self._is_open:
             self._is_open = False
-            self._readers.remove_reader(self._rtp_sock.fileno())
-            self._readers.remove_reader(self._rtcp_sock.fileno())
+            self._loop.remove_reader(self._rtp_sock.fileno())
+            self._loop.remove_reader(self._rtcp_sock.fileno())
         self._rtp_sock.close()
         self._rtcp_sock.close()
 
@@ -113,10 +108,10 @@ class UdpPair:
                 self.skipped += len(waiting)
                 waiting.clear()
         for data, addr in waiting:
-            self._on_rtp(data, addr, monotonic())
+            self._on_rtp(data, addr, self._loop.time())
 
     def _read(self, receive_from: ReceiveFrom, receive: Receive) -> bool:
-        """One datagram: a second look nearly always finds nothing, and costs more than being called again.
+        """One datagram: a second look nearly always finds nothing, and costs more than being woken again.
 
         False if there is no more to be read.
         """
@@ -127,5 +122,5 @@ class UdpPair:
         except OSError:
             self.receive_errors += 1
             return True
-        receive(data, addr if len(addr) == 2 else plain_address(addr), monotonic())
+        receive(data, addr if len(addr) == 2 else plain_address(addr), self._time())
         return self._is_open

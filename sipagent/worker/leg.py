@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 
 from rtp.answering import AnsweringParams
-from rtp.poll import Readers
 from rtp.session import RtpParams
 from rtp.udp import UdpPair
 from sipagent.backends.base import Backend
@@ -56,14 +55,13 @@ class Leg:
         *,
         emit: Emit,
         ticker: Ticker,
-        readers: Readers,
         recordings: RecordingWriter,
     ) -> None:
         self.call_id = order.call_id
         self._order = order
         self._agent_name = agent.name
         self._sockets = sockets
-        self._ticker, self._readers = ticker, readers
+        self._ticker = ticker
         self._recordings = recordings
         self._reporter = Reporter(order.call_id, emit, keeps_digits=order.record_digits)
         self._presses = Presses()
@@ -105,7 +103,7 @@ class Leg:
             ears=self._speaker.ears,
             answering=self._answer_watch(),
             reporter=self._reporter,
-            open_udp=partial(UdpPair, *self._sockets, readers=self._readers, skips_old=self._awaits_answer),
+            open_udp=partial(UdpPair, *self._sockets, skips_old=self._awaits_answer),
             ticker=self._ticker,
             leg=Upwards(
                 played=self._speaker.played,

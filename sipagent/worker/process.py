@@ -18,7 +18,6 @@ import time
 import structlog
 import uvloop
 
-from rtp.poll import SocketPoll
 from sipagent import logs
 from sipagent.config import LoggingConfig
 from sipagent.errors import EndReason, SipAgentError
@@ -70,8 +69,7 @@ class Worker:
 
     def __init__(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        self._sockets = SocketPoll()
-        self._ticker = Ticker(loop, self._sockets.read)
+        self._ticker = Ticker(loop)
         self._recordings = RecordingWriter()
         self._legs: dict[str, Leg] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,7 +88,6 @@ class Worker:
             leg.close(EndReason.SERVER_CRASHED)
         await asyncio.gather(*self._tasks)
         self._ticker.stop()
-        self._sockets.close()
         self._recordings.close()
 
     def _receive(self, message: ToWorker, fds: list[int]) -> None:
@@ -124,7 +121,6 @@ class Worker:
                 sockets,
                 emit=self._channel.send,
                 ticker=self._ticker,
-                readers=self._sockets,
                 recordings=self._recordings,
             )
         except Exception as error:  # the worker's edge: whoever ordered the leg must hear of it

@@ -28,13 +28,11 @@ class Ticker:
 
     Legs are spread over `SUB_TICKS` slots. After a stall the pacer allows a bounded catch-up and skips the
     rest, so no leg ever sends more than that in one go. A tick that raises is removed, and its `on_failure`
-    called: one leg's defect must not silence the others. `afterwards` is called at the end of every sub-tick,
-    when what was due has gone out.
+    called: one leg's defect must not silence the others.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, afterwards: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._afterwards = afterwards
         self._slots: list[dict[Tick, OnFailure]] = [{} for _ in range(SUB_TICKS)]
         # uvloop's timers fire at whole milliseconds. What is due between two is woken too early, and over and
         # over again until it is due.
@@ -84,7 +82,6 @@ class Ticker:
                     log.exception("tick_failed")
                     slot.pop(tick, None)
                     on_failure(error)
-        self._afterwards()
         self._handle = self._loop.call_at(self._pacer.next_due, self._run)
 
     def _observe(self, late_s: float) -> None:

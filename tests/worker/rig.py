@@ -15,7 +15,6 @@ import pytest
 from rtp.address import Address
 from rtp.events import RtpEvent
 from rtp.packet import RtpPacket, parse, serialize
-from rtp.poll import Readers
 from rtp.session import RtpParams, RtpSession
 from sipagent import events
 from sipagent.backends.base import AudioReceived, BackendEvent, EventHandler
@@ -116,14 +115,7 @@ class FakeUdp:
     """Where a `UdpPair` would be: what was sent, and a way in."""
 
     def __init__(
-        self,
-        rtp_sock: Any,
-        rtcp_sock: Any,
-        on_rtp: Any,
-        on_rtcp: Any,
-        *,
-        readers: Readers,
-        skips_old: bool = False,
+        self, rtp_sock: Any, rtcp_sock: Any, on_rtp: Any, on_rtcp: Any, *, skips_old: bool = False
     ) -> None:
         self.on_rtp, self.on_rtcp = on_rtp, on_rtcp
         self.skipped = 0
@@ -198,15 +190,7 @@ class Bench(Ticker):
         )
         agent = AgentConfig.model_validate(self.agent)
         sockets: Any = self.sockets
-        self.leg = Leg(
-            ordered,
-            agent,
-            sockets,
-            emit=self._emit,
-            ticker=self,
-            readers=asyncio.get_running_loop(),
-            recordings=self.recordings,
-        )
+        self.leg = Leg(ordered, agent, sockets, emit=self._emit, ticker=self, recordings=self.recordings)
         self.running = asyncio.create_task(self.leg.run())
 
     # --- the backend's and the control process's side -----------------------------------------------

@@ -67,7 +67,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def ticker(clock: Clock) -> Ticker:
-    ticker = Ticker(clock, lambda: None)
+    ticker = Ticker(clock)
     ticker.start()
     return ticker
 
@@ -86,15 +86,6 @@ def test_legs_are_spread_over_the_slots(clock: Clock, ticker: Ticker) -> None:
     clock.run_until(100.02 - SUB_TICK_S)
     times = [round(now - 100.0, 6) for _, now, _ in legs.ticks]
     assert times == [round(slot * SUB_TICK_S, 6) for slot in range(SUB_TICKS) for _ in range(2)]
-
-
-def test_afterwards_comes_after_what_was_due_at_every_sub_tick(clock: Clock) -> None:
-    seen: list[int] = []
-    ticker = Ticker(clock, lambda: seen.append(len(legs.ticks)))
-    legs = Legs(ticker, 2 * SUB_TICKS)
-    ticker.start()
-    clock.run_until(100.02 - SUB_TICK_S)
-    assert seen == [2 * (slot + 1) for slot in range(SUB_TICKS)]
 
 
 def test_a_leg_that_left_makes_room_for_the_next(clock: Clock, ticker: Ticker) -> None:
@@ -189,7 +180,7 @@ def test_a_stopped_clock_calls_nobody(clock: Clock, ticker: Ticker) -> None:
 def test_what_is_due_is_due_at_whole_milliseconds(clock: Clock) -> None:
     """uvloop's timers know no others: one that is due between two would fire before, again and again."""
     clock.now = 100.00037
-    legs = Legs(ticker := Ticker(clock, lambda: None), 4)
+    legs = Legs(ticker := Ticker(clock), 4)
     ticker.start()
     clock.run_until(101.0)
     milliseconds = [1000 * now for _, now, _ in legs.ticks]
