@@ -27,7 +27,7 @@ class OpenAIRealtimeConfig(Section):
 
     The key goes into `api_key_header`, after `Bearer ` if that is Authorization. `audio` is what we send and
     receive: `auto` is the law of the call, undecoded. `send_every_ms` is how much of the caller's audio a
-    message carries: what is sent half as often costs half as much. A fresh session takes over before one
+    message carries: sent half as often it costs half as much. A fresh session takes over before one
     gets older than `max_session_s`, or than its server allows. `extra_session` is merged into
     `session.update` last.
     """
@@ -40,7 +40,7 @@ class OpenAIRealtimeConfig(Section):
     headers: Mapping[str, HeaderValue] = {}
     audio: Literal["auto", "pcmu", "pcma", "pcm24"] = "auto"
     ready_deadline_ms: Annotated[int, Field(ge=100, le=30000)] = 3000
-    send_every_ms: Annotated[int, Field(ge=10, le=100)] = 40
+    send_every_ms: Annotated[int, Field(ge=10, le=100)] = 20
     max_session_s: Annotated[int, Field(ge=5)] | None = 3300
     extra_session: Mapping[str, Any] = {}
 
