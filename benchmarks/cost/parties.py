@@ -113,6 +113,7 @@ async def served(directory: Path, url: str, conditions: Conditions) -> AsyncIter
             "audio": conditions.audio,
             "extra_session": NO_TURNS,
             "ready_deadline_ms": 10000,
+            "send_every_ms": conditions.send_every_ms,
         },
     }
     setup = write_setup(

@@ -10,10 +10,11 @@ from benchmarks.cost.summary import Row, Run, Spread, floor_percent, rows, steps
 AUDIO = {"auto": "G.711", "pcm24": "24 kHz"}
 YES = {True: "yes", False: "no"}
 HEADINGS = (
-    *("calls", "audio", "TLS", "SRTP", "recorded", "% of a core per call", "workers", "control"),
-    *("× floor", "compared", "MB per call", "late p99 ms", "starved", "lost", "runs"),
+    *("calls", "audio", "TLS", "SRTP", "recorded", "sent every ms"),
+    *("% of a core per call", "workers", "control", "× floor", "compared"),
+    *("MB per call", "late p99 ms", "starved", "lost", "runs"),
 )
-LEFT = 5
+LEFT = 6
 """So many columns hold words."""
 
 
@@ -63,6 +64,7 @@ def _cells(row: Row) -> list[str]:
     of = f"{row.runs} of {row.runs + row.failures}" if row.failures else str(row.runs)
     return [
         *(str(given.calls), AUDIO[given.audio], YES[given.tls], YES[given.srtp], YES[given.records]),
+        str(given.send_every_ms),
         *(spread(row.percent, 2), f"{row.workers_percent:.2f}", f"{row.control_percent:.2f}"),
         *(_times(row.floors, 1), f"{_times(row.compared, 2)} × {row.compared_with}" if row.compared else "-"),
         *(f"{row.pss_mb:.2f}", spread(row.late_p99_ms, 1), str(row.starved), str(row.lost_out), of),

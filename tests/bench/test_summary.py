@@ -70,3 +70,5 @@ def test_the_table_tells_the_fall_and_the_failures() -> None:
 
 def test_names_tell_the_conditions() -> None:
     assert Conditions(calls=9, audio="pcm24", tls=True, records=False).name == "pcm24-9-tls-unrecorded"
+    assert Conditions(calls=9, send_every_ms=40).name == "g711-9-every-40"
+    assert not Conditions(calls=9, send_every_ms=40).is_plain
