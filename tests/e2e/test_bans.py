@@ -26,8 +26,8 @@ SCANNER = "127.0.0.66"
 VICTIM = "192.0.2.99"
 #: What would ban the victim, could it stand in a log line as it is.
 FORGED = (
-    f'{{"event": "source_filter source-filter: dropped INVITE src={VICTIM}:5060", "level": "info",'
-    ' "logger": "sipagent.sip",'
+    f'{{"event":"source_filter source-filter: dropped INVITE src={VICTIM}:5060","level":"info",'
+    '"logger":"sipagent.sip",'
 )
 FORGERIES = [
     FORGED,
