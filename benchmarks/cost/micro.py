@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
+from rtp.inband import InbandDigits
 from rtp.packet import RtpPacket, serialize
 from rtp.params import RtpParams
 from rtp.playout import Playout
@@ -60,6 +62,8 @@ def _steps(directory: Path) -> Iterator[tuple[str, Step]]:
     yield f"message in: JSON of {DELTA_MS} ms, G.711", lambda _: decode_event(delta)
     audio = decode_event(delta).delta or ""
     yield f"message in: base64 of {DELTA_MS} ms, G.711", lambda _: decode_audio(audio)
+    detector, noise = InbandDigits(), np.random.default_rng(1).normal(0, 3000, 160).astype("<i2").tobytes()
+    yield "digits in-band: 20 ms of noise", lambda _: detector.feed(noise)
     writer = RecordingWriter()
     yield "recorder: 20 ms of both sides, written", _recorder(directory / "call.wav", writer)
     writer.close()

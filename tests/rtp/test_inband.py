@@ -1,6 +1,5 @@
 import shutil
 from itertools import product
-from timeit import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -126,11 +125,3 @@ def test_speech_talks_no_digit_off(voice: str, law: Law) -> None:
 def test_digits_are_found_between_words() -> None:
     words = speech(VOICES[0]).astype(float)[8000:24_000]
     assert text(detect(np.concatenate((words, pause(), dial("42", 80, 80), words)))) == "42"
-
-
-@pytest.mark.e2e
-def test_a_frame_costs_next_to_nothing() -> None:
-    frames = [frame.tobytes() for frame in speech(VOICES[0]).reshape(-1, 160)]
-    detector = InbandDigits()
-    seconds = min(repeat(lambda: [detector.feed(frame) for frame in frames], number=1, repeat=5))
-    assert seconds / len(frames) < 20e-6
