@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from jsonschema.protocols import Validator
 
 from sipagent.config import AgentConfig
-from sipagent.config.tools import FunctionToolConfig, RemoteToolConfig, functions
+from sipagent.config.tools import FunctionToolConfig, HttpToolConfig, RemoteToolConfig, functions
 from sipagent.tools.arguments import validator
 from sipagent.tools.breaker import Breaker, BreakerState
 
@@ -22,6 +22,11 @@ class Tool:
     schema: Validator
     breaker: Breaker | None = None
     is_noted_down: bool = False
+
+    @property
+    def health_url(self) -> str | None:
+        """Where to ask whether it is back; None where only a call can find out."""
+        return self.config.health_url if isinstance(self.config, HttpToolConfig) else None
 
     @property
     def is_essential(self) -> bool:
@@ -45,9 +50,11 @@ class Bench:
         return []
 
     def missing_for_new(self, now: float) -> list[str]:
-        """As `missing`, for a call that begins: it finds out about tools that are due for a trial."""
-        states = [tool.breaker.state(now) for tool in self.tools.values() if tool.breaker is not None]
-        return [] if BreakerState.HALF_OPEN in states else self.missing()
+        """As `missing`, for a call that begins: it finds out about tools that are due for a trial, if nobody
+        asks for their health."""
+        tried = [tool for tool in self.tools.values() if tool.breaker is not None and tool.health_url is None]
+        is_due = any(tool.breaker and tool.breaker.state(now) is BreakerState.HALF_OPEN for tool in tried)
+        return [] if is_due else self.missing()
 
     def tell_watchers(self) -> None:
         missing = self.missing()

@@ -148,8 +148,8 @@ class Toolbox:
 
     def _heal(self, bench: Bench, tool: Tool) -> None:
         """Ask for the health of a tool that is down, if it can be asked for, until it is back."""
-        if isinstance(tool.config, HttpToolConfig) and tool.config.health_url is not None:
-            healing = self._ask_for_health(bench, tool, tool.config.health_url, tool.config.breaker.open_s)
+        if tool.health_url is not None and isinstance(tool.config, HttpToolConfig):
+            healing = self._ask_for_health(bench, tool, tool.health_url, tool.config.breaker.open_s)
             task = asyncio.create_task(healing, name=f"health of {tool.name}")
             self._healing.add(task)
             task.add_done_callback(self._healing.discard)

@@ -247,6 +247,7 @@ async def test_a_tool_that_can_be_asked_for_its_health_comes_back_by_itself(tool
     back = asyncio.Event()
     tools.will(Answer(status=500), Answer(status=500), Answer({"up": True}))
     await rig.call()
+    assert rig.bench.missing_for_new(rig.now + 3600) == ["it"]  # no call has to find out
     rig.bench.watchers.add(lambda missing: back.set() if not missing else None)
     async with asyncio.timeout(5):
         await back.wait()
