@@ -76,6 +76,7 @@ async def deaf_listeners(setup: Setup) -> AsyncIterator[None]:
         yield
 
 
+@pytest.mark.timeout(240)
 async def test_listeners_that_never_read(setup: SetupFactory, sipp: Sipp) -> None:
     """Who reads hears everything, the call goes on, and the server keeps a bounded amount for the others."""
     made = setup(None, api=api_section(), rtp_pairs=40, logging=QUIET)
