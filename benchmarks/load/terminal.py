@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -31,7 +32,11 @@ console = Console()
 
 
 def execute(plan: Plan, out: Path) -> typer.Exit:
-    """Run it and tell of it. The status is 0 if the service level was held, 1 if not, 2 without SIPp."""
+    """Run it and tell of it. The status is 0 if the service level was held, 1 if not, 2 without SIPp.
+
+    SIGTERM is taken as Ctrl-C is: all that was started is ended.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         outcome = asyncio.run(watched(plan, out))
     except NoSipp as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from benchmarks.load.level import Level
 from benchmarks.load.measures import Counts, Sample
 from benchmarks.load.plan import Plan
 from benchmarks.load.run import run
+from tests.e2e.support.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(180)]
 
@@ -75,3 +78,27 @@ def pid_of(program: str, directory: Path) -> int:
             if program in command.partition("\0")[0] and str(directory) in command:
                 return int(path.parent.name)
     raise AssertionError(f"no {program} runs")
+
+
+async def test_a_run_that_is_ended_leaves_no_process(tmp_path: Path) -> None:
+    harness = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.load", "--calls", "2", "--hold", "100", "--out", tmp_path),
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert harness.stdout is not None
+    assert b"calls" in await harness.stdout.readline()  # server, model and SIPp are there
+    harness.terminate()
+    await harness.communicate()
+    await eventually(lambda: not session_members(harness.pid), "all have ended")
+
+
+def session_members(leader: int) -> list[int]:
+    return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and _session(int(pid)) == leader]
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
