@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -39,6 +40,7 @@ class SessionLog:
         self.caller_audio = bytearray()
         self.agent_audio: dict[str, bytearray] = {}
         self._keep = keep
+        self._grown = asyncio.Event()
         self._event_file: BinaryIO | None = None
         self._audio_file: BinaryIO | None = None
         if directory is not None:
@@ -67,6 +69,12 @@ class SessionLog:
             if entry.direction == direction and kind in (None, entry.event.get("type"))
         ]
 
+    async def until(self, enough: Callable[[], object]) -> None:
+        """Returns once `enough`, which looks at what is in memory, says so: it is asked after every entry."""
+        while not enough():
+            self._grown.clear()
+            await self._grown.wait()
+
     def close(self) -> None:
         for file in (self._event_file, self._audio_file):
             if file is not None:
@@ -82,6 +90,7 @@ class SessionLog:
         entry = Logged(time.monotonic(), direction, event)
         if self._keep:
             self.entries.append(entry)
+            self._grown.set()
         if self._event_file is not None:
             self._event_file.write(msgspec.json.encode(entry) + b"\n")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from sipagent.backends.openai_realtime import OpenAIRealtime
 from sipagent.config import AgentConfig, OpenAIRealtimeConfig
 from sipagent.conversation import HistoryItem
 from sipagent.formats import ULAW, AudioFormat
+from tests.e2e.support import certificates
 
 CLIENT_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
 
@@ -116,3 +118,10 @@ class ServerWords:
 @pytest.fixture
 def says() -> ServerWords:
     return ServerWords()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Signed by itself, for 127.0.0.1, and its key."""
+    cert, key = certificates.certificate(tmp_path_factory.mktemp("tls"), "127.0.0.1")
+    return Path(cert), Path(key)

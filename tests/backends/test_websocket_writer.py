@@ -15,7 +15,6 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 
 from sipagent.backends.websocket_writer import MessageWriter
-from tests.e2e.support.certificates import certificate
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 Talk = Callable[[ClientConnection, ServerConnection], Awaitable[None]]
@@ -31,11 +30,11 @@ async def turn() -> None:
 
 
 @pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Contexts:
+def tls(certificate: tuple[Path, Path]) -> Contexts:
     """The server's and the client's side."""
-    cert, key = certificate(tmp_path_factory.mktemp("tls"), "127.0.0.1")
+    cert, key = certificate
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(Path(cert), Path(key))
+    server.load_cert_chain(cert, key)
     return server, ssl.create_default_context(cafile=str(cert))
 
 
