@@ -18,8 +18,8 @@ from rtp.rtcp import SenderReport, SourceDescription, parse_compound
 from rtp.session import RtpParams, RtpSession
 from rtp.srtp import Srtp
 from rtp.stats import InboundReport, OutboundReport, RtpReport
+from tests.rtp.session.rig import feed, frames
 from tests.rtp.streams import ATTACKER, CALLER, speech, stream
-from tests.rtp.test_session import feed, frames
 from tests.rtp.test_srtp import AES_80, SSRC, key, params, peer, refused, rtp
 
 START, DIED, BACK = 100.0, 100.75, 101.0
