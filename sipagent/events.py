@@ -1,7 +1,7 @@
 """The events of a call, one vocabulary for all: workers report them, log, record and metrics consume them.
 
 Frozen, past tense. `at` is CLOCK_MONOTONIC in seconds, which all processes of one host share.
-They travel between processes as they are (see `worker.ipc`).
+They travel between processes as they are (see `worker.reports`).
 """
 
 from __future__ import annotations

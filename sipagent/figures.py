@@ -10,7 +10,7 @@ from sipagent.call.house import House
 from sipagent.metrics import ServerFigures, TargetFigures, WorkerFigures
 from sipagent.sip.agent import SipAgent
 from sipagent.worker.control.supervisor import Supervisor
-from sipagent.worker.ipc import LATE_BOUNDS_S
+from sipagent.worker.reports import LATE_BOUNDS_S
 
 
 def server_figures(house: House, sip: SipAgent, workers: Supervisor) -> ServerFigures:

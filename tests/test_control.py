@@ -19,7 +19,7 @@ from sipagent.call.session import CallSession
 from sipagent.config import Config
 from sipagent.control import ServerControl
 from sipagent.errors import EndReason
-from sipagent.worker.ipc import Say
+from sipagent.worker.orders import Say
 from tests.call.test_session import Exchange, FakeSip, FakeWorkers, Talk, invite
 from tests.rtp.test_ports import pool_of
 

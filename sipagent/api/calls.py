@@ -23,7 +23,7 @@ from sipagent.call.directors.director import (
 )
 from sipagent.config.transfer import How
 from sipagent.errors import EndReason
-from sipagent.worker.ipc import Inject, Say
+from sipagent.worker.orders import Inject, Say
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"], route_class=IdempotentRoute, responses=RESPONSES)
 

@@ -17,7 +17,8 @@ from sipagent.api.problems import Problem
 from sipagent.call.record.call_record import iso
 from sipagent.call.record.outward import fields_of, name_of
 from sipagent.config import RedactionConfig
-from sipagent.worker.ipc import AudioTapped, TapAudio
+from sipagent.worker.orders import TapAudio
+from sipagent.worker.reports import AudioTapped
 
 router = APIRouter()
 

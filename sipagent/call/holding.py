@@ -8,7 +8,7 @@ from typing import Literal
 
 from sipagent import events
 from sipagent.sip.messages import NegotiatedMedia
-from sipagent.worker.ipc import GiveBack, PlayPrompt, SetAside, StopPrompt, ToLeg
+from sipagent.worker.orders import GiveBack, PlayPrompt, SetAside, StopPrompt, ToLeg
 
 HOLD_PROMPT = "hold"
 

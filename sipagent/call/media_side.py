@@ -21,7 +21,7 @@ from sipagent.config import AgentConfig, TrunkConfig
 from sipagent.errors import NoWorker, ReinviteFailed
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import NegotiatedMedia
-from sipagent.worker.ipc import Inject, OpenLeg, ToLeg
+from sipagent.worker.orders import Inject, OpenLeg, ToLeg
 
 log = logs.get_logger(__name__)
 

@@ -12,8 +12,8 @@ from sipagent.config import AgentConfig, Config, TrunkConfig
 from sipagent.sip.crypto import codecs_to_take
 from sipagent.sip.messages import NegotiatedMedia
 from sipagent.sip.sdp import SessionDescription
-from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.media_watch import MediaTimeouts
+from sipagent.worker.orders import OpenLeg
 
 
 def leg_order(

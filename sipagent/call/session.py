@@ -29,7 +29,7 @@ from sipagent.call.transfer.attempt import Happening
 from sipagent.errors import EndReason, NoRtpPort, NoWorker, ReasonCode, SdpError
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import CallDisconnected, InfoDigit, MediaNegotiated, NegotiatedMedia, SipEvent
-from sipagent.worker.ipc import OpenLeg
+from sipagent.worker.orders import OpenLeg
 
 #: What comes into a call's inbox. Somebody's word counts while it is waited for: see `call.offering`.
 Happened = events.Event | SipEvent | Happening | Accept | Reject

@@ -31,7 +31,7 @@ from sipagent.media.answering import AnswerWatch
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker.agent.jukebox import Jukebox
 from sipagent.worker.agent.speaker import Speaker
-from sipagent.worker.ipc import OpenLeg, PlayPrompt, Resumption, UseBackend, agent_config
+from sipagent.worker.orders import OpenLeg, PlayPrompt, Resumption, UseBackend, agent_config
 from sipagent.worker.phone.bridge import Bridge, Ringing, Source
 from sipagent.worker.phone.stream import LOOK_EVERY_S, Stream, Upwards
 from sipagent.worker.presses import Presses

@@ -24,15 +24,14 @@ from sipagent.errors import EndReason, SipAgentError
 from sipagent.events import LegEnded, LegFailed
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker.channel import Channel
-from sipagent.worker.ipc import (
+from sipagent.worker.leg import Leg
+from sipagent.worker.orders import (
     AnswerTool,
-    Beat,
     CloseLeg,
     GiveBack,
     Inject,
     Instruct,
     JoinLegs,
-    LegTaken,
     OpenLeg,
     PlayPrompt,
     PressDigit,
@@ -47,12 +46,10 @@ from sipagent.worker.ipc import (
     ToLeg,
     ToWorker,
     UseBackend,
-    WorkerReady,
-    WorkerReport,
     agent_config,
 )
-from sipagent.worker.leg import Leg
 from sipagent.worker.priority import Priority
+from sipagent.worker.reports import Beat, LegTaken, WorkerReady, WorkerReport
 from sipagent.worker.ticker import Ticker
 
 log = logs.get_logger(__name__)

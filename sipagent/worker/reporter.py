@@ -25,7 +25,7 @@ from sipagent.backends.base import (
 )
 from sipagent.formats import CODECS, AudioFormat
 from sipagent.media.recorder import RecordingOutcome
-from sipagent.worker.ipc import AudioTapped, LegSnapshot
+from sipagent.worker.reports import AudioTapped, LegSnapshot
 
 Emit = Callable[[events.LegEvent | AudioTapped | LegSnapshot], None]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from rtp.pacer import Pacer
 from sipagent import logs
-from sipagent.worker.ipc import LATE_BOUNDS_S
+from sipagent.worker.reports import LATE_BOUNDS_S
 
 FRAME_MS = 20
 SUB_TICKS = 4

@@ -18,7 +18,7 @@ from sipagent.call.directors.director import (
     Transfer,
 )
 from sipagent.errors import EndReason
-from sipagent.worker.ipc import Inject, Say
+from sipagent.worker.orders import Inject, Say
 from tests.api.house import Face
 
 

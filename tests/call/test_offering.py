@@ -15,7 +15,7 @@ from sipagent.call.directors.director import Accept, HangUp, Reject, Resume
 from sipagent.call.state import State
 from sipagent.config import Config
 from sipagent.errors import EndReason
-from sipagent.worker.ipc import agent_config
+from sipagent.worker.orders import agent_config
 from tests.call.test_session import Exchange, FakeSip, FakeWorkers, Talk, invite, outcome
 from tests.rtp.test_ports import pool_of
 

@@ -21,7 +21,7 @@ from sipagent.call.outbound import OutboundCall
 from sipagent.config import FallbackConfig
 from sipagent.errors import EndReason, ReasonCode
 from sipagent.sip.messages import CallConfirmed, CallDisconnected, CallProgress, MediaNegotiated
-from sipagent.worker.ipc import agent_config
+from sipagent.worker.orders import agent_config
 from tests.call.test_session import Exchange, FakeSip, FakeWorkers, kind, negotiated
 from tests.rtp.test_ports import pool_of
 

@@ -45,7 +45,7 @@ from sipagent.sip.public_address import PublicAddresses
 from sipagent.sip.sdp import SessionDescription
 from sipagent.tools.toolbox import Toolbox
 from sipagent.worker.control.supervisor import Supervisor
-from sipagent.worker.ipc import AnswerTool, OpenLeg, ToLeg, agent_config
+from sipagent.worker.orders import AnswerTool, OpenLeg, ToLeg, agent_config
 from tests.rtp.test_ports import pool_of
 
 PBX, STRANGER = "192.0.2.1", "203.0.113.200"

@@ -13,7 +13,7 @@ from sipagent import events
 from sipagent.call.directors.director import Hold, Resume, Transfer
 from sipagent.call.transfer.attempt import HumanGone
 from sipagent.sip.messages import ReferReported
-from sipagent.worker.ipc import GiveBack, Inject, SetAside
+from sipagent.worker.orders import GiveBack, Inject, SetAside
 from tests.call.test_session import Exchange, FakeSip, FakeWorkers, Talk, invite
 from tests.rtp.test_ports import pool_of
 

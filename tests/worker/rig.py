@@ -26,8 +26,8 @@ from sipagent.worker import leg as leg_module
 from sipagent.worker.agent import jukebox as jukebox_module
 from sipagent.worker.agent import seat as seat_module
 from sipagent.worker.agent import speaker as speaker_module
-from sipagent.worker.ipc import OpenLeg, UseBackend
 from sipagent.worker.leg import Leg
+from sipagent.worker.orders import OpenLeg, UseBackend
 from sipagent.worker.phone import stream as stream_module
 from sipagent.worker.phone import tape
 from sipagent.worker.ticker import OnFailure, Tick, Ticker

@@ -16,15 +16,8 @@ from rtp.session import RtpParams
 from sipagent.events import LegEnded, UsageReported
 from sipagent.worker import channel as channels
 from sipagent.worker.channel import HEADER, Channel
-from sipagent.worker.ipc import (
-    CloseLeg,
-    OpenLeg,
-    StartMedia,
-    ToControl,
-    ToWorker,
-    WorkerReady,
-    agent_config,
-)
+from sipagent.worker.orders import CloseLeg, OpenLeg, StartMedia, ToWorker, agent_config
+from sipagent.worker.reports import ToControl, WorkerReady
 
 
 class End:

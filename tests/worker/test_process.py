@@ -19,16 +19,9 @@ from sipagent import events
 from sipagent.formats import ULAW
 from sipagent.worker import process
 from sipagent.worker.channel import Channel
-from sipagent.worker.ipc import (
-    CloseLeg,
-    OpenLeg,
-    PressDigit,
-    StartMedia,
-    ToControl,
-    WorkerReady,
-    WorkerReport,
-)
+from sipagent.worker.orders import CloseLeg, OpenLeg, PressDigit, StartMedia
 from sipagent.worker.process import Worker
+from sipagent.worker.reports import ToControl, WorkerReady, WorkerReport
 from tests.media.test_recorder import sides
 from tests.rtp.test_ports import pool_of
 

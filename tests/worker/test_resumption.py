@@ -11,7 +11,8 @@ import pytest
 from rtp.packet import parse
 from sipagent import events
 from sipagent.formats import ULAW
-from sipagent.worker.ipc import LegSnapshot, Resumption
+from sipagent.worker.orders import Resumption
+from sipagent.worker.reports import LegSnapshot
 from tests.media.test_recorder import sides
 from tests.worker.rig import FRAME, Bench, ScriptedBackend, noise
 

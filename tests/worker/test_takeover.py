@@ -19,7 +19,7 @@ from sipagent.backends.base import (
 from sipagent.conversation import Said
 from sipagent.errors import BackendRefused
 from sipagent.formats import ULAW, AudioFormat
-from sipagent.worker.ipc import UseBackend
+from sipagent.worker.orders import UseBackend
 from tests.media.test_recorder import sides
 from tests.worker.rig import CALL_ID, FRAME, Bench, ScriptedBackend, noise
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from sipagent.worker import ticker as module
-from sipagent.worker.ipc import LATE_BOUNDS_S
+from sipagent.worker.reports import LATE_BOUNDS_S
 from sipagent.worker.ticker import FRAME_MS, MAX_CATCH_UP_FRAMES, SUB_TICKS, Ticker
 
 SUB_TICK_S = FRAME_MS / SUB_TICKS / 1000

@@ -17,7 +17,7 @@ from sipagent import events
 from sipagent.config import AgentConfig
 from sipagent.config.transfer import How
 from sipagent.errors import EndReason, ReasonCode
-from sipagent.worker.ipc import ToLeg
+from sipagent.worker.orders import ToLeg
 
 
 class HangUp(msgspec.Struct, frozen=True, kw_only=True):

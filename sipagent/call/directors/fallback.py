@@ -15,7 +15,7 @@ from sipagent.call.directors.director import Command, HangUp, Scene, Transfer
 from sipagent.call.directors.history import CUT, History
 from sipagent.config import AgentConfig, FallbackStep
 from sipagent.errors import EndReason
-from sipagent.worker.ipc import Inject, PlayPrompt, Recall, StopPrompt, UseBackend
+from sipagent.worker.orders import Inject, PlayPrompt, Recall, StopPrompt, UseBackend
 
 COMFORT = "builtin:comfort"
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.25, 2.0

@@ -8,7 +8,7 @@ from sipagent import events
 from sipagent.call.directors.director import Command, Scene
 from sipagent.call.directors.history import History
 from sipagent.config import AgentConfig, OpenAIRealtimeConfig
-from sipagent.worker.ipc import Recall, UseBackend
+from sipagent.worker.orders import Recall, UseBackend
 
 #: How long before its end a session is replaced, at most, and as a part of its life.
 BEFORE_END_S, BEFORE_END_SHARE = 300.0, 0.2

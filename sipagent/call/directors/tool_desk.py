@@ -25,7 +25,7 @@ from sipagent.tools.bench import Tool
 from sipagent.tools.outcome import Outcome, as_json, error
 from sipagent.tools.request import CallContext
 from sipagent.tools.toolbox import Toolbox
-from sipagent.worker.ipc import AnswerTool, Inject, Instruct
+from sipagent.worker.orders import AnswerTool, Inject, Instruct
 
 log = logs.get_logger(__name__)
 

@@ -31,7 +31,7 @@ from sipagent.config import AgentConfig, TrunkConfig
 from sipagent.errors import EndReason
 from sipagent.sip.call import SipCall
 from sipagent.sip.messages import CallDisconnected, ReferReported, SipEvent
-from sipagent.worker.ipc import GiveBack, Inject, JoinLegs, PlayPrompt, SetAside, StopPrompt
+from sipagent.worker.orders import GiveBack, Inject, JoinLegs, PlayPrompt, SetAside, StopPrompt
 
 WAIT_PROMPT = "transfer-wait"
 RINGING = range(180, 200)

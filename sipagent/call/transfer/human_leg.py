@@ -29,8 +29,8 @@ from sipagent.sip.messages import (
     SipEvent,
 )
 from sipagent.worker.control.handle import LegHandle
-from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.media_watch import MediaTimeouts
+from sipagent.worker.orders import OpenLeg
 
 log = logs.get_logger(__name__)
 

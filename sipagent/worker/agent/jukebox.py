@@ -9,7 +9,7 @@ from sipagent.formats import AudioFormat
 from sipagent.media import prompts as sounds
 from sipagent.sounds.files import SoundError
 from sipagent.worker.agent.prompts import Ended, Prompt, Prompts
-from sipagent.worker.ipc import PlayPrompt
+from sipagent.worker.orders import PlayPrompt
 
 
 class Jukebox:

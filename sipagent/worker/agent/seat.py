@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sipagent.backends.base import Backend, BackendEvent, BackendLost, EventHandler, SessionReady
 from sipagent.backends.local import LocalBackend
 from sipagent.errors import BackendError
-from sipagent.worker.ipc import UseBackend
+from sipagent.worker.orders import UseBackend
 from sipagent.worker.reporter import Reporter
 
 

@@ -24,7 +24,7 @@ from sipagent.media.nodes import Node
 from sipagent.worker.agent.prompts import Prompt, Prompts, is_prompt, is_speech
 from sipagent.worker.agent.seat import Seat
 from sipagent.worker.agent.turns import Turns
-from sipagent.worker.ipc import UseBackend
+from sipagent.worker.orders import UseBackend
 from sipagent.worker.reporter import Reporter
 from sipagent.worker.ticker import FRAME_MS
 

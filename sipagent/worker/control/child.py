@@ -16,7 +16,7 @@ from pathlib import Path
 from sipagent.worker.channel import Channel
 from sipagent.worker.control.handle import LegHandle
 from sipagent.worker.control.vigil import Doing
-from sipagent.worker.ipc import ToControl, WorkerReport
+from sipagent.worker.reports import ToControl, WorkerReport
 
 WORKER = "sipagent.worker.process"
 

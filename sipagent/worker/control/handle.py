@@ -12,17 +12,8 @@ from rtp.session import RtpParams
 from sipagent.errors import EndReason, ReasonCode
 from sipagent.events import LegEnded, LegEvent, LegFailed, LegReady, LegRehomed
 from sipagent.worker.control.standing import Standing
-from sipagent.worker.ipc import (
-    CloseLeg,
-    LegSnapshot,
-    LegTaken,
-    OpenLeg,
-    PressDigit,
-    SendDigits,
-    StartMedia,
-    ToLeg,
-    ToWorker,
-)
+from sipagent.worker.orders import CloseLeg, OpenLeg, PressDigit, SendDigits, StartMedia, ToLeg, ToWorker
+from sipagent.worker.reports import LegSnapshot, LegTaken
 
 OnLegEvent = Callable[[LegEvent], None]
 #: So often within so long a leg may lose its worker; then it may be the leg that kills them.
@@ -77,7 +68,7 @@ class LegHandle:
         self.tell(SendDigits(call_id=self.call_id, digits=digits, inband=inband))
 
     def tell(self, message: ToLeg) -> None:
-        """Send one of `worker.ipc`'s messages to a leg."""
+        """Give a leg one of `worker.orders`."""
         if self.is_over:
             return
         self.standing.note(message, time.monotonic())

@@ -12,7 +12,8 @@ from sipagent.errors import EndReason, NoWorker
 from sipagent.events import LegEvent
 from sipagent.worker.control.child import WorkerProcess
 from sipagent.worker.control.handle import LegHandle, Loss, OnLegEvent
-from sipagent.worker.ipc import LegSnapshot, LegTaken, OpenLeg
+from sipagent.worker.orders import OpenLeg
+from sipagent.worker.reports import LegSnapshot, LegTaken
 
 log = logs.get_logger(__name__)
 

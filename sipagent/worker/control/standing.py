@@ -7,13 +7,12 @@ from collections.abc import Iterator
 import msgspec
 
 from sipagent import events
-from sipagent.worker.ipc import (
+from sipagent.worker.orders import (
     PAUSE_MS,
     PRESS_MS,
     CloseLeg,
     GiveBack,
     JoinLegs,
-    LegSnapshot,
     OpenLeg,
     PlayPrompt,
     PressDigit,
@@ -27,6 +26,7 @@ from sipagent.worker.ipc import (
     ToLeg,
     UseBackend,
 )
+from sipagent.worker.reports import LegSnapshot
 
 #: The end of a press is sent several times; so long after the first it may still be heard.
 PRESS_ECHO_S = 0.15

@@ -18,7 +18,8 @@ from sipagent.worker.control.child import WorkerProcess, spawn
 from sipagent.worker.control.handle import LegHandle, Loss, OnLegEvent
 from sipagent.worker.control.housing import Housing
 from sipagent.worker.control.vigil import LOOK_EVERY_S, Vigil
-from sipagent.worker.ipc import AudioTapped, Beat, OpenLeg, ToControl, WorkerReady, WorkerReport
+from sipagent.worker.orders import OpenLeg
+from sipagent.worker.reports import AudioTapped, Beat, ToControl, WorkerReady, WorkerReport
 
 log = logs.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from sipagent.formats import AudioFormat
 from sipagent.media import tones
 from sipagent.media.nodes import conversions
 from sipagent.media.pipeline import PCM_8K
-from sipagent.worker.ipc import PAUSE_MS, PRESS_MS
+from sipagent.worker.orders import PAUSE_MS, PRESS_MS
 from sipagent.worker.ticker import FRAME_MS, MAX_CATCH_UP_FRAMES
 
 _FRAME_S = FRAME_MS / 1000

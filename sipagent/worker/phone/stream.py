@@ -27,8 +27,8 @@ from sipagent.media.digits import DigitDetector
 from sipagent.media.ears import Ears
 from sipagent.media.nodes import Node
 from sipagent.media.recorder import RecordingOutcome, RecordingWriter
-from sipagent.worker.ipc import OpenLeg
 from sipagent.worker.media_watch import MediaWatch
+from sipagent.worker.orders import OpenLeg
 from sipagent.worker.phone.bridge import Source
 from sipagent.worker.phone.incoming import Incoming
 from sipagent.worker.phone.outgoing import Outgoing

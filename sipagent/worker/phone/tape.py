@@ -7,7 +7,7 @@ import time
 
 from sipagent.formats import AudioFormat
 from sipagent.media.recorder import MUTE_AFTER_S, Recorder, RecordingOutcome, RecordingWriter
-from sipagent.worker.ipc import OpenLeg
+from sipagent.worker.orders import OpenLeg
 from sipagent.worker.reporter import Reporter
 from sipagent.worker.ticker import FRAME_MS
 

@@ -16,7 +16,7 @@ from sipagent.call.directors.rollover import Rollover
 from sipagent.config import AgentConfig
 from sipagent.conversation import Said
 from sipagent.errors import EndReason
-from sipagent.worker.ipc import Inject, PlayPrompt, Recall, StopPrompt, UseBackend, agent_config
+from sipagent.worker.orders import Inject, PlayPrompt, Recall, StopPrompt, UseBackend, agent_config
 from tests.call.stories import CALL_ID, agent_spoke, answered, caller_spoke, ready, said
 
 DOWN = events.BackendDown(call_id=CALL_ID, at=110.0, agent="bot", code="1006", message="gone", fatal=False)

@@ -15,7 +15,7 @@ from sipagent.call.directors.tool_desk import ToolDesk
 from sipagent.config import AgentConfig
 from sipagent.config.tools import ToolLimitsConfig
 from sipagent.tools.toolbox import Toolbox
-from sipagent.worker.ipc import AnswerTool, Inject, Instruct
+from sipagent.worker.orders import AnswerTool, Inject, Instruct
 from tests.e2e.support.tool_server import Answer, ToolServer, tool_server
 from tests.e2e.support.waiting import eventually
 

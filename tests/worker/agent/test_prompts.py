@@ -11,7 +11,7 @@ from rtp import g711, wav
 from sipagent import events
 from sipagent.backends.base import AudioFinished, CallerSpeechStarted
 from sipagent.formats import ULAW
-from sipagent.worker.ipc import PlayPrompt
+from sipagent.worker.orders import PlayPrompt
 from tests.worker.rig import CALL_ID, FRAME, Bench, noise
 
 SILENCE = ULAW.silence * FRAME

@@ -19,7 +19,8 @@ from sipagent.worker.control import housing as module
 from sipagent.worker.control.child import WorkerProcess
 from sipagent.worker.control.handle import MAX_LOSSES, MAX_LOSSES_IN_ALL, LegHandle, Loss
 from sipagent.worker.control.housing import Housing
-from sipagent.worker.ipc import CloseLeg, JoinLegs, LegSnapshot, LegTaken, OpenLeg, SetAside, StartMedia
+from sipagent.worker.orders import CloseLeg, JoinLegs, OpenLeg, SetAside, StartMedia
+from sipagent.worker.reports import LegSnapshot, LegTaken
 
 NOBODY = RtpParams(("127.0.0.1", 9))
 

@@ -9,11 +9,10 @@ from rtp.playout import BeingHeard
 from rtp.session import RtpParams
 from sipagent import events
 from sipagent.worker.control.standing import Standing
-from sipagent.worker.ipc import (
+from sipagent.worker.orders import (
     GiveBack,
     Instruct,
     JoinLegs,
-    LegSnapshot,
     OpenLeg,
     PlayPrompt,
     Resumption,
@@ -26,6 +25,7 @@ from sipagent.worker.ipc import (
     ToLeg,
     UseBackend,
 )
+from sipagent.worker.reports import LegSnapshot
 
 CALL_ID = "c-1"
 START = 100.0

@@ -21,7 +21,7 @@ from sipagent.worker.control import supervisor as module
 from sipagent.worker.control.child import WorkerProcess
 from sipagent.worker.control.handle import MAX_LOSSES, LegHandle
 from sipagent.worker.control.supervisor import Supervisor
-from sipagent.worker.ipc import OpenLeg
+from sipagent.worker.orders import OpenLeg
 from tests.rtp.test_ports import pool_of
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from sipagent import events
 from sipagent.call.directors.director import Command
 from sipagent.call.directors.story.floor import PROMPT_ITEM, Floor
 from sipagent.config.story import Announcement
-from sipagent.worker.ipc import PlayPrompt, Say
+from sipagent.worker.orders import PlayPrompt, Say
 
 START_LIMIT_S = 8.0
 """A model that hasn't begun to say it by then won't."""

@@ -12,7 +12,7 @@ from sipagent.call.directors.story.floor import Floor
 from sipagent.call.directors.story.opening import Opening
 from sipagent.config.answering import AnsweringMachineConfig
 from sipagent.errors import EndReason
-from sipagent.worker.ipc import GiveBack, Inject, SetAside
+from sipagent.worker.orders import GiveBack, Inject, SetAside
 
 PATIENCE_S = 2.0
 """Beyond the longest analysis: a media worker that was lost meanwhile tells nothing any more."""

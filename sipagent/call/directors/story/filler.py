@@ -9,7 +9,7 @@ from sipagent.call.directors.director import Command
 from sipagent.call.directors.story.farewell import Farewell
 from sipagent.call.directors.story.floor import Floor
 from sipagent.config.story import FillerConfig
-from sipagent.worker.ipc import PlayPrompt, Say, StopPrompt
+from sipagent.worker.orders import PlayPrompt, Say, StopPrompt
 
 
 class Filler:

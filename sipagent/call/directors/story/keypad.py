@@ -14,7 +14,7 @@ from sipagent.call.directors.story.farewell import Ending, Farewell
 from sipagent.call.directors.story.floor import Floor
 from sipagent.config.story import ChoiceConfig, CollectDigitsConfig, MenuConfig
 from sipagent.errors import EndReason
-from sipagent.worker.ipc import Inject
+from sipagent.worker.orders import Inject
 
 
 class Collector:

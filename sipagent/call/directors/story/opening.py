@@ -14,7 +14,7 @@ from sipagent.call.directors.story.announcer import Announcer, Stage
 from sipagent.call.directors.story.floor import Floor
 from sipagent.config import AgentConfig
 from sipagent.config.story import Announcement
-from sipagent.worker.ipc import StartRecording
+from sipagent.worker.orders import StartRecording
 
 CONSENT_ATTEMPTS = 3
 """An announcement that the caller spoke into is made again; then there is no recording."""

@@ -8,7 +8,7 @@ from sipagent import events
 from sipagent.call.directors.director import Command, HangUp, Scene, Transfer
 from sipagent.call.directors.story.director import Story
 from sipagent.config import AgentConfig
-from sipagent.worker.ipc import GiveBack, Inject, PlayPrompt, Say, SetAside, StartRecording, StopPrompt
+from sipagent.worker.orders import GiveBack, Inject, PlayPrompt, Say, SetAside, StartRecording, StopPrompt
 
 ID: dict[str, Any] = {"call_id": "c-1"}
 

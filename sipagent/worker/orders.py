@@ -1,4 +1,4 @@
-"""Typed messages between the control process and a media worker; `worker.channel` carries them."""
+"""What the control process tells a media worker, all of it about one leg; `worker.channel` carries it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Literal
 import msgspec
 
 from rtp.handover import Handover
-from rtp.playout import BeingHeard
 from rtp.session import RtpParams
 from sipagent.config import AgentConfig
 from sipagent.conversation import HistoryItem
-from sipagent.events import LegEvent
 from sipagent.worker.media_watch import MediaTimeouts
 
 PRESS_MS, PAUSE_MS = 100, 100
@@ -21,11 +19,10 @@ MAX_AGENTS = 64
 """So many agents' configurations a worker keeps: most calls are for one that another call was for."""
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Base of everything on the channel that isn't a call event."""
+class Order(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """To the leg of this call."""
 
-
-# --- control -> worker ------------------------------------------------------------------------------
+    call_id: str
 
 
 class Resumption(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +39,7 @@ class Resumption(msgspec.Struct, frozen=True, kw_only=True):
     pressed: tuple[str, int] | None = None
 
 
-class OpenLeg(Message, frozen=True, kw_only=True):
+class OpenLeg(Order, frozen=True, kw_only=True):
     """Get a leg ready. Carries two descriptors: the bound RTP and RTCP sockets.
 
     `agent` is what `agent_config` reads; `codec` the RTP encoding name that we expect. What isn't
@@ -54,7 +51,6 @@ class OpenLeg(Message, frozen=True, kw_only=True):
     will say.
     """
 
-    call_id: str
     agent: str
     codec: str
     recording: str | None
@@ -72,48 +68,43 @@ class OpenLeg(Message, frozen=True, kw_only=True):
     resumption: Resumption | None = None
 
 
-class StartMedia(Message, frozen=True, kw_only=True):
+class StartMedia(Order, frozen=True, kw_only=True):
     """Audio flows from now on; sent again, with what a re-INVITE changed."""
 
-    call_id: str
     params: RtpParams
 
 
-class PressDigit(Message, frozen=True, kw_only=True):
+class PressDigit(Order, frozen=True, kw_only=True):
     """A digit that came by signalling."""
 
-    call_id: str
     digit: str
     duration_ms: int = 0
 
 
-class SendDigits(Message, frozen=True, kw_only=True):
+class SendDigits(Order, frozen=True, kw_only=True):
     """Press keys towards the peer: by telephone events if it takes them and not `inband`, else as tones."""
 
-    call_id: str
     digits: str
     inband: bool = False
 
 
-class Say(Message, frozen=True, kw_only=True):
+class Say(Order, frozen=True, kw_only=True):
     """Have the agent say exactly this.
 
     What is not `interruptible` is heard to its end by callers of an agent that `has_firm_words`.
     """
 
-    call_id: str
     text: str
     interruptible: bool = True
 
 
-class PlayPrompt(Message, frozen=True, kw_only=True):
+class PlayPrompt(Order, frozen=True, kw_only=True):
     """Play a WAV file, or one of `media.tones.BUILT_IN` by its name, after what the agent is saying.
 
     `PromptEnded` follows, always.
     `repeat` plays it until `StopPrompt`. `over` lets the agent's own audio end it, as a filler is ended.
     """
 
-    call_id: str
     prompt_id: str
     file: str
     interruptible: bool = False
@@ -121,35 +112,31 @@ class PlayPrompt(Message, frozen=True, kw_only=True):
     over: bool = False
 
 
-class StopPrompt(Message, frozen=True, kw_only=True):
-    call_id: str
+class StopPrompt(Order, frozen=True, kw_only=True):
     prompt_id: str
 
 
-class Inject(Message, frozen=True, kw_only=True):
+class Inject(Order, frozen=True, kw_only=True):
     """Let the model know something that nobody said; `respond`: it is to speak about it now."""
 
-    call_id: str
     text: str
     respond: bool = False
 
 
-class AnswerTool(Message, frozen=True, kw_only=True):
+class AnswerTool(Order, frozen=True, kw_only=True):
     """What a tool said that the model has called."""
 
-    call_id: str
     tool_call_id: str
     output: str
 
 
-class Instruct(Message, frozen=True, kw_only=True):
+class Instruct(Order, frozen=True, kw_only=True):
     """Replace the model's instructions."""
 
-    call_id: str
     instructions: str
 
 
-class UseBackend(Message, frozen=True, kw_only=True):
+class UseBackend(Order, frozen=True, kw_only=True):
     """Let another session speak for the call: opened beside the one there is, if that still lives, and taken
     over from at the next moment when nobody speaks, or `at_once`. `BackendReplaced` or `BackendNotReplaced`
     follows, unless another `UseBackend` takes its place before.
@@ -158,114 +145,53 @@ class UseBackend(Message, frozen=True, kw_only=True):
     takes that to play a prompt or to take a message.
     """
 
-    call_id: str
     agent: str
     history: list[HistoryItem] = []
     at_once: bool = False
     greet: bool = False
 
 
-class Recall(Message, frozen=True, kw_only=True):
+class Recall(Order, frozen=True, kw_only=True):
     """Let the model know what was said after the `history` that it was opened with."""
 
-    call_id: str
     history: list[HistoryItem]
 
 
-class StartRecording(Message, frozen=True, kw_only=True):
+class StartRecording(Order, frozen=True, kw_only=True):
     """The recording may begin."""
 
-    call_id: str
 
-
-class SetAside(Message, frozen=True, kw_only=True):
+class SetAside(Order, frozen=True, kw_only=True):
     """The agent is out of the call for a while: it is not heard, and hears nothing unless it `agent_listens`.
     Prompts are played all the same; if `ringing`, the caller hears a ringing tone instead of them.
     """
 
-    call_id: str
     ringing: bool = False
     agent_listens: bool = False
 
 
-class JoinLegs(Message, frozen=True, kw_only=True):
+class JoinLegs(Order, frozen=True, kw_only=True):
     """Let the phones of two legs of this worker talk to each other; `agent_listens` goes for the first.
 
     It lasts until `GiveBack`, or until either leg ends: the other then hears nothing.
     """
 
-    call_id: str
     other: str
     agent_listens: bool = False
 
 
-class GiveBack(Message, frozen=True, kw_only=True):
+class GiveBack(Order, frozen=True, kw_only=True):
     """The agent has its caller back."""
 
-    call_id: str
 
-
-class TapAudio(Message, frozen=True, kw_only=True):
+class TapAudio(Order, frozen=True, kw_only=True):
     """Let somebody outside hear the call: `AudioTapped` follows every 20 ms while `on`."""
 
-    call_id: str
     on: bool
 
 
-class CloseLeg(Message, frozen=True, kw_only=True):
-    call_id: str
+class CloseLeg(Order, frozen=True, kw_only=True):
     reason: str
-
-
-# --- worker -> control ------------------------------------------------------------------------------
-
-
-class WorkerReady(Message, frozen=True, kw_only=True):
-    pid: int
-
-
-class Beat(Message, frozen=True, kw_only=True):
-    """The worker's loop turns."""
-
-
-class LegTaken(Message, frozen=True, kw_only=True):
-    """The worker has read the order and makes the leg: if it dies now, it may die of that."""
-
-    call_id: str
-
-
-class LegSnapshot(Message, frozen=True, kw_only=True):
-    """How a leg is whose audio flows: at once, and then every second. It is what `Resumption` is made of."""
-
-    call_id: str
-    at: float
-    session: Handover
-    audio: dict[str, int]
-    recorded_since: float | None
-    heard: BeingHeard | None
-
-
-class WorkerReport(Message, frozen=True, kw_only=True):
-    """Once a second: how the worker is doing. Counters are totals since its start."""
-
-    at: float
-    legs: int
-    tasks: int
-    cpu_s: float
-    rss_bytes: int
-    ticks: int
-    tick_late_buckets: list[int]
-    tick_late_sum_s: float
-    ticks_skipped: int
-
-
-class AudioTapped(Message, frozen=True, kw_only=True):
-    """20 ms of both sides as G.711, of the RTP encoding name `codec`."""
-
-    call_id: str
-    codec: str
-    caller: bytes
-    agent: bytes
 
 
 ToLeg = (
@@ -288,14 +214,9 @@ ToLeg = (
     | CloseLeg
 )
 ToWorker = OpenLeg | ToLeg
-ToControl = WorkerReady | Beat | WorkerReport | LegTaken | LegSnapshot | AudioTapped | LegEvent
 
 
 @lru_cache(MAX_AGENTS)
 def agent_config(agent: str) -> AgentConfig:
     """The agent of an order, which was written by `AgentConfig.model_dump_json`."""
     return AgentConfig.model_validate_json(agent)
-
-
-#: Upper bounds, in seconds, of `WorkerReport.tick_late_buckets` (the last bucket is unbounded).
-LATE_BOUNDS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)

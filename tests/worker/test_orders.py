@@ -1,9 +1,9 @@
-"""What messages between control process and worker carry."""
+"""What an order to a worker carries."""
 
 from __future__ import annotations
 
 from sipagent.config import AgentConfig
-from sipagent.worker.ipc import agent_config
+from sipagent.worker.orders import agent_config
 
 AGENT = AgentConfig.model_validate(
     {"name": "a", "backend": {"kind": "openai_realtime", "api_key": {"env": "KEY"}}, "max_output_tokens": 9}
