@@ -62,9 +62,11 @@ def test_lines_inside_a_call_carry_its_id(lines: Lines) -> None:
 
 
 async def test_tasks_of_two_calls_keep_them_apart(lines: Lines) -> None:
+    both_began = asyncio.Barrier(2)
+
     async def converse(call_id: str) -> None:
         with logs.call(call_id):
-            await asyncio.sleep(0)
+            await both_began.wait()
             logs.get_logger("test").info("turn")
 
     await asyncio.gather(converse("c-1"), converse("c-2"))

@@ -15,18 +15,11 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 
 from sipagent.backends.websocket_writer import MessageWriter
+from tests.event_loop import turn
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 Talk = Callable[[ClientConnection, ServerConnection], Awaitable[None]]
 Contexts = tuple[ssl.SSLContext | None, ssl.SSLContext | None]
-
-
-async def turn() -> None:
-    """The loop has done what it was told so far: uvloop gives the kernel what was written only then."""
-    loop = asyncio.get_running_loop()
-    done = loop.create_future()
-    loop.call_soon(done.set_result, None)
-    await done
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +89,7 @@ def test_it_does_not_overtake_what_waits(talk):
         written = 0
         while writer.write(b"x" * 4000):
             written += 1
-            await turn()
+            await turn()  # uvloop gives the kernel what was written only then
         assert client.transport.get_write_buffer_size() > 0
         waiting = asyncio.create_task(client.send(b"last", text=True))
         await turn()

@@ -11,6 +11,7 @@ import pytest
 from sipagent.sip.messages import CallDisconnected
 from sipagent.sip.placing import Placing, Way
 from sipagent.sip.targets import NextHop, Target
+from tests.event_loop import turn
 
 FIRST, SECOND = Target("192.0.2.1", 5060, "udp"), Target("192.0.2.2", 5060, "udp")
 FULL = CallDisconnected(503, "Service Unavailable", by_remote=True)
@@ -41,7 +42,7 @@ class House:
 
     async def goes_on_after(self, end: CallDisconnected) -> bool:
         goes_on = self.placing.fails_over(end)
-        await asyncio.sleep(0)
+        await turn()
         self.placing.stop()
         return goes_on
 

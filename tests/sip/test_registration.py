@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from sipagent.events import TrunkStateChanged
 from sipagent.sip.registration import RegistrarAnswer, Registration, retry_delay_s
 from sipagent.sip.replies import retry_after_s
 from sipagent.sip.targets import NextHop, Target
+from tests.event_loop import turn
 
 FIRST, SECOND = Target("192.0.2.1", 5060, "udp"), Target("192.0.2.2", 5060, "udp")
 OK = RegistrarAnswer(200, "OK", 60)
@@ -43,7 +43,7 @@ class House:
 
     async def answered(self, answer: RegistrarAnswer) -> None:
         self.registration.on_answer(answer)
-        await asyncio.sleep(0)
+        await turn()
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,6 @@ async def test_a_refresh_that_fails_goes_to_the_next_server() -> None:
 async def test_without_any_server_it_says_so() -> None:
     house = House()
     house.registration.start()
-    await asyncio.sleep(0)
+    await turn()
     assert [(told.registered, told.sip_status) for told in house.told] == [(False, 503)]
     assert "located" in house.told[0].detail

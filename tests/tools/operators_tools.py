@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +14,6 @@ def add(a: int, b: int = 1) -> dict[str, int]:
 
 
 async def greet(name: str, call: Mapping[str, str]) -> str:
-    await asyncio.sleep(0)
     return f"{name} in {call['call_id']} with {call['agent']}"
 
 

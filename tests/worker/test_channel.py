@@ -18,6 +18,7 @@ from sipagent.worker import channel as channels
 from sipagent.worker.channel import HEADER, Channel
 from sipagent.worker.orders import CloseLeg, OpenLeg, StartMedia, ToWorker, agent_config
 from sipagent.worker.reports import ToControl, WorkerReady
+from tests.event_loop import turn
 
 
 class End:
@@ -109,13 +110,20 @@ async def test_messages_and_events_arrive_as_they_were_in_order(ends: tuple[End,
     assert control.messages == answered
 
 
+class Trickle(socket.socket):
+    """Gives what has come in a byte at a time."""
+
+    def recvmsg(self, bufsize: int, *rest: Any) -> Any:
+        return super().recvmsg(min(bufsize, 1), *rest)
+
+
 async def test_a_message_may_come_byte_by_byte(pair: tuple[socket.socket, socket.socket]) -> None:
-    worker = End(pair[1], ToWorker)
     closing = CloseLeg(call_id="c-1", reason="x")
-    for byte in framed(msgspec.msgpack.encode(closing)):
-        pair[0].send(bytes([byte]))
-        await asyncio.sleep(0)
-    await worker.until(lambda: worker.messages == [closing])
+    with Trickle(fileno=pair[1].detach()) as trickle:
+        worker = End(trickle, ToWorker)
+        pair[0].send(framed(msgspec.msgpack.encode(closing)))
+        await worker.until(lambda: worker.messages == [closing])
+        worker.channel.close()
 
 
 async def test_several_messages_may_come_in_one_piece(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -210,7 +218,7 @@ async def test_closing_leaves_no_descriptor_behind(
     control, worker = End(ours, ToControl), End(theirs, ToWorker)
     control.channel.send(order("x" * 1_000_000), pipes)
     control.channel.send(order(), pipes)
-    await asyncio.sleep(0)
+    await turn()  # some have arrived, the message that they came with hasn't
     control.channel.close()
     worker.channel.close()
     for fd in worker.fds:

@@ -23,6 +23,7 @@ from sipagent.worker.orders import CloseLeg, JoinLegs, OpenLeg, SetAside, StartM
 from sipagent.worker.reports import LegSnapshot, LegTaken
 
 NOBODY = RtpParams(("127.0.0.1", 9))
+PATIENCE_S = 10.0
 
 
 class House:
@@ -33,6 +34,7 @@ class House:
         self.told: dict[str, list[events.LegEvent]] = {}
         self.housing = Housing(lambda: self.up)
         self.sockets = (socket(), socket())
+        self._news = asyncio.Event()
 
     def worker(self, number: int) -> WorkerProcess:
         sent: list[Any] = []
@@ -44,9 +46,8 @@ class House:
         order = OpenLeg(
             call_id=call_id, agent="", codec="PCMU", recording=None, jitter_min_ms=60, jitter_max_ms=200
         )
-        told: list[events.LegEvent] = []
-        self.told[call_id] = told
-        return self.housing.open_leg(order, self.sockets, told.append, beside)
+        self.told[call_id] = []
+        return self.housing.open_leg(order, self.sockets, self._tell, beside)
 
     def talk(self, call_id: str, beside: str | None = None) -> LegHandle:
         leg = self.open(call_id, beside)
@@ -68,12 +69,23 @@ class House:
             self.up.append(self.worker(worker.number + 10))
         self.housing.lost(worker, Loss(time.monotonic(), "died", worker.number))
 
+    async def until_told(self, kind: str, call_id: str) -> None:
+        """The last that a leg is told of itself is of this kind."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.kinds(call_id)[-1:] != [kind]:
+                self._news.clear()
+                await self._news.wait()
+
     def kinds(self, call_id: str) -> list[str]:
         return [type(event).__name__ for event in self.told[call_id]]
 
     def sent_to(self, call_id: str) -> list[str]:
         channel: Any = self.home_of(call_id).channel
         return [type(message).__name__ for message in channel.sent if message.call_id == call_id]
+
+    def _tell(self, event: events.LegEvent) -> None:
+        self.told[event.call_id].append(event)
+        self._news.set()
 
 
 def snapshot(call_id: str) -> LegSnapshot:
@@ -170,9 +182,8 @@ async def test_no_leg_waits_for_ever(house: House, monkeypatch: pytest.MonkeyPat
     house.open("c-2")
     for worker in tuple(house.up):
         house.lose(worker, replacement=False)
-    async with asyncio.timeout(2):
-        while house.kinds("c-1")[-1] != "LegEnded" or house.kinds("c-2")[-1:] != ["LegFailed"]:
-            await asyncio.sleep(0)
+    await house.until_told("LegEnded", "c-1")
+    await house.until_told("LegFailed", "c-2")
 
 
 async def test_a_leg_that_loses_worker_after_worker_is_given_up(house: House) -> None:

@@ -22,6 +22,7 @@ from sipagent.worker.control.child import WorkerProcess
 from sipagent.worker.control.handle import MAX_LOSSES, LegHandle
 from sipagent.worker.control.supervisor import Supervisor
 from sipagent.worker.orders import OpenLeg
+from tests.e2e.support.waiting import eventually
 from tests.rtp.test_ports import pool_of
 
 pytestmark = pytest.mark.slow
@@ -102,18 +103,11 @@ async def lose_home(workers: Supervisor, call_id: str) -> None:
     home = carrying(workers, call_id)
     leg = home.legs[call_id]
     os.kill(home.process.pid, signal.SIGKILL)
-    await until(
-        lambda: (
-            leg.is_over or any(call_id in each.legs for each in workers.ready_workers() if each is not home)
-        )
-    )
 
+    def is_elsewhere() -> bool:
+        return any(call_id in each.legs for each in workers.ready_workers() if each is not home)
 
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for something that nobody tells."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():
-            await asyncio.sleep(0.005)
+    await eventually(lambda: leg.is_over or is_elsewhere(), "the leg has gone on", PATIENCE_S)
 
 
 def stop(pid: int) -> None:
@@ -147,13 +141,17 @@ async def test_legs_are_spread_and_end_and_workers_that_die_are_replaced(
     doomed = carrying(workers, "c-1")
     survivors = set(carrying(workers, "c-2").legs)
     os.kill(doomed.process.pid, signal.SIGKILL)
-    await until(lambda: doomed not in workers.ready_workers() and len(workers.ready_workers()) == 2)
+    await eventually(
+        lambda: doomed not in workers.ready_workers() and len(workers.ready_workers()) == 2,
+        "two are up",
+        PATIENCE_S,
+    )
     assert carrying(workers, "c-1") is not doomed
     assert set(carrying(workers, "c-2").legs) == survivors
     calls[1].leg.close(EndReason.CALLER_HUNG_UP)
     assert (await calls[1].told(events.LegEnded)).reason == "caller_hung_up"
     assert sum(isinstance(event, events.LegReady) for event in calls[1].events) == 1
-    await until(lambda: workers.restarts == 1)
+    await eventually(lambda: workers.restarts == 1, "1 restarts", PATIENCE_S)
 
 
 async def test_a_leg_outlives_workers_that_are_killed_at_once(
@@ -180,10 +178,10 @@ async def test_stopping_does_not_wait_for_a_worker_in_back_off(monkeypatch: pyte
     await workers.start()
     (worker,) = workers.ready_workers()
     os.kill(worker.process.pid, signal.SIGKILL)
-    await until(lambda: workers.restarts == 1)
+    await eventually(lambda: workers.restarts == 1, "1 restarts", PATIENCE_S)
     (spare,) = workers.ready_workers()
     os.kill(spare.process.pid, signal.SIGKILL)
-    await until(lambda: workers.restarts == 2)
+    await eventually(lambda: workers.restarts == 2, "2 restarts", PATIENCE_S)
     assert workers.ready_workers() == []
     with pytest.raises(NoWorker):
         workers.open_leg(order("c-1"), (), lambda event: None)
@@ -210,7 +208,7 @@ async def test_a_process_that_cannot_be_started_is_tried_again_and_leaks_nothing
         broken.setattr(sys, "executable", "/nowhere/python")
         workers = Supervisor(1, LoggingConfig(level="error"))
         starting = asyncio.create_task(workers.start())
-        await until(lambda: workers.restarts >= 3)
+        await eventually(lambda: workers.restarts >= 3, "three restarts", PATIENCE_S)
         assert open_fds() == before
     await starting
     assert len(workers.ready_workers()) == 1
@@ -233,7 +231,7 @@ async def test_a_worker_that_hangs_is_killed_and_its_legs_go_on(
     hang(hung.process.pid)
     rehomed = await call.told(events.LegRehomed)
     assert (rehomed.cause, rehomed.from_worker) == ("hung", hung.number)
-    await until(lambda: hung.process.returncode == -signal.SIGKILL)
+    await eventually(lambda: hung.process.returncode == -signal.SIGKILL, "it is killed", PATIENCE_S)
     assert carrying(workers, "stuck").number == rehomed.to_worker
     call.leg.close(EndReason.CALLER_HUNG_UP)
     assert (await call.told(events.LegEnded)).rtp["outbound"]["packets"] > 0
