@@ -20,7 +20,9 @@ from sipagent.config import Config
 from sipagent.control import ServerControl
 from sipagent.errors import EndReason
 from sipagent.worker.orders import Say
-from tests.call.test_session import Exchange, FakeSip, FakeWorkers, Talk, invite
+from tests.call.exchange import Exchange, Talk
+from tests.call.fake_sip import FakeSip, invite
+from tests.call.fake_workers import FakeWorkers
 from tests.rtp.test_ports import pool_of
 
 

@@ -16,7 +16,9 @@ from sipagent.call.state import State
 from sipagent.config import Config
 from sipagent.errors import EndReason
 from sipagent.worker.orders import agent_config
-from tests.call.test_session import Exchange, FakeSip, FakeWorkers, Talk, invite, outcome
+from tests.call.exchange import Exchange, Talk, outcome
+from tests.call.fake_sip import FakeSip, invite
+from tests.call.fake_workers import FakeWorkers
 from tests.rtp.test_ports import pool_of
 
 

@@ -22,7 +22,9 @@ from sipagent.config import FallbackConfig
 from sipagent.errors import EndReason, ReasonCode
 from sipagent.sip.messages import CallConfirmed, CallDisconnected, CallProgress, MediaNegotiated
 from sipagent.worker.orders import agent_config
-from tests.call.test_session import Exchange, FakeSip, FakeWorkers, kind, negotiated
+from tests.call.exchange import Exchange, kind
+from tests.call.fake_sip import FakeSip, negotiated
+from tests.call.fake_workers import FakeWorkers
 from tests.rtp.test_ports import pool_of
 
 TO, URI = "+15550100", "sip:+15550100@192.0.2.9"

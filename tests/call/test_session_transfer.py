@@ -14,7 +14,9 @@ from sipagent.call.directors.director import Hold, Resume, Transfer
 from sipagent.call.transfer.attempt import HumanGone
 from sipagent.sip.messages import ReferReported
 from sipagent.worker.orders import GiveBack, Inject, SetAside
-from tests.call.test_session import Exchange, FakeSip, FakeWorkers, Talk, invite
+from tests.call.exchange import Exchange, Talk
+from tests.call.fake_sip import FakeSip, invite
+from tests.call.fake_workers import FakeWorkers
 from tests.rtp.test_ports import pool_of
 
 TO_BOB = Transfer(target="sip:bob@192.0.2.9", how="refer", is_configured=True)
