@@ -46,8 +46,9 @@ def build(control: Control, config: Config, hub: Hub, desk: Desk) -> FastAPI:
         app.add_exception_handler(StoreFailed, dials.store_failed)
         app.state.replays = Replays()
         app.state.link_key = link_key(config)
+        # Routes are made with their module. `include_router` would make them again at the first request.
         for router in (calls.router, dials.router, files.router, operations.router, listening.router):
-            app.include_router(router)
+            app.router.routes.extend(router.routes)
         _add_documents(app)
     return app
 
@@ -93,7 +94,9 @@ def _add_documents(app: FastAPI) -> None:
 def document(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document, which says that all under /v1 needs a bearer token."""
     schema = app.openapi()
-    schema.setdefault("components", {})["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    components = schema.setdefault("components", {})
+    components.setdefault("schemas", {}).update(problems.SCHEMAS)
+    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
     for path, operations_of in schema["paths"].items():
         if path.startswith("/v1/"):
             for operation in operations_of.values():

@@ -66,9 +66,14 @@ def install(app: FastAPI) -> None:
         return Problem(500, "internal_error", "a defect of ours; the log has it").response()
 
 
-#: For the OpenAPI document: what every endpoint may answer with.
+#: For the OpenAPI document: what every endpoint may answer with. The schema is named, for of a model FastAPI
+#: builds a validator per status and endpoint, for answers that it never validates.
+SCHEMAS: dict[str, dict[str, object]] = {"ProblemBody": ProblemBody.model_json_schema()}
 RESPONSES: dict[int | str, dict[str, object]] = {
-    status: {"model": ProblemBody, "description": meaning}
+    status: {
+        "description": meaning,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}},
+    }
     for status, meaning in {
         401: "no token, or an unknown one",
         403: "the token lacks a scope",

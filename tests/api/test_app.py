@@ -65,11 +65,15 @@ async def test_the_document_tells_every_path_and_that_it_needs_a_token(face: Fac
     assert (await face.get("/openapi.json", None)).status_code == 401
     document = (await face.get("/openapi.json")).json()
     assert document["openapi"].startswith("3.")
+    schemas = document["components"]["schemas"]
     commands = ("accept", "reject", "refer", "hangup", "dtmf", "hold", "resume", "say", "inject")
     assert {f"/v1/calls/{{call_id}}/{command}" for command in commands} <= set(document["paths"])
     for path, operations in document["paths"].items():
         for operation in operations.values():
             assert operation.get("security") == ([{"bearer": []}] if path.startswith("/v1") else None)
+            if path.startswith("/v1"):
+                refused = operation["responses"]["401"]["content"]["application/problem+json"]
+                assert refused["schema"]["$ref"].removeprefix("#/components/schemas/") in schemas
     page = (await face.get("/docs")).text
     assert all(path in page for path in document["paths"])
 
