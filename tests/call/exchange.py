@@ -24,6 +24,7 @@ from sipagent.sip.public_address import PublicAddresses
 from sipagent.tools.toolbox import Toolbox
 from tests.call.fake_sip import PBX, FakeSip
 from tests.call.fake_workers import FakeWorkers
+from tests.call.inbox import Inbox
 
 
 class Exchange:
@@ -100,16 +101,43 @@ def nobody_is_called(*arguments: Any, **named: Any) -> Any:
     raise AssertionError("no call is to be placed")
 
 
-class Talk:
-    """A call in progress."""
+class RunningCall:
+    """A call in its own task, and everybody in it."""
 
-    def __init__(self, exchange: Exchange, workers: FakeWorkers, sip: FakeSip) -> None:
-        self.exchange, self.workers, self.sip = exchange, workers, sip
-        self.session = exchange.call(sip)
-        self._running = asyncio.create_task(self.session.run())
+    def __init__(self, exchange: Exchange, workers: FakeWorkers, sip: FakeSip, session: CallSession) -> None:
+        self.exchange, self.workers, self.session = exchange, workers, session
+        self._said = sip.inbox
+        self._inbox = session._inbox = Inbox()
+        self._running = asyncio.create_task(session.run())
 
     async def preparing(self) -> None:
-        await self.workers.opened()
+        """Its leg is ordered, and it waits for that to get ready."""
+        async with asyncio.timeout(2):
+            await self.workers.opened()
+            await self._inbox.drained()
+
+    async def settled(self) -> None:
+        """It has dealt with all that peer and worker told it, and waits for more."""
+        async with asyncio.timeout(2):
+            while not (self._said.is_drained and self._inbox.is_drained):
+                await self._said.drained()
+                await self._inbox.drained()
+
+    async def finished(self) -> None:
+        async with asyncio.timeout(2):
+            await self._running
+
+    async def over(self) -> dict[str, Any]:
+        await self.finished()
+        return self.exchange.only_record()
+
+
+class Talk(RunningCall):
+    """A call that comes in."""
+
+    def __init__(self, exchange: Exchange, workers: FakeWorkers, sip: FakeSip) -> None:
+        self.sip = sip
+        super().__init__(exchange, workers, sip, exchange.call(sip))
 
     async def answered(self) -> None:
         await self.preparing()
@@ -121,16 +149,6 @@ class Talk:
         await self.answered()
         self.sip.ack()
         await self.settled()
-
-    async def settled(self) -> None:
-        """Whatever is on its way has arrived."""
-        for _ in range(5):
-            await asyncio.sleep(0)
-
-    async def over(self) -> dict[str, Any]:
-        async with asyncio.timeout(2):
-            await self._running
-        return self.exchange.only_record()
 
     async def crashed(self) -> dict[str, Any]:
         """As the server treats a call whose task fails."""

@@ -17,6 +17,7 @@ from sipagent.sip.messages import (
     SipEvent,
 )
 from sipagent.sip.sdp import SessionDescription
+from tests.call.inbox import Inbox
 
 PBX, STRANGER = "192.0.2.1", "203.0.113.200"
 PHONE = ("192.0.2.1", 4000)
@@ -66,11 +67,12 @@ class FakeSip:
         self.dtmf_payload_type: int | None = 101
         self.holds = False
         self.messages = MessageLog()
-        self._events: asyncio.Queue[SipEvent] = asyncio.Queue()
+        self.inbox = Inbox()
         self._acted = asyncio.Event()
 
     async def next_event(self) -> SipEvent:
-        return await self._events.get()
+        event: SipEvent = await self.inbox.get()
+        return event
 
     def ring(self) -> None:
         self._did("ring")
@@ -80,21 +82,21 @@ class FakeSip:
             raise self.unanswerable
         self.local = local
         self._did("answer")
-        self._events.put_nowait(negotiated(dtmf_payload_type=self.dtmf_payload_type))
+        self.inbox.put_nowait(negotiated(dtmf_payload_type=self.dtmf_payload_type))
 
     def refuse(
         self, sip_status: int, *, reason_code: str, retry_after_s: int | None = None, phrase: str = ""
     ) -> None:
         self._did(f"refuse {sip_status} {reason_code}" + (f" {retry_after_s}" if retry_after_s else ""))
-        self._events.put_nowait(CallDisconnected(sip_status, "", by_remote=False))
+        self.inbox.put_nowait(CallDisconnected(sip_status, "", by_remote=False))
 
     def redirect(self, sip_status: int, targets: tuple[str, ...]) -> None:
         self._did(f"redirect {sip_status} {' '.join(targets)}")
-        self._events.put_nowait(CallDisconnected(sip_status, "", by_remote=False))
+        self.inbox.put_nowait(CallDisconnected(sip_status, "", by_remote=False))
 
     def hang_up(self, *, sip_status: int = 480, reason_code: str | None = None) -> None:
         self._did(f"hang_up {reason_code}")
-        self._events.put_nowait(CallDisconnected(200, "OK", by_remote=False))
+        self.inbox.put_nowait(CallDisconnected(200, "OK", by_remote=False))
 
     def send_digit(self, digit: str, duration_ms: int) -> None:
         self._did(f"info {digit} {duration_ms}")
@@ -110,16 +112,16 @@ class FakeSip:
     # --- the peer ---
 
     def ack(self) -> None:
-        self._events.put_nowait(CallConfirmed())
+        self.inbox.put_nowait(CallConfirmed())
 
     def bye(self) -> None:
-        self._events.put_nowait(CallDisconnected(200, "OK", by_remote=True))
+        self.inbox.put_nowait(CallDisconnected(200, "OK", by_remote=True))
 
     def cancel(self) -> None:
-        self._events.put_nowait(CallDisconnected(487, "Request Terminated", by_remote=True))
+        self.inbox.put_nowait(CallDisconnected(487, "Request Terminated", by_remote=True))
 
     def send(self, event: SipEvent) -> None:
-        self._events.put_nowait(event)
+        self.inbox.put_nowait(event)
 
     async def until(self, deed: str) -> None:
         async with asyncio.timeout(2):

@@ -29,6 +29,7 @@ class FakeWorkers:
         self.defect: Exception | None = None
         self._tell: Callable[[events.LegEvent], None] | None = None
         self._is_ready = False
+        self._told = asyncio.Event()
         self._opened = asyncio.Event()
         self._flowing = asyncio.Event()
 
@@ -57,6 +58,7 @@ class FakeWorkers:
 
     def tell(self, message: ToLeg) -> None:
         self.told.append(message)
+        self._told.set()
 
     def close(self, reason: str) -> None:
         if self._is_ready:
@@ -73,6 +75,12 @@ class FakeWorkers:
     def expect_another(self) -> None:
         """`opened` waits for the leg after this one."""
         self._opened.clear()
+
+    async def until_told(self, message: type[ToLeg]) -> None:
+        async with asyncio.timeout(2):
+            while not any(isinstance(told, message) for told in self.told):
+                self._told.clear()
+                await self._told.wait()
 
     async def flowing(self) -> None:
         async with asyncio.timeout(2):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from sipagent.call.admission.question import Load
 from sipagent.call.origination import Origination
 from sipagent.call.outbound import OutboundCall
 from sipagent.sip.messages import CallConfirmed, CallDisconnected, CallProgress, MediaNegotiated
-from tests.call.exchange import Exchange, kind
+from tests.call.exchange import Exchange, RunningCall, kind
 from tests.call.fake_sip import FakeSip, negotiated
 from tests.call.fake_workers import FakeWorkers
 
@@ -49,19 +48,19 @@ class FakeCallee(FakeSip):
         self.send(CallDisconnected(sip_status, reason, True, q850))
 
 
-class Attempt:
-    """A call that we are to place, and everybody in it."""
+class Attempt(RunningCall):
+    """A call that we are to place."""
 
     def __init__(self, exchange: Exchange, workers: FakeWorkers, callee: FakeCallee, **wanted: Any) -> None:
-        self.exchange, self.workers, self.callee = exchange, workers, callee
+        self.callee = callee
         origination = Origination(**{"to": TO, "to_uri": URI, "trunk": "pbx", "agent": "echo"} | wanted)
         admitted = originating.decide(origination, Load(), exchange.config, 0.0)
         assert isinstance(admitted, Admit)
-        self.session = OutboundCall("c-1", origination, admitted, exchange.house)
-        self._running = asyncio.create_task(self.session.run())
+        session = OutboundCall("c-1", origination, admitted, exchange.house)
+        super().__init__(exchange, workers, callee, session)
 
     async def dialling(self) -> None:
-        await self.workers.opened()
+        await self.preparing()
         self.workers.get_ready()
         await self.callee.until("dialled")
 
@@ -74,15 +73,6 @@ class Attempt:
         await self.ringing()
         self.callee.pick_up()
         await self.workers.flowing()
-
-    async def settled(self) -> None:
-        for _ in range(5):
-            await asyncio.sleep(0)
-
-    async def over(self) -> dict[str, Any]:
-        async with asyncio.timeout(2):
-            await self._running
-        return self.exchange.only_record()
 
     def told(self) -> list[str]:
         return list(map(kind, self.exchange.seen))

@@ -37,8 +37,7 @@ async def test_a_call_is_told_from_its_origin_to_its_end(attempt: Attempt, calle
 
 
 async def test_nobody_is_called_before_the_agent_is_ready(attempt: Attempt, callee: FakeCallee) -> None:
-    await attempt.workers.opened()
-    await attempt.settled()
+    await attempt.preparing()
     assert callee.placed == []
     attempt.workers.get_ready()
     await callee.until("dialled")
@@ -103,7 +102,7 @@ async def test_a_call_counts_from_the_moment_it_is_asked_for(attempt: Attempt) -
 
 
 async def test_without_its_agent_nobody_is_called(attempt: Attempt, callee: FakeCallee) -> None:
-    await attempt.workers.opened()
+    await attempt.preparing()
     attempt.workers.fail(503, ReasonCode.BACKEND_NOT_READY)
     record = await attempt.over()
     assert outcome(record) == ("failed", "failed", 503, "refused")
@@ -151,7 +150,7 @@ async def test_a_call_may_be_called_off_before_anybody_is_called(
 async def test_a_call_may_be_called_off_while_its_agent_gets_ready(
     attempt: Attempt, callee: FakeCallee
 ) -> None:
-    await attempt.workers.opened()
+    await attempt.preparing()
     attempt.session.call_off()
     record = await attempt.over()
     assert outcome(record) == ("cancelled", "canceled", 503, "draining")

@@ -53,7 +53,7 @@ async def test_a_call_over_the_limit_is_told_when_to_come_back(
     load = exchange.house.load
     with load.permit("pbx", 0.0), load.permit("pbx", 0.0):
         talk = Talk(exchange, workers, FakeSip(invite()))
-        await talk.settled()
+        await talk.finished()
     record = await talk.over()
     assert outcome(record) == ("rejected", "refused", 503, "server_call_limit")
     assert talk.sip.done[0].startswith("refuse 503 server_call_limit ")

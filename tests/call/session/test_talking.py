@@ -43,7 +43,7 @@ async def test_what_directors_tell_is_heard_by_all_and_answers_the_model(
     await talk.talking()
     call = {"call_id": "c-1", "at": 1.0, "tool_call_id": "t-1"}
     workers.report(events.ToolCalled(**call, name="note", arguments='{"message": "Hi"}'))
-    await talk.settled()
+    await workers.until_told(AnswerTool)
     talk.sip.bye()
     record = await talk.over()
     assert [message["fields"] for message in record["messages"]] == [{"message": "Hi"}]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from msgspec.structs import replace
 
@@ -14,30 +11,16 @@ from sipagent.call.directors.director import Hold, Resume, Transfer
 from sipagent.call.transfer.attempt import HumanGone
 from sipagent.sip.messages import ReferReported
 from sipagent.worker.orders import GiveBack, Inject, SetAside
-from tests.call.exchange import Exchange, Talk
-from tests.call.fake_sip import FakeSip, invite
+from tests.call.exchange import Talk
 from tests.call.fake_workers import FakeWorkers
-from tests.rtp.test_ports import pool_of
 
 TO_BOB = Transfer(target="sip:bob@192.0.2.9", how="refer", is_configured=True)
 REFERRED = "refer <sip:bob@192.0.2.9>"
 
 
 @pytest.fixture
-def ports() -> Iterator[PortPool]:
-    pool = pool_of(1)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def workers() -> FakeWorkers:
-    return FakeWorkers()
-
-
-@pytest.fixture
-async def talk(tmp_path: Path, ports: PortPool, workers: FakeWorkers) -> Talk:
-    talk = Talk(Exchange(tmp_path, ports, workers, max_calls=2), workers, FakeSip(invite()))
+async def talk(talk: Talk) -> Talk:
+    """A call that is on."""
     await talk.talking()
     return talk
 
@@ -63,7 +46,6 @@ async def test_a_refer_that_succeeds_ends_our_call(talk: Talk, workers: FakeWork
     assert REFERRED in talk.sip.done
     for status in (100, 180, 200):
         talk.sip.send(ReferReported(status, ""))
-    await talk.settled()
     record = await talk.over()
     assert record["end_reason"] == "transferred"
     assert [SetAside(call_id="c-1"), SetAside(call_id="c-1", ringing=True)] == workers.told
@@ -140,7 +122,7 @@ async def test_without_a_media_worker_the_human_is_not_called(
     """No RTP port is free either: the caller is given back, and both calls leave one record."""
     talk.session.do(Transfer(target="sip:bob@192.0.2.9", how="bridge", is_configured=True))
     assert told(workers) == [SetAside]
-    await talk.settled()
+    await workers.until_told(Inject)
     assert told(workers) == [SetAside, GiveBack, Inject]
     talk.sip.bye()
     record = await talk.over()

@@ -65,7 +65,7 @@ async def test_without_a_free_port_the_call_is_refused(
 ) -> None:
     taken = ports.acquire(0.0)
     talk = Talk(exchange, workers, FakeSip(invite()))
-    await talk.settled()
+    await talk.finished()
     ports.release(taken, 0.0)
     assert outcome(await talk.over()) == ("rejected", "refused", 503, "no_rtp_port")
 
