@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from rtp.ports import PortPool
 from sipagent.config import LoggingConfig
 from sipagent.worker.control.supervisor import Supervisor
@@ -81,6 +83,7 @@ async def test_the_trunk_has_the_last_word_on_recording(exchange: Exchange, work
     await talk.over()
 
 
+@pytest.mark.slow
 async def test_a_call_through_a_real_worker(tmp_path: Path, ports: PortPool) -> None:
     supervisor = Supervisor(1, LoggingConfig(level="error"))
     await supervisor.start()
