@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -24,7 +25,7 @@ from tests.e2e.support.namespaces import IS_ROOT, Internet, Namespace, Router, m
 from tests.e2e.support.phone import Phone, call
 from tests.e2e.support.server import SIPAGENT, Setup, running
 from tests.e2e.support.sip import Address, Message, Socket, parsed_host_port, request
-from tests.e2e.support.waiting import PATIENCE_S
+from tests.e2e.support.waiting import PATIENCE_S, eventually
 
 pytestmark = [
     pytest.mark.e2e,
@@ -227,7 +228,11 @@ async def test_a_nat_in_front_of_us_stays_open_while_a_call_is_on_hold(
         await caller.say(pcmu(400))
         await caller.hear_speech(400)
         await caller.hold("sendonly")
-        await asyncio.sleep(FORGOTTEN_S + 3)
+        with sent_from(host, (place.address, 9)) as port:  # nothing follows: it is forgotten, and all as idle
+            await eventually(lambda: router.remembers(port), "the router has seen it")
+            await eventually(
+                lambda: not router.remembers(port), "it has forgotten it", FORGOTTEN_S + PATIENCE_S
+            )
         before = len(caller.sent_at), len(caller.heard)
         await caller.say(pcmu(400))
         await caller.resume()
@@ -238,6 +243,15 @@ async def test_a_nat_in_front_of_us_stays_open_while_a_call_is_on_hold(
     assert inbound["packets"] >= len(caller.sent_at) - 3  # the first may have come before the NAT was open
     assert inbound["packets"] > before[0] + 400 / 20 - 3
     assert inbound["lost"] == 0
+
+
+@contextlib.contextmanager
+def sent_from(host: str, to: Address) -> Iterator[int]:
+    """Sends one datagram; the port that it came from is kept meanwhile."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((host, 0))
+        sock.sendto(b"", to)
+        yield sock.getsockname()[1]
 
 
 def forwarded(port: int, private: str) -> str:

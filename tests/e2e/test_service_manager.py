@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -17,11 +18,13 @@ from tests.e2e.support.phone import call
 from tests.e2e.support.server import Server, running
 from tests.e2e.support.service_manager import Manager, service_manager
 from tests.e2e.support.sip import options_answered
-from tests.e2e.support.waiting import LOOK_EVERY_S, eventually
+from tests.e2e.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
 WATCHDOG_S = 3.0
+#: No test holds workers up for as long as this.
+FROZEN_S = 60.0
 
 
 @contextlib.asynccontextmanager
@@ -95,9 +98,14 @@ async def frozen_workers(server: Server) -> AsyncIterator[None]:
     """Meanwhile no worker runs: neither those there are, nor those that are started in the place of them."""
 
     async def freeze() -> None:
-        while True:
-            tell_workers(server, signal.SIGSTOP)
-            await asyncio.sleep(LOOK_EVERY_S)
+        for number in itertools.count(1):
+            line = await server.wait_log("worker_started", number, within_s=FROZEN_S)
+            if line["pid"] in processes.children(server.process.pid):
+                tell(line["pid"], signal.SIGSTOP)
+
+    def tell(pid: int, signum: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signum)
 
     async with asyncio.TaskGroup() as group:
         freezing = group.create_task(freeze())
@@ -105,15 +113,8 @@ async def frozen_workers(server: Server) -> AsyncIterator[None]:
             yield
         finally:
             freezing.cancel()
-            tell_workers(server, signal.SIGCONT)
-
-
-def tell_workers(server: Server, signum: signal.Signals) -> None:
-    control = server.process.pid
-    for pid in processes.children(control):
-        if processes.has_become_another(pid, control):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signum)
+            for pid in processes.children(server.process.pid):
+                tell(pid, signal.SIGCONT)
 
 
 async def test_without_a_worker_there_is_no_beat_until_one_is_back(

@@ -148,6 +148,7 @@ class Supervisor:
         except OSError as error:
             return str(error)
         self._workers[number] = worker
+        log.info("worker_started", worker=number, pid=worker.process.pid)
         loss = await self._until_lost(worker)
         worker.ready.clear()
         if self._stopping.is_set():

@@ -94,6 +94,10 @@ class Router(Namespace):
         self.run("nft", "-f", "-", stdin=f"flush ruleset\n{rules}")
         self.forget()
 
+    def remembers(self, port: int) -> bool:
+        """Is there still a mapping for what came from this UDP port?"""
+        return f" sport={port} " in self.run("conntrack", "-L", "-p", "udp")
+
     def forget(self) -> None:
         """Lose every mapping, as by a restart: what goes out next gets another port."""
         self.run("conntrack", "-F")

@@ -28,12 +28,6 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def has_become_another(pid: int, parent: int) -> bool:
-    """Runs a command of its own. Between fork and exec `parent` waits for it, and stands still with a child
-    that is stopped there."""
-    return _command(pid) not in (_command(parent), b"")
-
-
 def is_alive(pid: int) -> bool:
     """Runs, and isn't a zombie."""
     return _state(pid) not in ("Z", None)
@@ -50,14 +44,6 @@ def _state(pid: int) -> str | None:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return None
-
-
-def _command(pid: int) -> bytes:
-    """Empty if there is no such process, or only a zombie."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
 
 
 def holdings(pid: int, ports: Collection[int] = ()) -> Holdings:

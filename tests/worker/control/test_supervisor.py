@@ -151,7 +151,7 @@ async def test_legs_are_spread_and_end_and_workers_that_die_are_replaced(
     calls[1].leg.close(EndReason.CALLER_HUNG_UP)
     assert (await calls[1].told(events.LegEnded)).reason == "caller_hung_up"
     assert sum(isinstance(event, events.LegReady) for event in calls[1].events) == 1
-    await eventually(lambda: workers.restarts == 1, "1 restarts", PATIENCE_S)
+    await eventually(lambda: workers.restarts == 1, "a restart", PATIENCE_S)
 
 
 async def test_a_leg_outlives_workers_that_are_killed_at_once(
@@ -178,10 +178,10 @@ async def test_stopping_does_not_wait_for_a_worker_in_back_off(monkeypatch: pyte
     await workers.start()
     (worker,) = workers.ready_workers()
     os.kill(worker.process.pid, signal.SIGKILL)
-    await eventually(lambda: workers.restarts == 1, "1 restarts", PATIENCE_S)
+    await eventually(lambda: workers.restarts == 1, "a restart", PATIENCE_S)
     (spare,) = workers.ready_workers()
     os.kill(spare.process.pid, signal.SIGKILL)
-    await eventually(lambda: workers.restarts == 2, "2 restarts", PATIENCE_S)
+    await eventually(lambda: workers.restarts == 2, "two restarts", PATIENCE_S)
     assert workers.ready_workers() == []
     with pytest.raises(NoWorker):
         workers.open_leg(order("c-1"), (), lambda event: None)
