@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,6 @@ from sipagent.worker.orders import agent_config
 from tests.call.exchange import Exchange, Talk, outcome
 from tests.call.fake_sip import FakeSip, invite
 from tests.call.fake_workers import FakeWorkers
-from tests.rtp.test_ports import pool_of
-
-
-@pytest.fixture
-def ports() -> Iterator[PortPool]:
-    pool = pool_of(1)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def workers() -> FakeWorkers:
-    return FakeWorkers()
 
 
 class Offered(Talk):

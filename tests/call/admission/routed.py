@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +13,10 @@ from sipagent.call.admission.incoming import decide
 from sipagent.call.admission.question import Load
 from sipagent.config import Config
 from sipagent.sip.messages import IncomingInvite, OfferedAudio
+from tests.call import fake_sip
+from tests.call.fake_sip import PBX
 
-PBX, CARRIER = "192.0.2.1", "198.51.100.5"
+CARRIER = "198.51.100.5"
 NOON = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)  # a Monday
 SUNDAY = datetime(2026, 6, 14, 12, 0, tzinfo=UTC)
 DOWN = BackendHealth(failures=3, down_since=0.0, try_at=30.0, cause="backend_unreachable")
@@ -45,16 +48,8 @@ def configured(*rules: Mapping[str, Any], **top: Any) -> Config:
 def invite(
     to: str = "+442071234567", caller: str = "+15550001", source: str = PBX, headers: Any = ()
 ) -> IncomingInvite:
-    return IncomingInvite(
-        sip_call_id="c1",
-        source_ip=source,
-        source_port=5060,
-        transport="udp",
-        request_uri=f"sip:{to}@203.0.113.1",
-        from_uri=f'"Caller" <sip:{caller}@192.0.2.1>;tag=1',
-        to_uri=f"<sip:{to}@203.0.113.1>",
-        headers=tuple(headers),
-    )
+    from_uri = f'"Caller" <sip:{caller}@192.0.2.1>;tag=1'
+    return replace(fake_sip.invite(source, to), from_uri=from_uri, headers=tuple(headers))
 
 
 def ask(config: Config, request: IncomingInvite | None = None, load: Load | None = None) -> Decision:

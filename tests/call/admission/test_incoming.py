@@ -18,8 +18,10 @@ from sipagent.config import BudgetConfig, Config
 from sipagent.cost.budget import SERVER, Exceeded, Payer
 from sipagent.errors import ReasonCode
 from sipagent.sip.messages import IncomingInvite, OfferedAudio
+from tests.call import fake_sip
+from tests.call.fake_sip import PBX, STRANGER
 
-PBX, CARRIER, SECURE, STRANGER = "192.0.2.1", "198.51.100.5", "203.0.113.7", "203.0.113.200"
+CARRIER, SECURE = "198.51.100.5", "203.0.113.7"
 REGISTERED = {"sales": frozenset({CARRIER}), "support": frozenset({CARRIER})}
 
 
@@ -51,15 +53,7 @@ def config() -> Config:
 
 
 def invite(source: str = PBX, to: str = "100", to_header: str | None = None) -> IncomingInvite:
-    return IncomingInvite(
-        sip_call_id="c1",
-        source_ip=source,
-        source_port=5060,
-        transport="udp",
-        request_uri=f"sip:{to}@203.0.113.1",
-        from_uri="sip:+15559999@192.0.2.1",
-        to_uri=f"<sip:{to_header or to}@203.0.113.1>",
-    )
+    return replace(fake_sip.invite(source, to), to_uri=f"<sip:{to_header or to}@203.0.113.1>")
 
 
 def ask(

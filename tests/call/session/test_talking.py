@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sipagent import events
 from sipagent.worker.orders import AnswerTool
 from tests.call.exchange import Exchange, Talk, kind, outcome
@@ -36,16 +38,25 @@ async def test_holds_are_told_once_each_and_stand_in_the_record(talk: Talk, work
     assert directions[1:] == ["recvonly", "inactive", "sendrecv", "sendrecv", "sendonly"]
 
 
-async def test_what_directors_tell_is_heard_by_all_and_answers_the_model(
-    exchange: Exchange, workers: FakeWorkers
-) -> None:
+@pytest.fixture
+async def with_model(exchange: Exchange, workers: FakeWorkers) -> Talk:
+    """A call whose agent is a model with tools."""
     talk = Talk(exchange, workers, FakeSip(invite(to="model")))
     await talk.talking()
-    call = {"call_id": "c-1", "at": 1.0, "tool_call_id": "t-1"}
-    workers.report(events.ToolCalled(**call, name="note", arguments='{"message": "Hi"}'))
+    return talk
+
+
+def called(name: str, arguments: str) -> events.ToolCalled:
+    return events.ToolCalled(call_id="c-1", at=1.0, tool_call_id="t-1", name=name, arguments=arguments)
+
+
+async def test_what_directors_tell_is_heard_by_all_and_answers_the_model(
+    with_model: Talk, workers: FakeWorkers
+) -> None:
+    workers.report(called("note", '{"message": "Hi"}'))
     await workers.until_told(AnswerTool)
-    talk.sip.bye()
-    record = await talk.over()
+    with_model.sip.bye()
+    record = await with_model.over()
     assert [message["fields"] for message in record["messages"]] == [{"message": "Hi"}]
     assert [use["outcome"] for use in record["tools"]] == ["ok"]
     (answer,) = workers.told
@@ -54,11 +65,8 @@ async def test_what_directors_tell_is_heard_by_all_and_answers_the_model(
 
 
 async def test_a_tool_that_the_end_of_the_call_overtook_has_its_answer_in_the_record(
-    exchange: Exchange, workers: FakeWorkers
+    with_model: Talk, workers: FakeWorkers
 ) -> None:
-    talk = Talk(exchange, workers, FakeSip(invite(to="model")))
-    await talk.talking()
-    call = {"call_id": "c-1", "at": 1.0, "tool_call_id": "t-1"}
-    workers.report(events.ToolCalled(**call, name="hang_up", arguments="{}"))
-    talk.sip.bye()
-    assert [use["outcome"] for use in (await talk.over())["tools"]] == ["call_ended"]
+    workers.report(called("hang_up", "{}"))
+    with_model.sip.bye()
+    assert [use["outcome"] for use in (await with_model.over())["tools"]] == ["call_ended"]
