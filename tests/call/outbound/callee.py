@@ -25,11 +25,14 @@ class FakeCallee(FakeSip):
         super().__init__(None)
         self.sip_call_id = "sip-9"
         self.placed: list[tuple[str, str, Mapping[str, Any]]] = []
+        self.rings_at_once = False
         self._is_answered = False
 
     def place(self, trunk: str, uri: str, local: object, **how: Any) -> FakeCallee:
         self.placed.append((trunk, uri, how))
         self._did("dialled")
+        if self.rings_at_once:
+            self.ring()
         return self
 
     def hang_up(self, *, sip_status: int = 480, reason_code: str | None = None) -> None:
