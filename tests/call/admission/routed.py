@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sipagent.call.admission.backend_health import BackendHealth
-from sipagent.call.admission.decision import Admit, Decision, Refuse
+from sipagent.call.admission.decision import Decision
 from sipagent.call.admission.incoming import decide
 from sipagent.call.admission.question import Load
 from sipagent.config import Config
@@ -54,13 +54,3 @@ def invite(
 
 def ask(config: Config, request: IncomingInvite | None = None, load: Load | None = None) -> Decision:
     return decide(request or invite(), OFFERED, load or Load(wall=NOON), config, {}, 0.0)
-
-
-def admitted(decision: Decision) -> Admit:
-    assert isinstance(decision, Admit), decision
-    return decision
-
-
-def refused(decision: Decision) -> Refuse:
-    assert isinstance(decision, Refuse), decision
-    return decision

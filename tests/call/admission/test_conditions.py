@@ -15,7 +15,8 @@ from sipagent.call.admission.incoming import decide
 from sipagent.call.admission.question import Load
 from sipagent.errors import ReasonCode
 from sipagent.sip.messages import IncomingInvite, OfferedAudio
-from tests.call.admission.routed import CARRIER, DOWN, SUNDAY, admitted, ask, configured, invite, refused
+from tests.call.admission.decided import admitted, refused
+from tests.call.admission.routed import CARRIER, DOWN, SUNDAY, ask, configured, invite
 from tests.call.fake_sip import PBX
 
 X_VIP = ("X-Priority", "vip; since=2020")

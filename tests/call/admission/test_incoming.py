@@ -9,75 +9,17 @@ from itertools import pairwise
 import pytest
 
 from sipagent.call.admission.checks import BEFORE_ANSWER, BEFORE_ROUTE, CALL_LIMIT_RETRY_S
-from sipagent.call.admission.decision import Admit, Decision, Refuse
+from sipagent.call.admission.decision import Refuse
 from sipagent.call.admission.incoming import decide
 from sipagent.call.admission.question import Load
 from sipagent.call.admission.rates import CallRates, TokenBucket
-from sipagent.call.admission.rehearsal import route_test
 from sipagent.config import BudgetConfig, Config
 from sipagent.cost.budget import SERVER, Exceeded, Payer
 from sipagent.errors import ReasonCode
-from sipagent.sip.messages import IncomingInvite, OfferedAudio
-from tests.call import fake_sip
+from sipagent.sip.messages import OfferedAudio
+from tests.call.admission.decided import admitted, refused
+from tests.call.admission.peers import CARRIER, SECURE, ask, invite
 from tests.call.fake_sip import PBX, STRANGER
-
-CARRIER, SECURE = "198.51.100.5", "203.0.113.7"
-REGISTERED = {"sales": frozenset({CARRIER}), "support": frozenset({CARRIER})}
-
-
-@pytest.fixture
-def config() -> Config:
-    def account(user: str) -> dict[str, str]:
-        return {"registrar": "sip:carrier.example", "username": user}
-
-    echo, human = ({"name": name, "backend": {"kind": "echo"}} for name in ("echo", "human"))
-    trunks: dict[str, dict[str, object]] = {
-        "pbx": {
-            "allowed_addresses": ["192.0.2.0/28"],
-            "numbers": {"+15550100": "human", "100": "echo"},
-            "codecs": ["PCMA"],
-            "max_calls": 5,
-            "max_calls_per_second": 2,
-        },
-        "sales": {"registration": account("sales"), "numbers": {"*": "human"}},
-        "support": {"registration": account("support"), "numbers": {"+15550111": "echo", "*": "human"}},
-        "secure": {"allowed_addresses": [SECURE], "transport": "tls", "numbers": {"*": "echo"}},
-    }
-    return Config.model_validate(
-        {
-            "limits": {"max_calls": 10, "max_calls_per_second": 4, "drain_deadline_s": 30},
-            "trunks": {name: {"name": name, **trunk} for name, trunk in trunks.items()},
-            "agents": {"echo": echo, "human": human},
-        }
-    )
-
-
-def invite(source: str = PBX, to: str = "100", to_header: str | None = None) -> IncomingInvite:
-    return replace(fake_sip.invite(source, to), to_uri=f"<sip:{to_header or to}@203.0.113.1>")
-
-
-def ask(
-    config: Config,
-    request: IncomingInvite | None = None,
-    load: Load | None = None,
-    codecs: tuple[str, ...] | None = ("PCMU", "PCMA", "telephone-event"),
-    now: float = 0.0,
-) -> Decision:
-    offered = None if codecs is None else OfferedAudio(codecs)
-    return decide(request or invite(), offered, load or Load(), config, REGISTERED, now)
-
-
-def refused(decision: Decision) -> Refuse:
-    assert isinstance(decision, Refuse)
-    return decision
-
-
-def admitted(decision: Decision) -> Admit:
-    assert isinstance(decision, Admit)
-    return decision
-
-
-# --- admitted ---------------------------------------------------------------------------------------
 
 
 def test_a_listed_peer_reaches_the_agent_of_the_number(config: Config) -> None:
@@ -121,9 +63,6 @@ def test_a_late_offer_needs_no_codec(config: Config) -> None:
 
 def test_codec_names_match_in_any_case(config: Config) -> None:
     admitted(ask(config, codecs=("opus", "pcma")))
-
-
-# --- refused ----------------------------------------------------------------------------------------
 
 
 def test_an_unknown_source_is_refused_without_a_trunk(config: Config) -> None:
@@ -231,10 +170,6 @@ def test_the_srtp_policy_of_a_trunk(
             assert said.startswith(expected)
 
 
-def test_route_test_can_offer_srtp(config: Config) -> None:
-    assert refused(route_test(config, PBX, "100", codecs=("PCMA",), srtp=True)).reason_code == "srtp_off"
-
-
 def test_the_reason_header_names_the_rule(config: Config) -> None:
     refusal = refused(ask(config, load=Load(calls_by_trunk={"pbx": 5})))
     assert refusal.reason_header == 'SIP;cause=503;text="trunk_call_limit"'
@@ -265,65 +200,3 @@ def test_rules_are_asked_in_order_and_the_first_to_fail_decides(config: Config) 
     for earlier, later in pairwise(refusals):
         assert len(later.trail) > len(earlier.trail)
         assert [result.passed for result in later.trail].count(False) == 1
-
-
-# --- rates ------------------------------------------------------------------------------------------
-
-
-def admit_all_at(config: Config, rates: CallRates, now: float, calls: int) -> tuple[int, CallRates]:
-    """How many of `calls` INVITEs of one instant are admitted, and the rates after them."""
-    taken = 0
-    for _ in range(calls):
-        if isinstance(ask(config, load=Load(rates=rates), now=now), Admit):
-            rates, taken = rates.after_call("pbx", now), taken + 1
-    return taken, rates
-
-
-def test_a_trunk_gets_one_seconds_worth_at_once_and_then_its_rate(config: Config) -> None:
-    rates = CallRates.full(config, now=100.0)
-    at_once, rates = admit_all_at(config, rates, 100.0, calls=10)
-    assert at_once == 2
-    later = 0
-    for tenth in range(1, 101):
-        taken, rates = admit_all_at(config, rates, 100.0 + tenth / 10, calls=3)
-        later += taken
-    assert later == 20
-
-
-def test_a_trunks_rate_leaves_other_trunks_alone_up_to_the_servers(config: Config) -> None:
-    rates = CallRates.full(config, now=0.0)
-    for trunk in ("pbx", "pbx"):
-        rates = rates.after_call(trunk, 0.0)
-    assert refused(ask(config, load=Load(rates=rates))).reason_code is ReasonCode.TRUNK_RATE_LIMIT
-    admitted(ask(config, invite(CARRIER, "sales"), Load(rates=rates)))
-    for trunk in ("sales", "support"):
-        rates = rates.after_call(trunk, 0.0)
-    over = refused(ask(config, invite(CARRIER, "sales"), Load(rates=rates)))
-    assert over.reason_code is ReasonCode.SERVER_RATE_LIMIT
-    assert over.detail == "more than 4 calls per second"
-
-
-def test_retry_after_is_the_wait_for_the_next_token_in_whole_seconds() -> None:
-    slow = TokenBucket.full(0.2, now=0.0).taken(now=0.0)
-    assert slow.wait_s(0.0) == pytest.approx(5.0)
-    assert slow.wait_s(4.0) == pytest.approx(1.0)
-    assert slow.wait_s(5.0) == 0.0
-
-
-def test_a_bucket_never_holds_more_than_a_seconds_worth() -> None:
-    assert TokenBucket.full(5, now=0.0).level(now=1000.0) == 5.0
-
-
-# --- offline ----------------------------------------------------------------------------------------
-
-
-def test_route_test_asks_the_same_rules(config: Config) -> None:
-    assert admitted(route_test(config, PBX, "100", "+15559999")) == ask(config, codecs=None)
-    assert refused(route_test(config, PBX, "100", codecs=("opus",))).sip_status == 488
-    assert refused(route_test(config, PBX, "100", load=Load(draining=True))).sip_status == 503
-    assert refused(route_test(config, SECURE, "1")).sip_status == 403
-    admitted(route_test(config, SECURE, "1", transport="tls"))
-
-
-def test_route_test_takes_a_registrars_host_for_its_addresses(config: Config) -> None:
-    assert admitted(route_test(config, "carrier.example", "sales")).trunk.name == "sales"

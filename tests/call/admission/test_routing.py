@@ -12,7 +12,8 @@ from sipagent.call.admission.question import Load
 from sipagent.config import CallerIdConfig
 from sipagent.config.fallback import FallbackConfig
 from sipagent.errors import ReasonCode
-from tests.call.admission.routed import DOWN, SUNDAY, admitted, ask, configured, invite, refused
+from tests.call.admission.decided import admitted, refused
+from tests.call.admission.routed import DOWN, SUNDAY, ask, configured, invite
 
 
 def test_the_first_rule_that_fits_decides_and_the_numbers_come_last() -> None:
