@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -10,39 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipagent.errors import BadMediaAddress, NoCommonCodec, ReasonCode, SdpError, SrtpRequired
+from sipagent.errors import BadMediaAddress, NoCommonCodec, ReasonCode, SdpError
 from sipagent.sip import negotiation, sdp
 from sipagent.sip.addresses import Surroundings
-from sipagent.sip.crypto import KEY_BYTES, KeyExchange
-from sipagent.sip.messages import LocalMedia, NegotiatedMedia, SrtpPolicy
+from sipagent.sip.messages import LocalMedia, NegotiatedMedia
 from tests.sip import offers
+from tests.sip.negotiated import LOCAL, agreed, answer, no_keys, offer_with
 
-LOCAL = LocalMedia("198.51.100.1", 20000, 20001, ("PCMU", "PCMA"))
 LOCAL_V6 = LocalMedia("2001:db8::1", 20000, 20001, ("PCMU", "PCMA"))
-
-
-def offer_with(*lines: str, address: str = "203.0.113.30", formats: str = "0 8") -> str:
-    return "\r\n".join(
-        [
-            *("v=0", f"o=- 1 1 IN IP4 {address}", "s=-"),
-            *(f"c=IN IP{6 if ':' in address else 4} {address}", "t=0 0"),
-            *(f"m=audio 5004 RTP/AVP {formats}", *lines),
-        ]
-    )
-
-
-def answer(
-    offer: str, local: LocalMedia = LOCAL, keys: KeyExchange | None = None
-) -> tuple[str, NegotiatedMedia]:
-    return negotiation.answer(sdp.parse(offer), local, keys or no_keys(), session_id=77, version=3)
-
-
-def no_keys() -> KeyExchange:
-    return KeyExchange(lambda length: bytes(length))
-
-
-def agreed(offer: str, local: LocalMedia = LOCAL) -> NegotiatedMedia:
-    return answer(offer, local)[1]
 
 
 def test_a_whole_answer() -> None:
@@ -245,80 +219,6 @@ def test_nothing_is_sent_where_it_must_not(offer: str) -> None:
         answer(offer, local)
     with pytest.raises(BadMediaAddress):
         negotiation.check_offer(sdp.parse(offer), local)
-
-
-# --- SRTP -------------------------------------------------------------------------------------------
-
-SAVP_AND_AVP = offers.SRTP_ALONE + "m=audio 6000 RTP/AVP 0\r\n"
-AVP_AND_SAVP = offers.STATIC_TYPES_ALONE + offers.SRTP_ALONE[offers.SRTP_ALONE.index("m=") :]
-NO_USABLE_KEY = offers.SRTP_ALONE.replace("AES_CM_128_HMAC_SHA1_80", "F8_128_HMAC_SHA1_80")
-NO_USABLE_KEY_AND_AVP = NO_USABLE_KEY + "m=audio 6000 RTP/AVP 0\r\n"
-DTLS = offers.SRTP_ALONE.replace("RTP/SAVP", "UDP/TLS/RTP/SAVPF")
-
-PLAIN, SRTP = "RTP/AVP", "RTP/SAVP"
-
-
-@pytest.mark.parametrize(
-    ("offer", "off", "optional", "required"),
-    [
-        (offers.STATIC_TYPES_ALONE, PLAIN, PLAIN, ReasonCode.SRTP_REQUIRED),
-        (offers.SRTP_ALONE, ReasonCode.SRTP_OFF, SRTP, SRTP),
-        (SAVP_AND_AVP, PLAIN, SRTP, SRTP),
-        (AVP_AND_SAVP, PLAIN, SRTP, SRTP),
-        (NO_USABLE_KEY, ReasonCode.SRTP_OFF, ReasonCode.NO_COMMON_CRYPTO, ReasonCode.NO_COMMON_CRYPTO),
-        (NO_USABLE_KEY_AND_AVP, PLAIN, PLAIN, ReasonCode.NO_COMMON_CRYPTO),
-        (DTLS, ReasonCode.BAD_OFFER, ReasonCode.BAD_OFFER, ReasonCode.SRTP_REQUIRED),
-    ],
-)
-def test_policy(offer: str, off: str, optional: str, required: str) -> None:
-    policies: dict[SrtpPolicy, str] = {"off": off, "optional": optional, "required": required}
-    for policy, expected in policies.items():
-        local = replace(LOCAL, srtp=policy)
-        if expected in (PLAIN, SRTP):
-            text, media = answer(offer, local)
-            (line,) = (line for line in text.split("\r\n") if line.startswith("m=audio 20000"))
-            assert line.split()[2] == expected, policy
-            assert (media.srtp is not None) == ("a=crypto" in text) == (expected == SRTP)
-            assert text.count("m=") == offer.count("m=")
-        else:
-            with pytest.raises(SdpError) as caught:
-                answer(offer, local)
-            assert (caught.value.sip_status, caught.value.reason_code) == (488, expected), policy
-
-
-def test_an_answer_carries_our_key_under_the_tag_of_the_peers() -> None:
-    offer = offers.SRTP_ALONE.replace("crypto:1", "crypto:7")
-    text, media = answer(offer, replace(LOCAL, srtp="optional"), KeyExchange(lambda length: b"k" * length))
-    ours = base64.b64encode(b"k" * 30).decode()
-    assert f"\r\na=crypto:7 AES_CM_128_HMAC_SHA1_80 inline:{ours}\r\n" in text
-    assert media.srtp is not None
-    assert media.srtp.send_key == b"k" * 30
-    assert base64.b64encode(media.srtp.receive_key).decode() in offer
-    assert "key" not in repr(media)
-
-
-def test_a_refused_offer_leaves_the_keys_alone() -> None:
-    keys = no_keys()
-    with pytest.raises(NoCommonCodec):
-        answer(offers.SRTP_ALONE.replace("SAVP 0", "SAVP 9"), replace(LOCAL, srtp="required"), keys)
-    assert keys.agreed is None
-
-
-@pytest.mark.parametrize(("policy", "suites"), [("off", 0), ("optional", 0), ("required", len(KEY_BYTES))])
-def test_our_offers_are_srtp_where_it_is_required(policy: SrtpPolicy, suites: int) -> None:
-    text = negotiation.offer(replace(LOCAL, srtp=policy), no_keys(), session_id=1, version=1)
-    assert text.count("m=") == 1
-    assert text.count("a=crypto:") == suites
-    assert (" RTP/SAVP " in text) == (suites > 0)
-
-
-@pytest.mark.parametrize("policy", ["off", "optional", "required"])
-def test_a_call_with_srtp_never_goes_back(policy: SrtpPolicy) -> None:
-    keys = no_keys()
-    answer(offers.SRTP_ALONE, replace(LOCAL, srtp="required"), keys)
-    with pytest.raises(SrtpRequired):
-        answer(offers.STATIC_TYPES_ALONE, replace(LOCAL, srtp=policy), keys)
-    assert " RTP/SAVP " in negotiation.offer(replace(LOCAL, srtp=policy), keys, session_id=1, version=1)
 
 
 LINES = st.sampled_from(offers.FREESWITCH_WITH_VIDEO.splitlines())
