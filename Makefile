@@ -87,7 +87,7 @@ check-types:
 check-layers:
 	@echo 'import-linter'; $(BIN)/lint-imports --no-logo > $(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
 check-units:
-	@echo 'unit tests'; $(BIN)/pytest -q --numprocesses $(TEST_PROCESSES) -m 'not e2e and not slow' $(ARGS)
+	@echo 'unit tests'; $(BIN)/pytest -q --numprocesses $(TEST_PROCESSES) --ignore tests/e2e -m 'not e2e and not slow' $(ARGS)
 
 # Calls mostly wait, but servers that start do not: more at once, and some start too late.
 TEST_PROCESSES ?= $(shell nproc)

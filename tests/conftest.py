@@ -2,8 +2,38 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Generator
+
+import pytest
+import structlog
 from hypothesis import HealthCheck, settings
+
+# OpenBLAS asks once, when it is loaded. Its threads wait by spinning, on CPU that other tests need. Processes
+# that tests start have what they have elsewhere.
+with pytest.MonkeyPatch.context() as patch:
+    patch.setenv("OPENBLAS_NUM_THREADS", "1")
+    import numpy as np  # noqa: F401
 
 #: A machine that is busy with other tests makes no example wrong.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# Tracebacks in a log as Python writes them: with frames, colours and locals each takes half a second.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: the garbage collector need not look through it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -6,6 +6,7 @@ import asyncio
 import random
 import ssl
 import time
+from functools import cache
 
 import httpx
 
@@ -30,7 +31,7 @@ class HttpTools:
     def _client(self) -> httpx.AsyncClient:
         if self._opened is None:
             self._opened = httpx.AsyncClient(
-                verify=ssl.create_default_context(),
+                verify=_trust(),
                 trust_env=False,
                 follow_redirects=False,
                 timeout=None,  # the deadline is over all attempts
@@ -91,6 +92,12 @@ class HttpTools:
         )
         may_repeat = config.may_repeat and requests.passes(response.status_code)
         return outcome, response.headers.get("retry-after"), may_repeat
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """The system's certificates: to read them takes tens of milliseconds, in which no call goes on."""
+    return ssl.create_default_context()
 
 
 def headers_of(config: HttpToolConfig) -> dict[str, str]:
