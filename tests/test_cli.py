@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from sipagent import cli
 from sipagent.doctor import Finding
+from tests.command_line import sipagent
 
 GOOD = {
     "sipagent.yaml": "storage: {directory: state}\n",
@@ -31,10 +31,6 @@ def config(tmp_path: Path) -> Path:
 def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli.out, "_width", 200)
     monkeypatch.setattr(cli.err, "_width", 200)
-
-
-def sipagent(*arguments: object) -> Result:
-    return CliRunner().invoke(cli.app, [str(each) for each in arguments])
 
 
 # --- check ------------------------------------------------------------------------------------------

@@ -9,13 +9,13 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from sipagent import cli
 from sipagent.call_log.database import Database, database_url
 from sipagent.call_log.search import moment
 from sipagent.call_log.tail import Batch
 from sipagent.config import load
+from tests import command_line
 from tests.call_log.spools import record, refuse_none
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -39,7 +39,7 @@ def config(tmp_path: Path) -> Path:
 @pytest.fixture
 def sipagent(config: Path) -> Sipagent:
     def run(*arguments: object) -> Result:
-        return CliRunner().invoke(cli.app, ["calls", *map(str, arguments), "-c", str(config)])
+        return command_line.sipagent("calls", *arguments, "-c", config)
 
     return run
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from sipagent.cli import app
+from tests.command_line import sipagent
 
 DIAL = ("dial", "+4930123456", "--agent", "seller")
 
 
 def run(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, [*arguments])
+    result = sipagent(*arguments)
     return result.exit_code, result.output
 
 
