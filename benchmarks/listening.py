@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from pesq import NoUtterancesError, pesq
-from pystoi import stoi
 
 from benchmarks.speech import FRAME, RATE, Pcm
 from rtp import g711
@@ -123,6 +122,8 @@ def least_delay_ms(said: Track, heard: Track) -> float:
 
 def quality(said: Pcm, heard: Pcm) -> Quality:
     """Of as much of `heard` as `said` is long. STOI, unlike PESQ, minds shifts in time: it gets none."""
+    from pystoi import stoi  # with it comes scipy, which takes seconds to be read
+
     try:
         score = float(pesq(RATE, said, _from(heard, lag(said, heard), len(said)), "nb"))
     except (NoUtterancesError, ValueError):  # there is nothing to be heard

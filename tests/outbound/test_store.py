@@ -48,6 +48,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 def test_what_was_saved_survives_sigkill_and_what_was_not_is_as_before(tmp_path: Path) -> None:
     path = tmp_path / "dials.db"
     killed = subprocess.run([sys.executable, "-c", KILLED, path], check=False, env=dict(os.environ))

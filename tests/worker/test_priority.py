@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.slow]
 
 BEGIN = """
 import os, threading, time, uvloop
@@ -24,15 +24,17 @@ def run(script: str) -> None:
     subprocess.run([sys.executable, "-c", BEGIN + textwrap.dedent(script)], check=True, timeout=30)
 
 
-def may_be_real_time() -> bool:
+@pytest.fixture(scope="module")
+def real_time() -> None:
     script = BEGIN + "raise SystemExit(claim() is not Standing.REAL_TIME)"
-    return subprocess.run([sys.executable, "-c", script], check=False, timeout=30).returncode == 0
+    if subprocess.run([sys.executable, "-c", script], check=False, timeout=30).returncode != 0:
+        pytest.skip("needs the right to run in real time")
 
 
-real_time = pytest.mark.skipif(not may_be_real_time(), reason="needs the right to run in real time")
+real_time_only = pytest.mark.usefixtures("real_time")
 
 
-@real_time
+@real_time_only
 def test_the_thread_that_asks_runs_in_real_time_and_no_other() -> None:
     run("""
         priority = Priority()
@@ -44,7 +46,7 @@ def test_the_thread_that_asks_runs_in_real_time_and_no_other() -> None:
         """)
 
 
-@real_time
+@real_time_only
 def test_a_thread_that_never_pauses_becomes_ordinary_and_comes_back_when_it_is_calm() -> None:
     run("""
         priority = Priority(max_spin_s=0.05)
@@ -61,7 +63,7 @@ def test_a_thread_that_never_pauses_becomes_ordinary_and_comes_back_when_it_is_c
         """)
 
 
-@real_time
+@real_time_only
 def test_a_thread_that_takes_most_of_its_core_becomes_ordinary() -> None:
     run("""
         priority = Priority()
