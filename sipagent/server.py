@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import resource
 import signal
 import sys
 import time
-import uuid
-from dataclasses import replace
 from pathlib import Path
 
 from rtp.ports import PortPool
@@ -19,20 +16,14 @@ from sipagent import events, logs
 from sipagent.api.app import build
 from sipagent.api.http_server import HttpServer
 from sipagent.api.listening import Hub
-from sipagent.call.admission import originating
-from sipagent.call.admission.decision import Refuse
+from sipagent.call.active import ActiveCalls
 from sipagent.call.admission.load import CallLoad
 from sipagent.call.current import CurrentConfig
 from sipagent.call.house import House
-from sipagent.call.inbound import InboundCall
-from sipagent.call.origination import Origination, Refused
-from sipagent.call.outbound import OutboundCall
 from sipagent.call.record.bookkeeping import Bookkeeping
 from sipagent.call.record.log import CallLog
 from sipagent.call.record.narration import log_event
 from sipagent.call.reloading import Reloader, ReloadOutcome
-from sipagent.call.session import CallSession
-from sipagent.call.telling import tell_rejected
 from sipagent.config import Config
 from sipagent.control import ServerControl
 from sipagent.errors import EndReason
@@ -43,8 +34,6 @@ from sipagent.service.notify import service_manager
 from sipagent.service.report import ServiceReport
 from sipagent.service.vitals import Vitals
 from sipagent.sip.agent import SipAgent
-from sipagent.sip.call import SipCall
-from sipagent.sip.messages import RejectedInvite
 from sipagent.tools.toolbox import Toolbox
 from sipagent.webhooks.service import Webhooks
 from sipagent.worker.control.supervisor import Supervisor
@@ -66,10 +55,6 @@ class Server:
         rtp, storage = config.rtp, config.storage
         workers = config.media.workers
         self._current = CurrentConfig(config)
-        self._calls: dict[str, tuple[CallSession, asyncio.Task[None]]] = {}
-        self._rejected: set[asyncio.Task[None]] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._stop = asyncio.Event()
         self._reload_wanted = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
@@ -91,9 +76,9 @@ class Server:
         self._webhooks = Webhooks(config, self._metrics)
         self._sip = SipAgent(
             config,
-            on_invite=self._on_invite,
+            on_invite=lambda sip: self.calls.receive(sip),
             on_trunk=self._on_trunk,
-            on_rejected=self._on_rejected,
+            on_rejected=lambda rejected: self.calls.note_rejected(rejected),
             on_target=self._on_target,
         )
         self._tools = Toolbox(config.tools, self._metrics.tool_down)
@@ -111,10 +96,12 @@ class Server:
             place_call=self._sip.place_call,
             tools=self._tools,
         )
-
+        self.calls = ActiveCalls(self._house)
         self._reloader = Reloader(path, self._current, self._sip, self._house.load, self._metrics)
-        self._control = ServerControl(self._house, self._sip, self._reloader, self._sessions, self._readiness)
-        self._desk = Desk(self._current, self, self._metrics, self._webhooks.take_dial)
+        self._control = ServerControl(
+            self._house, self._sip, self._reloader, self.calls.sessions, self._readiness
+        )
+        self._desk = Desk(self._current, self.calls, self._metrics, self._webhooks.take_dial)
         self._http = HttpServer(build(self._control, config, self._hub, self._desk), config.http)
         self._service = ServiceReport(service_manager(), self._vitals)
 
@@ -171,22 +158,16 @@ class Server:
     async def _drain(self) -> None:
         """No new calls; those that are on may finish until the deadline, then they are ended."""
         self._house.load.draining = True
-        for session, _ in list(self._calls.values()):
-            if isinstance(session, OutboundCall):
-                session.call_off()
+        self.calls.call_off()
         deadline_s = self._config.limits.drain_deadline_s
         self._service.stopping(deadline_s + GOODBYE_S)
-        log.info("server_draining", calls=len(self._calls), deadline_s=deadline_s)
+        log.info("server_draining", calls=len(self.calls), deadline_s=deadline_s)
         try:
             async with asyncio.timeout(deadline_s):
                 await self._sip.unregister()
-                await self._idle.wait()
+                await self.calls.all_over()
         except TimeoutError:
-            for session, _ in list(self._calls.values()):
-                session.end(EndReason.DRAIN_DEADLINE)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GOODBYE_S):
-                    await self._idle.wait()
+            await self.calls.end_all(EndReason.DRAIN_DEADLINE, GOODBYE_S)
 
     async def _close(self) -> None:
         if self._reloading is not None:
@@ -194,7 +175,7 @@ class Server:
         await self._http.stop()
         await self._desk.stop()
         await self._sip.stop()
-        await self._abandon_calls()
+        await self.calls.abandon()
         await self._workers.stop()
         await self._tools.close()
         self._log.close()
@@ -204,79 +185,12 @@ class Server:
         await self._service.stop()
         log.info("server_stopped")
 
-    async def _abandon_calls(self) -> None:
-        """Calls that would not end in good order get their record while it can be written."""
-        left = [task for _, task in self._calls.values()]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-
     def _watch(self, event: events.Event) -> None:
         """Every event of every call passes here, when its record has taken it in."""
         log_event(event)
         self._webhooks.take(event)
         self._hub.publish(event)
         self._desk.observe(event)
-
-    # --- calls --------------------------------------------------------------------------------------
-
-    def originate(self, origination: Origination) -> str:
-        """Place a call; returns its id. What becomes of it is told in its events, `CallEnded` the last.
-
-        It counts against every limit from now on. Raises `Refused`.
-        """
-        now, house = time.monotonic(), self._house
-        load = replace(house.load.snapshot(), exceeded=house.costs.exceeded(house.config))
-        decision = originating.decide(origination, load, house.config, now)
-        if isinstance(decision, Refuse):
-            raise Refused(decision.reason_code, decision.detail, decision.retry_after_s)
-        call_id = uuid.uuid4().hex
-        with logs.call(call_id):
-            self._take_on(OutboundCall(call_id, origination, decision, house))
-        return call_id
-
-    def hang_up(self, call_id: str) -> None:
-        """End a call, if it is on: nobody wants it any more."""
-        if call_id in self._calls:
-            self._calls[call_id][0].end(EndReason.API_HUNG_UP, "its dial was cancelled")
-
-    def _on_invite(self, sip: SipCall) -> None:
-        call_id = uuid.uuid4().hex
-        with logs.call(call_id):
-            self._take_on(InboundCall(call_id, sip, self._house))
-
-    def _take_on(self, session: CallSession) -> None:
-        call_id = session.call_id
-        task = asyncio.create_task(self._run_call(session), name=f"call {call_id}")
-        self._calls[call_id] = (session, task)
-        self._idle.clear()
-
-    async def _run_call(self, session: CallSession) -> None:
-        try:
-            await session.run()
-        except Exception:  # the call's edge: one call's defect must not end the others
-            log.exception("call_crashed")
-            await session.abandon()
-        except asyncio.CancelledError:
-            log.warning("call_abandoned", state=session.state)
-            await session.abandon()
-            raise
-        finally:
-            del self._calls[session.call_id]
-            if not self._calls:
-                self._idle.set()
-
-    def _sessions(self) -> dict[str, CallSession]:
-        return {call_id: session for call_id, (session, _) in self._calls.items()}
-
-    def _on_rejected(self, rejected: RejectedInvite) -> None:
-        """pjsip refused an INVITE by itself; it gets its record all the same."""
-        call_id = uuid.uuid4().hex
-        with logs.call(call_id):
-            story = tell_rejected(call_id, rejected, self._house)
-            task = asyncio.create_task(story, name=f"call {call_id}")
-        self._rejected.add(task)
-        task.add_done_callback(self._rejected.discard)
 
     def _on_trunk(self, event: events.TrunkStateChanged) -> None:
         self._webhooks.take_trunk(event)
@@ -315,7 +229,7 @@ class Server:
         return Vitals(
             polled_at=self._sip.polled_at,
             heard_at=self._workers.last_heard,
-            calls=len(self._calls),
+            calls=len(self.calls),
             draining=self._house.load.draining,
             registered=self._control.registered(),
         )

@@ -1,7 +1,7 @@
 """A call that we are to place, and what may become of it. Pure.
 
-Whoever decides that somebody is called makes an `Origination` of it and gives it to `Server.originate`, once
-for every attempt.
+Whoever decides that somebody is called makes an `Origination` of it and gives it to `ActiveCalls.originate`,
+once for every attempt.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ LONGEST_SLEEP_S = 2.0
 
 
 class Calls(Protocol):
-    """The server, as far as dials know it."""
+    """The calls that are on, as far as dials know them."""
 
     def originate(self, origination: Origination) -> str:
         """Place a call, whose id is returned at once. Raises `call.origination.Refused`."""

@@ -38,7 +38,7 @@ def main() -> None:
         server = Server(loaded, path)
 
         def obey(name: str, arguments: dict[str, Any]) -> None:
-            for session, _ in list(server._calls.values()):
+            for session in server.calls.sessions().values():
                 session.do(getattr(director, name)(**arguments))
 
         for number, command in zip(SIGNALS, commands, strict=False):

@@ -25,15 +25,14 @@ def main() -> None:
 
     async def serve() -> None:
         server = Server(loaded, path)
-        watch = server._house.watch
+        watch = server.calls._house.watch
 
         def dial(event: events.Event) -> None:
             watch(event)
             if isinstance(event, events.DigitReceived) and event.digit == "#":
-                session, _ = server._calls[event.call_id]
-                session.do(PressKeys(digits=digits))
+                server.calls.sessions()[event.call_id].do(PressKeys(digits=digits))
 
-        server._house = replace(server._house, watch=dial)
+        server.calls._house = replace(server.calls._house, watch=dial)
         await server.run()
 
     uvloop.run(serve())

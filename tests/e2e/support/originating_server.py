@@ -48,12 +48,12 @@ def main() -> None:
                 headers = tuple(map(tuple, each.get("headers", ())))
                 uri = uri_to_call(each["to"], trunk)
                 try:
-                    server.originate(Origination(**{**each, "headers": headers}, to_uri=uri))
+                    server.calls.originate(Origination(**{**each, "headers": headers}, to_uri=uri))
                 except Refused as refused:
                     log.info("originate_refused", reason_code=refused.reason_code, detail=refused.detail)
 
         def hang_up() -> None:
-            for session, _ in list(server._calls.values()):
+            for session in server.calls.sessions().values():
                 session.do(HANG_UP)
 
         loop = asyncio.get_running_loop()
