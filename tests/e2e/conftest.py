@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.support import sipp as sipp_runner
+from tests.e2e.support.namespaces import Internet
 from tests.e2e.support.server import Setup, write_setup
 
 SetupFactory = Callable[..., Setup]
@@ -30,3 +31,9 @@ def sipp(tmp_path: Path) -> Sipp:
         await sipp_runner.play(scenario, tmp_path, (setup.host, setup.sip_port), *arguments, **options)
 
     return run
+
+
+@pytest.fixture
+def net() -> Iterator[Internet]:
+    with Internet() as made:
+        yield made

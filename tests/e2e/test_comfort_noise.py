@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from itertools import pairwise
 
@@ -45,11 +44,11 @@ async def test_speech_resumes_in_its_place_after_every_pause(setup: SetupFactory
             begun_at = [0]
             for said, pause_s in zip(SAID[1:], PAUSES_S, strict=True):
                 await caller.say(b"")
-                await asyncio.sleep(pause_s)
+                await caller.keep_quiet(pause_s)
                 begun_at.append(len(caller.sent_at))
                 await caller.say(said)
             await caller.say(b"")
-            await asyncio.sleep(0.1)
+            await caller.keep_quiet(0.1)
             hung_up_at = time.monotonic()
             await caller.hang_up()
             record = await server.next_record()

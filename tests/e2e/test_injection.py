@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -39,12 +38,6 @@ class SlowPhone(Phone):
         super()._talk(self._answered)
 
 
-@pytest.fixture
-def net() -> Iterator[Internet]:
-    with Internet() as made:
-        yield made
-
-
 async def under_attack(caller: SlowPhone, enemy: Attacker) -> None:
     """A call of 4 s, sprayed before its first packet, during it, and by one who pretends to be the caller."""
     await enemy.strike(10)
@@ -53,9 +46,9 @@ async def under_attack(caller: SlowPhone, enemy: Attacker) -> None:
     await enemy.strike(75)
     caller.begin()
     await caller.hear(lambda: len(caller.heard) > 100)
-    enemy.pretend(caller.ssrc, caller.sequence)
+    enemy.pretend(caller.talker.ssrc, caller.talker.sequence)
     await enemy.strike(50)
-    enemy.pretend(caller.ssrc, caller.sequence - 30_000)
+    enemy.pretend(caller.talker.ssrc, caller.talker.sequence - 30_000)
     await caller.say(b"")
     await enemy.strike(25)
     await caller.hang_up()

@@ -174,12 +174,12 @@ async def test_an_srtp_call_goes_on_over_the_end_of_a_sequence_cycle(setup: Setu
     prepared = setup(None, trunk={"srtp": "required"})
     async with running(prepared, errors=ERRORS, spare_threads=THREADS) as server:
         async with secure_phone(prepared) as caller:
-            caller.sequence = 0x10000 - BEFORE_MS // FRAME_MS - 10
+            caller.talker.sequence = 0x10000 - BEFORE_MS // FRAME_MS - 10
             assert (await caller.invite()).status == 200
             await caller.say(before)
             await caller.hear_speech(BEFORE_MS)
             await lose_worker(server, caller, stop)
-            assert caller.sequence > 0x10000
+            assert caller.talker.sequence > 0x10000
             await server.wait_log("backend_replaced")
             await caller.say(after)
             await caller.hear(lambda: after in caller.speech_heard())

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Collection
 from rtp import packet, rtcp
 from rtp.pacer import Pacer
 from tests.e2e.support.namespaces import Namespace, Sniffer
-from tests.e2e.support.phone import TELEPHONE_EVENT
+from tests.e2e.support.talker import TELEPHONE_EVENT
 from tests.e2e.support.waiting import PATIENCE_S
 
 FRAME = b"\x2a" * 160

@@ -11,9 +11,10 @@ from rtp.dtmf import DigitReceiver
 from rtp.events import DigitReceived
 from rtp.inband import InbandDigits
 from rtp.packet import parse
-from tests.e2e.support.phone import TELEPHONE_EVENT, Phone
+from tests.e2e.support.phone import Phone
 from tests.e2e.support.server import Setup
 from tests.e2e.support.sip import Address, Message, request
+from tests.e2e.support.talker import TELEPHONE_EVENT
 
 AnyPhone = TypeVar("AnyPhone", bound=Phone)
 

@@ -9,24 +9,20 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 from rtp import packet
-from rtp.dtmf import DigitSender
 from rtp.pacer import Pacer
 from sipagent.formats import CODECS, AudioFormat
 from tests.e2e.support.namespaces import Namespace
 from tests.e2e.support.server import NUMBER, Setup
 from tests.e2e.support.sip import Address, Message, Socket, host_port, parsed_host_port, request
+from tests.e2e.support.talker import PAYLOAD_TYPES, TELEPHONE_EVENT, Talker
 from tests.e2e.support.waiting import PATIENCE_S
 
 FRAME_MS = 20
-PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}
-TELEPHONE_EVENT = 101
-COMFORT_NOISE = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +79,10 @@ class Phone:
         self._to: Address = proxy or (setup.host, setup.sip_port)
         self._uri = f"sip:{number}@{host_port(self._to)}"
         self._inside = inside
-        self.ssrc, self.sequence = secrets.randbits(32), secrets.randbits(16)
+        self.talker = Talker(ptime_ms, noise_dbov)
         self._host = host or setup.host
         self._ptime_ms = ptime_ms
         self._interval_ms = ptime_ms / (1 + clock_ppm / 1e6)
-        self._noise_dbov = noise_dbov
-        self._is_silent = False
         self.talking_since = 0.0
         self.sent_at: list[float] = []
         self.sip_call_id = secrets.token_hex(8)
@@ -96,10 +90,9 @@ class Phone:
         self._cseq = 0
         self._branch = ""
         self._responses: asyncio.Queue[Message] = asyncio.Queue()
-        self._speech: deque[bytes] = deque()
         self._to_say = speech
-        self._digits = DigitSender()
         self._said = asyncio.Event()
+        self._paced = asyncio.Event()
         self._heard_more = asyncio.Event()
         self._pacing: asyncio.Task[None] | None = None
         self._sip: Socket
@@ -216,11 +209,6 @@ class Phone:
     # --- RTP ----------------------------------------------------------------------------------------
 
     @property
-    def _frame(self) -> int:
-        """Bytes of a packet's audio."""
-        return 8 * self._ptime_ms
-
-    @property
     def law(self) -> AudioFormat:
         return CODECS[self.codec]
 
@@ -231,14 +219,22 @@ class Phone:
 
     async def say(self, audio: bytes) -> None:
         """Send law bytes, whole frames of 20 ms; returns when the last is out."""
-        self._queue(audio)
+        self.talker.say(audio)
         self._said.clear()
         async with asyncio.timeout(PATIENCE_S + len(audio) / 8000):
             await self._said.wait()
 
+    async def keep_quiet(self, pause_s: float) -> None:
+        """Returns when so much of the phone's own time has passed, in which it says nothing."""
+        end = self.talker.timestamp + 8000 * pause_s
+        async with asyncio.timeout(PATIENCE_S + pause_s):
+            while self.talker.timestamp < end:
+                self._paced.clear()
+                await self._paced.wait()
+
     def press(self, digit: str, duration_ms: int = 100) -> None:
         """Send a digit by RFC 4733 in place of the next frames."""
-        self._digits.press(digit, duration_ms, self._ptime_ms)
+        self.talker.press(digit, duration_ms)
 
     async def hear(self, enough: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
         """Wait for something of what is heard, asked after every packet."""
@@ -269,7 +265,7 @@ class Phone:
         port, first_type = int(kind.split()[1]), int(kind.split()[3])
         self.codec = next(name for name, number in PAYLOAD_TYPES.items() if number == first_type)
         self.rtp_target = host, port
-        self._queue(self._to_say)
+        self.talker.say(self._to_say)
         self.talking_since = time.monotonic()
         self._pacing = asyncio.create_task(self._pace())
 
@@ -277,35 +273,17 @@ class Phone:
         if self._pacing is not None:
             self._pacing.cancel()
 
-    def _queue(self, audio: bytes) -> None:
-        self._speech.extend(audio[at : at + self._frame] for at in range(0, len(audio), self._frame))
-
     async def _pace(self) -> None:
         pacer = Pacer(self.talking_since, self._interval_ms, max_catch_up=50)
-        timestamp, pressed_at = 0, 0
         while True:
             for _ in range(pacer.due(time.monotonic())):
-                kind, marker, payload = PAYLOAD_TYPES[self.codec], False, self.law.silence * self._frame
-                stamp = timestamp
-                if self._digits.busy:
-                    payload, marker, offset = self._digits.next_packet()
-                    pressed_at = timestamp if marker else pressed_at
-                    kind, stamp = TELEPHONE_EVENT, pressed_at + offset
-                elif self._speech:
-                    payload, marker = self._speech.popleft(), self._is_silent
-                    self._is_silent = False
-                elif self._noise_dbov is not None:
-                    if self._is_silent:
-                        timestamp += self._frame
-                        continue
-                    kind, payload, self._is_silent = COMFORT_NOISE, bytes([-self._noise_dbov]), True
-                data = packet.RtpPacket(kind, self.sequence & 0xFFFF, stamp, self.ssrc, payload, marker)
-                serialized = packet.serialize(data)
-                self.sent_at.append(time.monotonic())
-                self._rtp.send(serialized, self.rtp_target)
-                self.sequence, timestamp = self.sequence + 1, timestamp + self._frame
-            if not self._speech:
+                if (due := self.talker.next_packet(self.codec)) is not None:
+                    serialized = packet.serialize(due)
+                    self.sent_at.append(time.monotonic())
+                    self._rtp.send(serialized, self.rtp_target)
+            if not self.talker.has_speech:
                 self._said.set()
+            self._paced.set()
             await asyncio.sleep(max(0.0, pacer.next_due - time.monotonic()))
 
     def _receive_rtp(self, data: bytes, addr: Address) -> None:
