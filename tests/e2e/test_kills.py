@@ -93,7 +93,7 @@ async def calls_cut_off(server: Server, chance: random.Random, workers_too: bool
     answered: list[str] = []
     starts = [chance.uniform(0, LIFE_S) for _ in range(CALLS_PER_KILL)]
     lives = [asyncio.create_task(live(server.setup, at, chance.random(), answered)) for at in starts]
-    await asyncio.sleep(LIFE_S)
+    await asyncio.wait(lives, timeout=LIFE_S)
     for pid in (server.process.pid, *(server.workers if workers_too else ())):
         os.kill(pid, signal.SIGKILL)
     for task in lives:

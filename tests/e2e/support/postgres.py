@@ -7,9 +7,9 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,21 +43,16 @@ class Postgres:
         if self._process is not None:
             return
         options = ("-p", str(self.port), "-k", self._sockets, "-c", "listen_addresses=127.0.0.1")
-        with open(self._sockets / "log", "ab") as log:
+        notify = self._sockets / "notify"
+        with _service_manager(notify) as manager, open(self._sockets / "log", "ab") as log:
             self._process = subprocess.Popen(
                 [*self._as_user, _binary("postgres"), "-D", self._data, *options, "-c", "fsync=off"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=os.environ | {"NOTIFY_SOCKET": str(notify)},
             )
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                psycopg.connect(self.url, connect_timeout=2).close()
-                return
-            except psycopg.OperationalError:
-                assert time.monotonic() < deadline, (self._sockets / "log").read_text()[-2000:]
-                time.sleep(0.05)
+            self._become_ready(manager)
 
     def kill(self) -> None:
         """SIGKILL to all of it."""
@@ -72,6 +67,13 @@ class Postgres:
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.url) as connection:
             return connection.execute(query).fetchall()  # type: ignore[arg-type]
+
+    def _become_ready(self, manager: socket.socket) -> None:
+        try:
+            while b"READY=1" not in manager.recv(4096):
+                pass
+        except TimeoutError:
+            raise AssertionError((self._sockets / "log").read_text()[-2000:]) from None
 
     def _run(self, program: str, *arguments: object) -> None:
         command = [*self._as_user, _binary(program), *map(str, arguments)]
@@ -94,6 +96,17 @@ def postgres() -> Iterator[Postgres]:
     finally:
         server.kill()
         shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def _service_manager(path: Path) -> Iterator[socket.socket]:
+    """The other end of sd_notify(3), which Debian's build of the server uses, whoever it runs as."""
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        path.chmod(0o666)
+        manager.settimeout(PATIENCE_S)
+        yield manager
 
 
 def _binary(name: str) -> str:
