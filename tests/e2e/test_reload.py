@@ -14,7 +14,8 @@ from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
 from tests.e2e.support.kamailio import PASSWORD, USER, kamailio
 from tests.e2e.support.phone import Phone, call, phone
-from tests.e2e.support.server import NUMBER, Line, Server, Setup, running
+from tests.e2e.support.server import NUMBER, Server, Setup, running
+from tests.e2e.support.server_log import Line
 
 pytestmark = pytest.mark.e2e
 

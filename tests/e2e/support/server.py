@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.support import processes
 from tests.e2e.support.ports import free_ports
+from tests.e2e.support.server_log import Line, ServerLog
 from tests.e2e.support.sip import host_port, options_answered
 from tests.e2e.support.waiting import PATIENCE_S, eventually, eventually_equal
 
@@ -31,7 +32,6 @@ RTP_PAIRS = 20
 WORKERS = 2
 #: As many as asyncio's default executor comes to have, with one of the store of dials.
 THREADS = min(32, (os.cpu_count() or 1) + 4)
-Line = dict[str, Any]
 Record = dict[str, Any]
 
 
@@ -110,12 +110,11 @@ class Server:
     def __init__(self, setup: Setup, process: asyncio.subprocess.Process) -> None:
         self.setup = setup
         self.process = process
-        self.log: list[Line] = []
         self.workers: list[int] = []
         self._earlier_records = len(records(setup))
         self._records_read = 0
-        self._news = asyncio.Condition()
-        self._reader = asyncio.create_task(self._read_log())
+        assert process.stderr is not None
+        self._log = ServerLog(process.stderr, setup.config.with_name("server.log"))
         self._idle: dict[int, processes.Holdings] = {}
 
     @property
@@ -124,37 +123,20 @@ class Server:
 
     # --- its log ------------------------------------------------------------------------------------
 
+    @property
+    def log(self) -> list[Line]:
+        return self._log.all
+
     def lines(self, event: str, **fields: Any) -> list[Line]:
         """The lines so far that have these fields."""
-        wanted = {"event": event} | fields
-        return [line for line in self.log if wanted.items() <= line.items()]
+        return self._log.lines(event, **fields)
 
     async def wait_log(self, event: str, count: int = 1, within_s: float = PATIENCE_S, **fields: Any) -> Line:
         """The `count`-th line with these fields, which may have been written already."""
-        try:
-            async with asyncio.timeout(within_s), self._news:
-                await self._news.wait_for(
-                    lambda: len(self.lines(event, **fields)) >= count or self._reader.done()
-                )
-        except TimeoutError:
-            pass
-        found = self.lines(event, **fields)
-        assert len(found) >= count, f"no {event} {fields} ({len(found)} of {count}):\n{self.tail()}"
-        return found[count - 1]
+        return await self._log.wait_for(event, count, within_s, **fields)
 
     def tail(self, lines: int = 30) -> str:
-        return "\n".join(json.dumps(line) for line in self.log[-lines:])
-
-    async def _read_log(self) -> None:
-        assert self.process.stderr is not None
-        with open(self.setup.config.with_name("server.log"), "ab") as copy:
-            while line := await self.process.stderr.readline():
-                copy.write(line)
-                self.log.append(_parsed(line))
-                async with self._news:
-                    self._news.notify_all()
-        async with self._news:
-            self._news.notify_all()
+        return self._log.tail(lines)
 
     # --- what it keeps and tells --------------------------------------------------------------------
 
@@ -213,7 +195,7 @@ class Server:
     async def exited(self, within_s: float = PATIENCE_S) -> int:
         """The exit code, once it and its workers (who share its log) are gone."""
         async with asyncio.timeout(within_s):
-            await self._reader
+            await self._log.closed()
             return await self.process.wait()
 
     async def stop(self) -> None:
@@ -236,7 +218,7 @@ class Server:
             self.process.kill()
         await self.process.wait()
         async with asyncio.timeout(PATIENCE_S):
-            await self._reader
+            await self._log.closed()
 
     # --- after every test ---------------------------------------------------------------------------
 
@@ -254,11 +236,7 @@ class Server:
         self.assert_no_errors(errors)
 
     def assert_no_errors(self, allowed: Sequence[str] = ()) -> None:
-        bad = [
-            line
-            for line in self.log
-            if line.get("level") in ("error", "critical", None) and line["event"] not in allowed
-        ]
+        bad = [line for line in self._log.errors() if line["event"] not in allowed]
         assert not bad, json.dumps(bad, indent=1)
 
     async def assert_one_record_per_call(self) -> None:
@@ -319,14 +297,6 @@ def records(setup: Setup) -> list[Record]:
     """Every record in the spool of this set-up, oldest first."""
     files = sorted(setup.storage.glob("spool/calls-*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
-
-
-def _parsed(line: bytes) -> Line:
-    try:
-        parsed = json.loads(line)
-    except ValueError:
-        return {"event": "not_json", "text": line.decode(errors="replace").rstrip()}
-    return {"event": ""} | parsed
 
 
 def _sample_name(name: str, labels: Mapping[str, str]) -> str:
