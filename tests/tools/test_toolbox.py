@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from sipagent.config import AgentConfig
 from sipagent.config.tools import ToolLimitsConfig
@@ -23,6 +24,7 @@ from tests.tools import operators_tools
 
 CALL = CallContext("c-1", "receptionist", "carrier", "inbound")
 ANYTHING = {"type": "object"}
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 HERE = "tests.tools.operators_tools"
 
 
@@ -48,13 +50,21 @@ class Rig:
         return await self.box.run(self.bench, self.bench.tools[name], arguments or {}, CALL, "call_7")
 
 
-@pytest.fixture
-async def tools() -> AsyncIterator[ToolServer]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def listening() -> AsyncIterator[ToolServer]:
     async with tool_server() as server:
         yield server
 
 
 @pytest.fixture
+def tools(listening: ToolServer) -> ToolServer:
+    """The server that all tests share, for it takes its time to stop, as if it were new."""
+    listening.asked.clear()
+    listening.will(Answer({"status": "fine"}))
+    return listening
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def rig_of() -> AsyncIterator[Any]:
     rigs: list[Rig] = []
 

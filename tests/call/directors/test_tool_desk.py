@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from sipagent import events
 from sipagent.call.directors.director import Command, PressKeys, Scene
@@ -19,6 +20,7 @@ from sipagent.worker.orders import AnswerTool, Inject, Instruct
 from tests.e2e.support.tool_server import Answer, ToolServer, tool_server
 from tests.e2e.support.waiting import eventually
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 ANYTHING = {"type": "object"}
 OTHER = AgentConfig.model_validate(
     {
@@ -69,13 +71,21 @@ class Desk:
                 await self._news.wait()
 
 
-@pytest.fixture
-async def tools() -> AsyncIterator[ToolServer]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def listening() -> AsyncIterator[ToolServer]:
     async with tool_server() as server:
         yield server
 
 
 @pytest.fixture
+def tools(listening: ToolServer) -> ToolServer:
+    """The server that all tests share, for it takes its time to stop, as if it were new."""
+    listening.asked.clear()
+    listening.will(Answer({"status": "fine"}))
+    return listening
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def desk_of(tools: ToolServer) -> AsyncIterator[Callable[..., Desk]]:
     toolbox, desks = Toolbox(ToolLimitsConfig(max_running_per_call=2)), []
 
