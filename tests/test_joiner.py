@@ -51,6 +51,7 @@ def test_signalling_passes_an_outage() -> None:
     assert sent(cut, count=10) == [[]] * 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("burst", [1.0, 3.0])
 def test_loss_has_its_share_and_its_bursts(burst: float) -> None:
     delays = sent(Impairment(loss=0.05, burst=burst))
@@ -66,6 +67,7 @@ def test_bursts_of_one_flow_do_not_touch_another() -> None:
     assert both == pytest.approx(0.3 * 0.3, abs=0.03)
 
 
+@pytest.mark.slow
 def test_delays_are_normal_and_never_negative() -> None:
     delays = sorted(copies[0] for copies in sent(Impairment(delay_ms=50, jitter_ms=20)))
     percentiles_ms = [1000 * delays[PACKETS * percent // 100] for percent in (5, 50, 95)]
@@ -73,6 +75,7 @@ def test_delays_are_normal_and_never_negative() -> None:
     assert percentiles_ms == pytest.approx([17, 50, 83], abs=2)
 
 
+@pytest.mark.slow
 def test_duplicates_and_packets_that_are_overtaken() -> None:
     assert sum(len(copies) for copies in sent(Impairment(duplicated=0.1))) == pytest.approx(22_000, rel=0.02)
     delays = [copies[0] for copies in sent(Impairment(overtaken=0.05))]

@@ -42,6 +42,7 @@ def test_delay_is_from_piece_to_piece(said: Pcm) -> None:
     assert delays == pytest.approx([130.0] * len(delays))
 
 
+@pytest.mark.slow
 def test_quality_of_the_same_and_of_nothing(said: Pcm) -> None:
     best, shift, worst = quality(said, said), quality(said, shifted(said, 4000)), quality(said, said[:0])
     assert best.pesq > 4.5
