@@ -56,7 +56,7 @@ $(VENV)/.fuzz: pyproject.toml constraints.txt | $(VENV)/.dev
 
 PYTHON_H = $(shell $(BIN)/python -c 'import os, sysconfig; print(os.path.join(sysconfig.get_path("include"), "Python.h"))')
 
-$(VENV)/.pjsua2: pjsua2/build.py pjsua2/config_site.h $(wildcard pjsua2/*.i pjsua2/*.patch) | $(VENV)/.runtime
+$(VENV)/.pjsua2: pjsua2/config_site.h $(wildcard pjsua2/*.py pjsua2/*.i pjsua2/*.patch) | $(VENV)/.runtime
 	@$(BIN)/python pjsua2/build.py --cached \
 	|| scripts/install-packages $(BUILD_PACKAGES) $$(test -e $(PYTHON_H) || echo python3-dev)
 	@$(BIN)/python pjsua2/build.py

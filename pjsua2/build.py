@@ -4,10 +4,9 @@
     python pjsua2/build.py --rebuild  build it even if it is cached: how a newer pjproject comes in
     python pjsua2/build.py --cached   exit 0 if the wheel is cached, 1 if it would have to be built
 
-The source is pjproject as Debian ships it inside its source package `asterisk`: apt fetches it and checks its
-signature. PJPROJECT_SOURCE=<dir> builds another tree instead. Needs gcc, make, patch, dpkg-dev and
-libssl-dev; no package outside the standard library. When the build fails, the wheel `pjsua2-python` is
-installed in its place; it carries 4 calls.
+The source is what Debian ships, or the tree that PJPROJECT_SOURCE names: see `source.py`. Needs gcc, make,
+patch, dpkg-dev and libssl-dev; no package outside the standard library. When the build fails, the wheel
+`pjsua2-python` is installed in its place; it carries 4 calls.
 """
 
 from __future__ import annotations
@@ -28,6 +27,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from source import source_version, unpack_source
+from steps import CACHE, LOG, BuildFailed, run, say
+
 RECIPE = Path(__file__).resolve().parent
 ADDITIONS = [RECIPE / "source_filter.i", RECIPE / "remote_sdp.i"]
 #: Ours, with the file that they change and what is in it once pjproject has mended that by itself.
@@ -36,13 +38,8 @@ PATCHES = {
     RECIPE / "keep_alive.patch": ("pjsip/src/pjsua-lib/pjsua_acc.c", r"delay\.sec < 1"),
     RECIPE / "late_release.patch": ("pjsip/src/pjsua2/call.cpp", r"::~Call\(\)[^}]*pjsua_call_get_user_data"),
 }
-SHAPING_FILES = [RECIPE / "build.py", RECIPE / "config_site.h", *ADDITIONS, *PATCHES]
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sipagent"
-LOG = CACHE / "pjsua2-build.log"
+SHAPING_FILES = [*sorted(RECIPE.glob("*.py")), RECIPE / "config_site.h", *ADDITIONS, *PATCHES]
 
-DEBIAN_SOURCE = "asterisk"
-DEBIAN_SUITE = "unstable"
-DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 BUILD_TOOLS = ["swig>=4.3,<5", "setuptools>=75,<81", "wheel>=0.44,<1"]
 FALLBACK = "pjsua2-python"
 
@@ -56,14 +53,6 @@ CONFIGURE = shlex.split("""
     --disable-opencore-amr --disable-silk --disable-opus --disable-bcg729 --disable-lyra --disable-libyuv
     --disable-libwebrtc
 """)
-
-
-class BuildFailed(Exception):
-    """The message names the step; the log has the rest."""
-
-
-def say(text: str) -> None:
-    print(f"pjsua2: {text}", flush=True)
 
 
 # --- what identifies a wheel ----------------------------------------------------------------------
@@ -99,36 +88,6 @@ def cached_wheel() -> Path | None:
     return next((CACHE / cache_key(facts)).glob("pjsua2-*.whl"), None) if facts else None
 
 
-# --- running steps --------------------------------------------------------------------------------
-
-
-def run(step: str, command: list[str], cwd: Path, env: dict[str, str] | None = None) -> None:
-    """Run one command with its output in the log, and a sign of life every 15 s."""
-    started = time.monotonic()
-    with LOG.open("ab") as log:
-        log.write(f"\n=== {step}: {' '.join(command)}\n".encode())
-        log.flush()
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env={**os.environ, **(env or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        except OSError as error:
-            raise BuildFailed(f"{step}: {error}") from error
-        while True:
-            try:
-                status = process.wait(timeout=15)
-                break
-            except subprocess.TimeoutExpired:
-                say(f"  ... {step}, {time.monotonic() - started:.0f} s")
-    if status != 0:
-        raise BuildFailed(f"{step} failed with exit status {status}")
-
-
 @contextmanager
 def exclusive() -> Iterator[None]:
     """One build at a time on this machine; whoever waited then finds the wheel in the cache."""
@@ -140,79 +99,6 @@ def exclusive() -> Iterator[None]:
             say("another build is running, waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-# --- the source -----------------------------------------------------------------------------------
-
-
-def debian_mirror() -> str:
-    """The mirror this machine installs Debian itself from, in either format of apt's source lists."""
-    etc = Path("/etc/apt")
-    for path in sorted((etc / "sources.list.d").glob("*.sources")):
-        for stanza in re.split(r"\n\s*\n", path.read_text()):
-            lines = [line for line in stanza.splitlines() if not line.startswith("#")]
-            fields = dict(line.split(":", 1) for line in lines if re.match(r"[A-Za-z-]+:", line))
-            if fields.get("Enabled", "yes").strip() == "no":
-                continue
-            for uri in fields.get("URIs", "").split():
-                if uri.rstrip("/").endswith("/debian"):
-                    return uri
-    for path in [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*.list"))]:
-        for line in path.read_text().splitlines() if path.exists() else []:
-            match = re.match(r"deb\s+(?:\[[^]]*\]\s+)?(\S+/debian/?)\s", line)
-            if match:
-                return match[1]
-    raise BuildFailed("no Debian mirror in apt's configuration")
-
-
-def fetch_source(work: Path) -> Path:
-    """Get pjproject's tarball out of Debian's source package; the machine's apt lists stay as they are."""
-    mirror = debian_mirror()
-    for directory in ("lists/partial", "cache/archives/partial", "download"):
-        (work / "apt" / directory).mkdir(parents=True)
-    apt = work / "apt"
-    (apt / "sources.list").write_text(f"deb-src [signed-by={DEBIAN_KEYRING}] {mirror} {DEBIAN_SUITE} main\n")
-    settings = {
-        "Dir::Etc::sourcelist": apt / "sources.list",
-        "Dir::Etc::sourceparts": "-",
-        "Dir::State::lists": apt / "lists",
-        "Dir::Cache": apt / "cache",
-        "APT::Sandbox::User": "root",
-        "Acquire::Languages": "none",
-        "Acquire::Retries": "3",
-    }
-    apt_get = [
-        "apt-get",
-        "-q",
-        *(word for key, value in settings.items() for word in ("-o", f"{key}={value}")),
-    ]
-    run("reading the list of source packages", [*apt_get, "update"], cwd=apt)
-    run("fetching the source", [*apt_get, "source", "--download-only", DEBIAN_SOURCE], cwd=apt / "download")
-    tarballs = list((apt / "download").glob("*.orig-Xpjproject.tar.*"))
-    if len(tarballs) != 1:
-        raise BuildFailed(f"the source package {DEBIAN_SOURCE} no longer carries one pjproject tarball")
-    return tarballs[0]
-
-
-def unpack_source(work: Path) -> Path:
-    given = os.environ.get("PJPROJECT_SOURCE")
-    tree = work / "pjproject"
-    if given:
-        say(f"using the source in {given}")
-        shutil.copytree(given, tree, symlinks=True)
-        return tree
-    say(f"fetching pjproject from Debian's source package {DEBIAN_SOURCE} ({DEBIAN_SUITE})")
-    tarball = fetch_source(work)
-    tree.mkdir()
-    run("unpacking", ["tar", "-xf", str(tarball), "--strip-components=1", "--no-same-owner"], cwd=tree)
-    return tree
-
-
-def source_version(tree: Path) -> str:
-    found = re.findall(
-        r"export PJ_VERSION_(?:MAJOR|MINOR|REV)\s*:=\s*(\d+)", (tree / "version.mak").read_text()
-    )
-    return ".".join(found)
 
 
 # --- the build ------------------------------------------------------------------------------------

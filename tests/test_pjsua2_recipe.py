@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,7 @@ PATCH = """Why.
 
 @pytest.fixture
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(RECIPE.parent)  # where it finds its other modules when it is run
     spec = importlib.util.spec_from_file_location("pjsua2_recipe", RECIPE)
     assert spec is not None
     assert spec.loader is not None
@@ -31,7 +33,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     patch = tmp_path / "mend.patch"
     patch.write_text(PATCH)
     monkeypatch.setattr(module, "PATCHES", {patch: ("call.c", r"theirs")})
-    monkeypatch.setattr(module, "LOG", tmp_path / "log")
+    monkeypatch.setattr(importlib.import_module("steps"), "LOG", tmp_path / "log")
     return module
 
 
@@ -63,5 +65,5 @@ def test_patch_that_fits_no_more_fails_the_build(recipe: ModuleType, source: Pat
         recipe.apply_patches(source.parent)
 
 
-def test_every_patch_makes_a_wheel_of_its_own(recipe: ModuleType) -> None:
-    assert set(RECIPE.parent.glob("*.patch")) <= set(recipe.SHAPING_FILES)
+def test_every_patch_and_module_makes_a_wheel_of_its_own(recipe: ModuleType) -> None:
+    assert {*RECIPE.parent.glob("*.patch"), *RECIPE.parent.glob("*.py")} <= set(recipe.SHAPING_FILES)
