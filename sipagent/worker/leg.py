@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
 from functools import partial
 from socket import socket
 from typing import Any
@@ -19,27 +18,20 @@ import msgspec
 from rtp.answering import AnsweringParams
 from rtp.session import RtpParams
 from rtp.udp import UdpPair
-from sipagent.backends.base import Backend
-from sipagent.backends.factory import create_backend
-from sipagent.backends.local import LocalBackend
 from sipagent.config import AgentConfig
-from sipagent.conversation import HistoryItem
-from sipagent.errors import BackendError, ConfigError, EndReason, ReasonCode
+from sipagent.errors import BackendError, EndReason, ReasonCode
 from sipagent.events import DigitMethod
 from sipagent.formats import CODECS
 from sipagent.media.answering import AnswerWatch
 from sipagent.media.recorder import RecordingWriter
-from sipagent.worker.agent.jukebox import Jukebox
-from sipagent.worker.agent.speaker import Speaker
-from sipagent.worker.orders import OpenLeg, PlayPrompt, Resumption, UseBackend, agent_config
+from sipagent.worker.agent.side import ABANDONED_S, AgentSide
+from sipagent.worker.orders import OpenLeg, UseBackend, agent_config
 from sipagent.worker.phone.bridge import Bridge, Ringing, Source
 from sipagent.worker.phone.stream import LOOK_EVERY_S, Stream, Upwards
 from sipagent.worker.presses import Presses
 from sipagent.worker.reporter import Emit, Reporter
 from sipagent.worker.ticker import Ticker
 
-#: A call that has lost its backend stands for so long, whatever is done about it.
-ABANDONED_S = 300.0
 #: Looks from one snapshot to the next: a second.
 SNAPSHOT_LOOKS = round(1 / LOOK_EVERY_S)
 
@@ -65,9 +57,10 @@ class Leg:
         self._recordings = recordings
         self._reporter = Reporter(order.call_id, emit, keeps_digits=order.record_digits)
         self._presses = Presses()
-        self._speaker = Speaker(agent, first_backend(order, agent), self._reporter)
-        self._goes_on(order.resumption)
-        self._jukebox = Jukebox(self._speaker.prompts, self._speaker.queued, self._reporter.prompt_ended)
+        if order.resumption is not None and order.resumption.pressed is not None:
+            self._presses.remember(*order.resumption.pressed, time.monotonic())
+        self.agent = AgentSide(order, agent, self._reporter)
+        self._speaker = self.agent.speaker
         self._stream: Stream | None = None
         self._is_tapped = False
         self._bridge: Bridge | None = None
@@ -82,8 +75,7 @@ class Leg:
         finally:
             for sock in self._sockets:
                 sock.close()
-            self._jukebox.close()
-            await self._speaker.seat.close()
+            await self.agent.close()
 
     def start(self, params: RtpParams) -> None:
         """Audio flows from now on; once it does, a re-INVITE's changes are taken up. Too late for a leg that
@@ -97,7 +89,7 @@ class Leg:
             self._order,
             params,
             playout=self._speaker.playout,
-            backend=self._backend,
+            backend=self.agent.backend,
             agent=self._speaker.path,
             queued=self._speaker.queued,
             ears=self._speaker.ears,
@@ -145,43 +137,14 @@ class Leg:
         if self._presses.is_new(digit, duration_ms, method, now):
             if self._bridge is not None and method != "inband":  # tones get there by themselves
                 self._bridge.pass_digit(self, digit)
-            elif not self._speaker.is_aside:
-                self._backend.send_digit(digit)
+            else:
+                self.agent.press(digit)
             self._reporter.digit(digit, duration_ms, method, now)
 
-    def say(self, text: str, interruptible: bool = True) -> None:
-        self._speaker.is_firm |= not interruptible
-        self._backend.say(text)
-
-    def inject(self, text: str, respond: bool) -> None:
-        self._backend.inject(text, respond)
-
-    def answer_tool(self, tool_call_id: str, output: str) -> None:
-        self._backend.answer_tool(tool_call_id, output)
-
-    def instruct(self, instructions: str) -> None:
-        self._backend.instruct(instructions)
-
-    def recall(self, history: Sequence[HistoryItem]) -> None:
-        self._backend.recall(history)
-
-    def play(self, order: PlayPrompt) -> None:
-        self._jukebox.play(order)
-
-    def stop_prompt(self, prompt_id: str) -> None:
-        self._jukebox.stop(prompt_id, time.monotonic())
-
     def use_backend(self, order: UseBackend) -> None:
-        """Have another backend speak for the call, as soon as it is ready and has its moment."""
-        now = time.monotonic()
-        agent = agent_config(order.agent)
+        """Have another backend speak for the call, in the law that the phone speaks."""
         law = CODECS[self._order.codec] if self._stream is None else self._stream.format
-        try:
-            backend = create_backend(agent, law, order.history)
-        except ConfigError as error:
-            self._reporter.not_replaced(agent.name, "config_error", str(error), True, now)
-        else:
-            self._speaker.seat.send_for(order, agent.name, backend, now)
+        self.agent.use_backend(order, law)
 
     def send_digits(self, digits: str, inband: bool) -> None:
         """Press keys towards the peer; nobody is there to hear them before `start`."""
@@ -193,9 +156,7 @@ class Leg:
 
         What it was saying is cut off, what it says from now on is dropped.
         """
-        if not self._speaker.is_aside:
-            self._speaker.interrupt(time.monotonic())
-        self._speaker.is_aside = True
+        self.agent.set_aside()
         if self._stream is not None:
             self._stream.let_agent_listen(agent_listens)
             self._stream.hear(Ringing() if ringing else None)
@@ -209,7 +170,7 @@ class Leg:
     def dismiss_agent(self) -> None:
         """The agent has done what it was there for: its session ends, the leg goes on."""
         self.set_aside()
-        self._speaker.dismiss(time.monotonic())
+        self.agent.dismiss()
 
     @property
     def voice(self) -> Stream | None:
@@ -225,9 +186,7 @@ class Leg:
         """The agent has its caller back."""
         if self._bridge is not None:
             self._bridge.end()
-        self._speaker.is_aside = False
-        if self._speaker.seat.vacant_since is not None:
-            self._speaker.seat.vacant_since = time.monotonic()
+        self.agent.give_back()
         if self._stream is not None:
             self._stream.hear(None)
             self._stream.let_agent_listen(True)
@@ -239,7 +198,7 @@ class Leg:
 
     async def _open(self) -> bool:
         began = time.monotonic()
-        opening: asyncio.Future[Any] = asyncio.ensure_future(self._speaker.seat.open_first())
+        opening: asyncio.Future[Any] = asyncio.ensure_future(self.agent.open())
         either: set[asyncio.Future[Any]] = {opening, self._end}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not opening.done():
@@ -254,33 +213,21 @@ class Leg:
             self._reporter.failed(error.sip_status, error.reason_code, str(error), time.monotonic())
             return False
         now = time.monotonic()
-        self._reporter.ready(self._agent_name, (now - began) * 1000, self._speaker.seat.expires_at, now)
+        self._reporter.ready(self._agent_name, (now - began) * 1000, self.agent.expires_at, now)
         if self._order.resumption is None:
             self._speaker.greet()
         return True
 
-    def _goes_on(self, lost: Resumption | None) -> None:
-        """Be what another worker's leg was, as far as that isn't told anew."""
-        if lost is None:
-            return
-        if self._order.has_agent:
-            self._speaker.seat.vacant_since = time.monotonic()
-        if lost.pressed is not None:
-            self._presses.remember(*lost.pressed, time.monotonic())
-
     async def _finish(self, reason: str, detail: str) -> None:
         if self._bridge is not None:
             self._bridge.end()
-        self._backend.finish()
+        self.agent.backend.finish()
         report, recording = await self._stream.finish() if self._stream else ({}, None)
         self._reporter.ended(reason, detail, report, self._counters(), recording, time.monotonic())
 
     def _counters(self) -> dict[str, int]:
         """What became of audio between RTP and the backend, from the beginning of the call."""
-        audio = self._speaker.seat.counters()
-        audio["playout_dropped_ms"] = round(self._speaker.playout.overflowed_ms)
-        if false_starts := self._speaker.turns.false_starts:
-            audio["false_barge_ins"] = false_starts
+        audio = self.agent.counters()
         if self._stream is not None and (early_packets := self._stream.early_packets):
             audio["early_packets"] = early_packets
         lost = self._order.resumption
@@ -304,23 +251,9 @@ class Leg:
         """Is what has come in so far from before anybody answered? Not where it came between two workers."""
         return self._order.discards_early and self._order.resumption is None
 
-    @property
-    def _backend(self) -> Backend:
-        """Whoever speaks for the agent now, if only nobody."""
-        return self._speaker.backend
-
     def _look(self, now: float) -> None:
         if self._looks % SNAPSHOT_LOOKS == 0:
             self._tell_state(now)
         self._looks += 1
-        vacant_since = self._speaker.seat.vacant_since
-        if vacant_since is not None and now - vacant_since >= ABANDONED_S and not self._speaker.is_aside:
+        if self.agent.is_abandoned(now):
             self.close(EndReason.BACKEND_LOST, f"nobody spoke for the agent for {ABANDONED_S:g} s")
-
-
-def first_backend(order: OpenLeg, agent: AgentConfig) -> Backend:
-    """Who speaks at first: nobody for a leg without agent, and for one that goes on from another worker's."""
-    law = CODECS[order.codec]
-    if order.has_agent and order.resumption is None:
-        return create_backend(agent, law, order.history)
-    return LocalBackend(law)

@@ -177,23 +177,23 @@ def tell(leg: Leg, message: ToLeg) -> None:
         case SendDigits():
             leg.send_digits(message.digits, message.inband)
         case Say():
-            leg.say(message.text, message.interruptible)
+            leg.agent.say(message.text, message.interruptible)
         case Inject():
-            leg.inject(message.text, message.respond)
+            leg.agent.inject(message.text, message.respond)
         case AnswerTool():
-            leg.answer_tool(message.tool_call_id, message.output)
+            leg.agent.answer_tool(message.tool_call_id, message.output)
         case PlayPrompt():
-            leg.play(message)
+            leg.agent.play(message)
         case StopPrompt():
-            leg.stop_prompt(message.prompt_id)
+            leg.agent.stop_prompt(message.prompt_id)
         case UseBackend():
             leg.use_backend(message)
         case Recall():
-            leg.recall(message.history)
+            leg.agent.recall(message.history)
         case StartRecording():
             leg.start_recording()
         case Instruct():
-            leg.instruct(message.instructions)
+            leg.agent.instruct(message.instructions)
         case SetAside():
             leg.set_aside(message.ringing, message.agent_listens)
         case GiveBack():

@@ -25,6 +25,7 @@ from sipagent.media.recorder import RecordingWriter
 from sipagent.worker import leg as leg_module
 from sipagent.worker.agent import jukebox as jukebox_module
 from sipagent.worker.agent import seat as seat_module
+from sipagent.worker.agent import side as side_module
 from sipagent.worker.agent import speaker as speaker_module
 from sipagent.worker.leg import Leg
 from sipagent.worker.orders import OpenLeg, UseBackend
@@ -51,9 +52,9 @@ class ScriptedBackend:
     def __init__(self, audio: AudioFormat = ULAW) -> None:
         self.input_format = self.output_format = audio
         self.opening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.heard = b""
+        self.heard = bytearray()
         self.told: list[tuple[object, ...]] = []
-        self.is_closed = False
+        self.closed = asyncio.Event()
         self.is_busy = False
         self.say: EventHandler = _unheard
 
@@ -104,7 +105,11 @@ class ScriptedBackend:
         pass
 
     async def close(self) -> None:
-        self.is_closed = True
+        self.closed.set()
+
+    @property
+    def is_closed(self) -> bool:
+        return self.closed.is_set()
 
 
 def _unheard(event: BackendEvent) -> None:
@@ -164,9 +169,9 @@ class Bench(Ticker):
         monkeypatch.setattr(leg_module, "time", clock)
         monkeypatch.setattr(stream_module, "time", clock)
         monkeypatch.setattr(tape, "time", clock)
-        for module in (speaker_module, seat_module, jukebox_module):
+        for module in (side_module, speaker_module, seat_module, jukebox_module):
             monkeypatch.setattr(module, "time", clock)
-        monkeypatch.setattr(leg_module, "create_backend", self._next_backend)
+        monkeypatch.setattr(side_module, "create_backend", self._next_backend)
         monkeypatch.setattr(leg_module, "UdpPair", self._make_udp)
         self.backend = ScriptedBackend(audio)
         self.backends = [self.backend]
@@ -216,11 +221,10 @@ class Bench(Ticker):
             UseBackend(call_id=CALL_ID, agent=json.dumps(self.agent | {"name": "b"}), **order)
         )
         by.opening.set_result(None)
-        while self.leg._speaker.seat._successor is not None and by.opening is not None:
-            successor = self.leg._speaker.seat._successor
-            if successor.ready_ms is not None:
-                break
-            await asyncio.sleep(0)
+        successor = self.leg._speaker.seat._successor
+        assert successor is not None
+        assert successor.opening is not None
+        await successor.opening
 
     # --- the phone's side ---------------------------------------------------------------------------
 

@@ -20,8 +20,8 @@ from sipagent.backends.base import (
 )
 from sipagent.errors import BackendNotReady, BackendRefused, BackendUnreachable, ReasonCode
 from sipagent.formats import ALAW, ULAW, AudioFormat
+from sipagent.worker.agent.side import ABANDONED_S
 from sipagent.worker.agent.speaker import PLAYOUT_MAX_MS
-from sipagent.worker.leg import ABANDONED_S
 from sipagent.worker.phone import tape
 from tests.media.test_recorder import sides
 from tests.rtp.streams import tone

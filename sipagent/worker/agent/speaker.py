@@ -1,4 +1,4 @@
-"""The agent's side of a leg: its backend, what waits in playout, and who has the floor."""
+"""What is heard of the agent: its backend's words and prompts in playout, and who has the floor."""
 
 from __future__ import annotations
 

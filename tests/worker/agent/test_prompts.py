@@ -29,10 +29,9 @@ def file(tmp_path: Path) -> str:
 
 async def play(bench: Bench, file: str, prompt_id: str = "p1", **how: bool) -> None:
     """Returns when it has been read and waits in playout."""
-    bench.leg.play(PlayPrompt(call_id=CALL_ID, prompt_id=prompt_id, file=file, **how))
+    bench.leg.agent.play(PlayPrompt(call_id=CALL_ID, prompt_id=prompt_id, file=file, **how))
     async with asyncio.timeout(5):
-        while bench.leg._jukebox._reading:
-            await asyncio.sleep(0.001)
+        await asyncio.gather(*bench.leg.agent._jukebox._reading)
 
 
 def finish(bench: Bench) -> None:
@@ -58,7 +57,7 @@ async def test_a_prompt_follows_what_the_agent_is_saying(bench: Bench, file: str
 
 async def test_prompts_are_played_in_the_order_in_which_they_were_asked_for(bench: Bench, file: str) -> None:
     await bench.talk()
-    bench.leg.play(PlayPrompt(call_id=CALL_ID, prompt_id="p1", file=file))
+    bench.leg.agent.play(PlayPrompt(call_id=CALL_ID, prompt_id="p1", file=file))
     await play(bench, "builtin:beep", "p2")
     assert bench.beat(10) == SOUND
     bench.beat(25)
@@ -104,9 +103,9 @@ async def test_what_repeats_can_be_stopped_and_what_waited_follows(bench: Bench,
     bench.backend.speak(noise(3))
     finish(bench)
     assert bench.beat(30) == SOUND * 3
-    bench.leg.stop_prompt("p1")
+    bench.leg.agent.stop_prompt("p1")
     assert bench.beat(3) == noise(3)
-    bench.leg.stop_prompt("p1")
+    bench.leg.agent.stop_prompt("p1")
     assert ended(bench) == [("p1", False)]
 
 
@@ -120,8 +119,8 @@ async def test_a_file_that_is_gone_has_ended(bench: Bench, tmp_path: Path) -> No
 
 async def test_one_that_is_stopped_before_it_was_read_is_never_heard(bench: Bench, file: str) -> None:
     await bench.talk()
-    bench.leg.play(PlayPrompt(call_id=CALL_ID, prompt_id="p1", file=file))
-    bench.leg.stop_prompt("p1")
+    bench.leg.agent.play(PlayPrompt(call_id=CALL_ID, prompt_id="p1", file=file))
+    bench.leg.agent.stop_prompt("p1")
     await play(bench, file, "p2")
     bench.beat(12)
     assert ended(bench) == [("p1", False), ("p2", True)]

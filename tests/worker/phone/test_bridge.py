@@ -16,7 +16,7 @@ from sipagent import events
 from sipagent.backends.base import AudioReceived
 from sipagent.formats import ULAW, AudioFormat
 from tests.media.test_recorder import sides
-from tests.worker.rig import FRAME, Bench, noise
+from tests.worker.rig import FRAME, PATIENCE_S, Bench, noise
 from tests.worker.test_leg import caller_speaks
 
 SECONDS = 2
@@ -112,8 +112,8 @@ async def test_the_agent_is_neither_heard_nor_does_it_hear(pair: Pair) -> None:
     assert set(backend.heard[heard_before:]) == set(ULAW.silence)
     assert len(backend.heard) - heard_before == len(WORDS)
     assert noise(20, seed=9)[:FRAME] not in pair.heard_by_caller
-    await asyncio.sleep(0)
-    assert pair.human.backend.is_closed
+    async with asyncio.timeout(PATIENCE_S):
+        await pair.human.backend.closed.wait()
 
 
 async def test_an_agent_may_go_on_listening(pair: Pair) -> None:
