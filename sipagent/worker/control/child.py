@@ -19,6 +19,9 @@ from sipagent.worker.control.vigil import Doing
 from sipagent.worker.reports import ToControl, WorkerReport
 
 WORKER = "sipagent.worker.process"
+ALONE = {"OPENBLAS_NUM_THREADS": "1"}
+"""numpy's products are made on the thread that wants them: in real time it would spin until an ordinary one had
+done its half."""
 
 
 @dataclass(eq=False)
@@ -63,6 +66,7 @@ def spawn(
             [sys.executable, "-m", WORKER, str(theirs.fileno()), str(number), logging],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
+            env={**os.environ, **ALONE},
             process_group=0,
         )
     except OSError:

@@ -98,6 +98,10 @@ def carrying(workers: Supervisor, call_id: str) -> WorkerProcess:
     return next(worker for worker in workers.ready_workers() if call_id in worker.legs)
 
 
+def threads_of(worker: WorkerProcess) -> int:
+    return len(os.listdir(f"/proc/{worker.process.pid}/task"))
+
+
 async def lose_home(workers: Supervisor, call_id: str) -> None:
     """Kill the worker that carries a leg; returns when another does, or the leg has ended."""
     home = carrying(workers, call_id)
@@ -121,6 +125,10 @@ def turn_in_a_circle(pid: int) -> None:
 
 def open_fds() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+async def test_a_worker_has_its_own_thread_and_that_of_the_recordings(workers: Supervisor) -> None:
+    assert [threads_of(worker) for worker in workers.ready_workers()] == [2, 2]
 
 
 async def test_legs_are_spread_and_end_and_workers_that_die_are_replaced(
