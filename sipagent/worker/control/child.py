@@ -20,8 +20,8 @@ from sipagent.worker.reports import ToControl, WorkerReport
 
 WORKER = "sipagent.worker.process"
 ALONE = {"OPENBLAS_NUM_THREADS": "1"}
-"""numpy's products are made on the thread that wants them: in real time it would spin until an ordinary one had
-done its half."""
+"""numpy makes its products on the thread that wants them: in real time that would spin until an ordinary one
+had done its half."""
 
 
 @dataclass(eq=False)
