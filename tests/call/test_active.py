@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from rtp.ports import PortPool
 from sipagent.call.active import ActiveCalls
 from sipagent.call.origination import Origination, Refused
 from sipagent.errors import EndReason, ReasonCode
@@ -25,18 +22,6 @@ WANTED = Origination(to=TO, to_uri=URI, trunk="pbx", agent="echo")
 @pytest.fixture
 def sip() -> FakeSip:
     return FakeSip(invite())
-
-
-@pytest.fixture
-def callee() -> FakeCallee:
-    return FakeCallee()
-
-
-@pytest.fixture
-def exchange(tmp_path: Path, ports: PortPool, workers: FakeWorkers, callee: FakeCallee) -> Iterator[Exchange]:
-    exchange = Exchange(tmp_path, ports, workers, callee.place, max_calls=2)
-    yield exchange
-    exchange.log.close()
 
 
 @pytest.fixture
