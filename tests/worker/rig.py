@@ -12,15 +12,13 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from rtp.address import Address
 from rtp.events import RtpEvent
 from rtp.packet import RtpPacket, parse, serialize
 from rtp.session import RtpParams, RtpSession
 from sipagent import events
-from sipagent.backends.base import AudioReceived, BackendEvent, EventHandler
 from sipagent.config import AgentConfig
 from sipagent.conversation import HistoryItem
-from sipagent.formats import ULAW, AudioFormat
+from sipagent.formats import AudioFormat
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker import leg as leg_module
 from sipagent.worker.agent import jukebox as jukebox_module
@@ -32,8 +30,9 @@ from sipagent.worker.orders import OpenLeg, UseBackend
 from sipagent.worker.phone import stream as stream_module
 from sipagent.worker.phone import tape
 from sipagent.worker.ticker import OnFailure, Tick, Ticker
+from tests.worker.fake_udp import PHONE, US, FakeSocket, FakeUdp
+from tests.worker.scripted_backend import ScriptedBackend
 
-PHONE, US = ("192.0.2.10", 4000), ("192.0.2.1", 20000)
 FRAME = 160
 CALL_ID = "c-1"
 #: The only clock of a bench that the test doesn't hold: a machine may let it wait.
@@ -44,112 +43,6 @@ Event = TypeVar("Event", bound=events.CallEvent)
 
 def noise(frames: int, seed: int = 1) -> bytes:
     return np.random.default_rng(seed).integers(0, 128, frames * FRAME, np.uint8).tobytes()
-
-
-class ScriptedBackend:
-    """Opens when the test says so, says what the test says, and writes down what it is told."""
-
-    def __init__(self, audio: AudioFormat = ULAW) -> None:
-        self.input_format = self.output_format = audio
-        self.opening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.heard = bytearray()
-        self.told: list[tuple[object, ...]] = []
-        self.closed = asyncio.Event()
-        self.is_busy = False
-        self.say: EventHandler = _unheard
-
-    async def open(self, on_event: EventHandler) -> None:
-        self.say = on_event
-        await self.opening
-
-    def speak(self, audio: bytes, item_id: str = "i1") -> None:
-        self.say(AudioReceived(item_id=item_id, content_index=0, audio=audio))
-
-    def greet(self) -> None:
-        self.told.append(("greet",))
-
-    def send_audio(self, audio: bytes) -> None:
-        self.heard += audio
-
-    def interrupt(self, item_id: str | None, content_index: int, heard_ms: int) -> None:
-        self.told.append(("interrupt", item_id, content_index, heard_ms))
-
-    def played(self, item_id: str) -> None:
-        pass
-
-    def send_digit(self, digit: str) -> None:
-        self.told.append(("digit", digit))
-
-    def say_exactly(self, text: str) -> None:
-        self.told.append(("say", text))
-
-    def recall(self, history: Sequence[HistoryItem]) -> None:
-        self.told.append(("recall", *history))
-
-    def end_turn(self, item_id: str, was_speech: bool) -> None:
-        self.told.append(("end_turn", item_id, was_speech))
-
-    def inject(self, text: str, respond: bool) -> None:
-        self.told.append(("inject", text, respond))
-
-    def answer_tool(self, tool_call_id: str, output: str) -> None:
-        self.told.append(("answer_tool", tool_call_id, output))
-
-    def instruct(self, instructions: str) -> None:
-        self.told.append(("instruct", instructions))
-
-    def counters(self) -> dict[str, int]:
-        return {"dropped_ms": 40}
-
-    def finish(self) -> None:
-        pass
-
-    async def close(self) -> None:
-        self.closed.set()
-
-    @property
-    def is_closed(self) -> bool:
-        return self.closed.is_set()
-
-
-def _unheard(event: BackendEvent) -> None:
-    raise AssertionError("a backend that is not open has nothing to say")
-
-
-class FakeUdp:
-    """Where a `UdpPair` would be: what was sent, and a way in."""
-
-    def __init__(
-        self, rtp_sock: Any, rtcp_sock: Any, on_rtp: Any, on_rtcp: Any, *, skips_old: bool = False
-    ) -> None:
-        self.on_rtp, self.on_rtcp = on_rtp, on_rtcp
-        self.skipped = 0
-        self.rtp: list[bytes] = []
-        self.rtcp: list[bytes] = []
-        self.is_open = False
-
-    def open(self) -> None:
-        self.is_open = True
-
-    def send(self, data: bytes, addr: Address) -> None:
-        assert self.is_open
-        assert addr == PHONE
-        self.rtp.append(data)
-
-    def send_rtcp(self, data: bytes, addr: Address) -> None:
-        assert self.is_open
-        self.rtcp.append(data)
-
-    def close(self) -> None:
-        self.is_open = False
-
-
-class FakeSocket:
-    def __init__(self) -> None:
-        self.is_closed = False
-
-    def close(self) -> None:
-        self.is_closed = True
 
 
 class Bench(Ticker):

@@ -16,8 +16,9 @@ import pytest
 from rtp import g711
 from sipagent.backends.base import AudioFinished
 from tests.media.test_recorder import sides
-from tests.worker.rig import FRAME, PHONE, Bench
-from tests.worker.test_leg import caller_speaks
+from tests.worker.fake_udp import PHONE
+from tests.worker.rig import FRAME, Bench
+from tests.worker.scripted_backend import caller_speaks
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from sipagent import events
 from sipagent.formats import ULAW
 from tests.media.test_recorder import sides
 from tests.worker.rig import FRAME, Bench, noise
-from tests.worker.test_leg import caller_speaks
+from tests.worker.scripted_backend import caller_speaks
 
 SILENCE = ULAW.silence * FRAME
 HELD = pytest.mark.parametrize("direction", ["recvonly", "inactive"])

@@ -14,7 +14,6 @@ from sipagent import events
 from sipagent.backends.base import (
     AudioFinished,
     BackendLost,
-    CallerSpeechStarted,
     TranscriptFinished,
     UsageCounted,
 )
@@ -25,7 +24,9 @@ from sipagent.worker.agent.speaker import PLAYOUT_MAX_MS
 from sipagent.worker.phone import tape
 from tests.media.test_recorder import sides
 from tests.rtp.streams import tone
-from tests.worker.rig import FRAME, PHONE, Bench, noise
+from tests.worker.fake_udp import PHONE
+from tests.worker.rig import FRAME, Bench, noise
+from tests.worker.scripted_backend import caller_speaks
 
 SILENCE = ULAW.silence * FRAME
 
@@ -137,10 +138,6 @@ async def test_a_backend_of_another_rate_hears_and_speaks(bench: Bench) -> None:
 
 
 # --- barge-in ---------------------------------------------------------------------------------------
-
-
-def caller_speaks() -> CallerSpeechStarted:
-    return CallerSpeechStarted(item_id="caller-1", audio_ms=1500)
 
 
 async def test_a_caller_who_speaks_silences_the_agent_at_once(bench: Bench) -> None:

@@ -14,7 +14,8 @@ from sipagent.formats import ULAW
 from sipagent.worker.orders import Resumption
 from sipagent.worker.reports import LegSnapshot
 from tests.media.test_recorder import sides
-from tests.worker.rig import FRAME, Bench, ScriptedBackend, noise
+from tests.worker.rig import FRAME, Bench, noise
+from tests.worker.scripted_backend import ScriptedBackend
 
 SILENCE = ULAW.silence * FRAME
 UNWRITTEN_MS = 600

@@ -21,7 +21,8 @@ from sipagent.errors import BackendRefused
 from sipagent.formats import ULAW, AudioFormat
 from sipagent.worker.orders import UseBackend
 from tests.media.test_recorder import sides
-from tests.worker.rig import CALL_ID, FRAME, Bench, ScriptedBackend, noise
+from tests.worker.rig import CALL_ID, FRAME, Bench, noise
+from tests.worker.scripted_backend import ScriptedBackend
 
 SILENCE = ULAW.silence * FRAME
 LOST = BackendLost(code="1006", message="gone", fatal=False)

@@ -17,7 +17,7 @@ from sipagent.backends.base import AudioReceived
 from sipagent.formats import ULAW, AudioFormat
 from tests.media.test_recorder import sides
 from tests.worker.rig import FRAME, PATIENCE_S, Bench, noise
-from tests.worker.test_leg import caller_speaks
+from tests.worker.scripted_backend import caller_speaks
 
 SECONDS = 2
 WORDS, REPLY = noise(50 * SECONDS, seed=1), noise(50 * SECONDS, seed=2)
