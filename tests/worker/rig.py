@@ -18,7 +18,7 @@ from rtp.session import RtpParams, RtpSession
 from sipagent import events
 from sipagent.config import AgentConfig
 from sipagent.conversation import HistoryItem
-from sipagent.formats import AudioFormat
+from sipagent.formats import ULAW, AudioFormat
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker import leg as leg_module
 from sipagent.worker.agent import jukebox as jukebox_module
@@ -34,6 +34,7 @@ from tests.worker.fake_udp import PHONE, US, FakeSocket, FakeUdp
 from tests.worker.scripted_backend import ScriptedBackend
 
 FRAME = 160
+SILENCE = ULAW.silence * FRAME
 CALL_ID = "c-1"
 #: The only clock of a bench that the test doesn't hold: a machine may let it wait.
 PATIENCE_S = 30.0

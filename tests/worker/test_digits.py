@@ -16,9 +16,7 @@ from sipagent.backends.base import AudioFinished
 from sipagent.formats import ULAW
 from sipagent.media import tones
 from tests.media.test_recorder import sides
-from tests.worker.rig import FRAME, Bench, noise
-
-SILENCE = ULAW.silence * FRAME
+from tests.worker.rig import FRAME, SILENCE, Bench, noise
 
 
 def key(digit: str, ms: int = 100) -> bytes:
@@ -31,6 +29,16 @@ def told(bench: Bench) -> list[tuple[str, str]]:
 
 
 # --- in ---------------------------------------------------------------------------------------------
+
+
+async def test_digits_reach_the_model_whichever_way_they_come(bench: Bench) -> None:
+    await bench.talk()
+    bench.say(noise(2))
+    bench.press("7")
+    bench.leg.press("8", 160, "info")
+    assert bench.backend.told[-2:] == [("digit", "7"), ("digit", "8")]
+    pressed = [(each.digit, each.method) for each in bench.all(events.DigitReceived)]
+    assert pressed == [("7", "rfc4733"), ("8", "info")]
 
 
 @pytest.mark.parametrize(

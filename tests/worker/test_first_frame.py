@@ -13,9 +13,7 @@ from sipagent import events
 from sipagent.backends.base import AudioFinished
 from sipagent.formats import ULAW
 from tests.media.test_recorder import sides
-from tests.worker.rig import FRAME, Bench, noise
-
-SILENCE = ULAW.silence * FRAME
+from tests.worker.rig import FRAME, SILENCE, Bench, noise
 
 
 async def quiet_call(bench: Bench) -> None:

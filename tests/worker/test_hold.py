@@ -10,13 +10,20 @@ import pytest
 from rtp import g711
 from rtp.session import Direction
 from sipagent import events
-from sipagent.formats import ULAW
 from tests.media.test_recorder import sides
-from tests.worker.rig import FRAME, Bench, noise
+from tests.worker.rig import FRAME, SILENCE, Bench, noise
 from tests.worker.scripted_backend import caller_speaks
 
-SILENCE = ULAW.silence * FRAME
 HELD = pytest.mark.parametrize("direction", ["recvonly", "inactive"])
+
+
+async def test_nothing_is_sent_on_hold(bench: Bench) -> None:
+    await bench.get_ready()
+    bench.start(direction="recvonly")
+    bench.backend.speak(noise(2))
+    assert bench.beat(3) == b""
+    bench.start()
+    assert bench.beat(2) == noise(2)
 
 
 @HELD

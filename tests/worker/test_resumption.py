@@ -14,10 +14,9 @@ from sipagent.formats import ULAW
 from sipagent.worker.orders import Resumption
 from sipagent.worker.reports import LegSnapshot
 from tests.media.test_recorder import sides
-from tests.worker.rig import FRAME, Bench, noise
+from tests.worker.rig import SILENCE, Bench, noise
 from tests.worker.scripted_backend import ScriptedBackend
 
-SILENCE = ULAW.silence * FRAME
 UNWRITTEN_MS = 600
 
 

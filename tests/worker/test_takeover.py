@@ -18,13 +18,12 @@ from sipagent.backends.base import (
 )
 from sipagent.conversation import Said
 from sipagent.errors import BackendRefused
-from sipagent.formats import ULAW, AudioFormat
+from sipagent.formats import AudioFormat
 from sipagent.worker.orders import UseBackend
 from tests.media.test_recorder import sides
-from tests.worker.rig import CALL_ID, FRAME, Bench, noise
+from tests.worker.rig import CALL_ID, FRAME, SILENCE, Bench, noise
 from tests.worker.scripted_backend import ScriptedBackend
 
-SILENCE = ULAW.silence * FRAME
 LOST = BackendLost(code="1006", message="gone", fatal=False)
 #: Ticks until a moment is quiet enough for a change.
 QUIET_TICKS = 30

@@ -10,11 +10,9 @@ import pytest
 from rtp import g711, wav
 from sipagent import events
 from sipagent.backends.base import AudioFinished, CallerSpeechStarted
-from sipagent.formats import ULAW
 from sipagent.worker.orders import PlayPrompt
-from tests.worker.rig import CALL_ID, FRAME, Bench, noise
+from tests.worker.rig import CALL_ID, FRAME, SILENCE, Bench, noise
 
-SILENCE = ULAW.silence * FRAME
 #: Minus zero doesn't survive decoding.
 SOUND = noise(10, seed=9).replace(b"\x7f", b"\x7e")
 
