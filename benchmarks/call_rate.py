@@ -29,7 +29,8 @@ from sipagent.formats import CODECS
 from sipagent.simulator import voice
 from tests.e2e.support import sipp
 from tests.e2e.support.ports import free_port
-from tests.e2e.support.server import HOST, SIPAGENT, Record, Server, running, write_setup
+from tests.e2e.support.server import SIPAGENT, Record, Server, running
+from tests.e2e.support.setup import HOST, write_setup
 
 RATES, SECONDS, CALL_MS = (20, 50, 100), 20, 300
 GREETING_MS, SPEECH_MS = 200, 1000

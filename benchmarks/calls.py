@@ -19,7 +19,8 @@ from sipagent.simulator.realtime_server import RealtimeServer
 from tests.e2e.support.bad_network import BadNetwork, bad_network
 from tests.e2e.support.joiner import Impairment
 from tests.e2e.support.phone import Phone, call
-from tests.e2e.support.server import Server, Setup, running, write_setup
+from tests.e2e.support.server import Server, running
+from tests.e2e.support.setup import Setup, write_setup
 
 TRAILER_S = 0.9
 """How long calls go on after the caller's last word: the model began to speak a little later."""

@@ -29,7 +29,8 @@ from sipagent.formats import CODECS
 from sipagent.simulator import voice
 from tests.e2e.support.phone import Phone, call
 from tests.e2e.support.ports import free_port
-from tests.e2e.support.server import HOST, SIPAGENT, Server, running, write_setup
+from tests.e2e.support.server import SIPAGENT, Server, running
+from tests.e2e.support.setup import HOST, write_setup
 
 RUNS = 5
 SPEECH_S = 10

@@ -24,7 +24,8 @@ import yaml
 from tests.e2e.support import processes
 from tests.e2e.support.phone import Phone, phone
 from tests.e2e.support.ports import free_port
-from tests.e2e.support.server import HOST, SIPAGENT, Record, Server, running, write_setup
+from tests.e2e.support.server import SIPAGENT, Record, Server, running
+from tests.e2e.support.setup import HOST, write_setup
 from tests.e2e.support.waiting import eventually
 
 REPLY_S = 30

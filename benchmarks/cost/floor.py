@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.compiled import built
 from benchmarks.load.peers import SOCKETS, peers
 from benchmarks.load.track import callers_track
-from tests.e2e.support.server import HOST
+from tests.e2e.support.setup import HOST
 
 SOURCE = Path(__file__).with_name("floor.c")
 PACKETS_PER_S = 50

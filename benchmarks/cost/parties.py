@@ -18,7 +18,8 @@ from benchmarks.load.sipp import sipp, write_callers
 from benchmarks.load.track import callers_speech, callers_track, whole
 from rtp.packet import RtpPacket, serialize
 from tests.e2e.support.ports import free_port
-from tests.e2e.support.server import HOST, NUMBER, Server, running, write_setup
+from tests.e2e.support.server import Server, running
+from tests.e2e.support.setup import HOST, NUMBER, write_setup
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 CRYPTO_KEY = bytes(range(30))

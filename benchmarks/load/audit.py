@@ -13,7 +13,7 @@ from benchmarks.load import proc
 from benchmarks.load.house import House
 from benchmarks.load.scrape import Scrape, Scraper
 from tests.e2e.support import processes
-from tests.e2e.support.server import HOST
+from tests.e2e.support.setup import HOST
 from tests.e2e.support.sip import options_answered
 
 SETTLE_S = 20.0

@@ -23,7 +23,8 @@ from sipagent.simulator.realtime_options import Call, Faults, Pattern, RealtimeO
 from sipagent.simulator.realtime_server import RealtimeServer
 from tests.e2e.support import processes
 from tests.e2e.support.ports import free_port
-from tests.e2e.support.server import HOST, SIPAGENT, Setup, write_setup
+from tests.e2e.support.server import SIPAGENT
+from tests.e2e.support.setup import HOST, Setup, write_setup
 
 NUMBERS = {"1000": "receptionist", "2000": "reference", "3000": "slow", "4000": "leaving"}
 TOKEN = "token-of-the-load-harness"

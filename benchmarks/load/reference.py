@@ -12,7 +12,8 @@ from rtp import g711
 from sipagent.simulator.realtime_server import RealtimeServer
 from tests.e2e.support import audio
 from tests.e2e.support.phone import Phone, call
-from tests.e2e.support.server import Record, Setup, records
+from tests.e2e.support.server import Record, records
+from tests.e2e.support.setup import Setup
 from tests.e2e.support.waiting import eventually
 
 NUMBER = "2000"

@@ -19,7 +19,7 @@ from benchmarks.load.reference import Reference
 from benchmarks.load.scrape import Scrape
 from benchmarks.load.sipp import Sipp, sipp, write_callers
 from benchmarks.load.watch import Watch
-from tests.e2e.support.server import HOST
+from tests.e2e.support.setup import HOST
 
 HELD, NUMBER = "uac-load-held-bye", "1000"
 WARM_UP_CALLS, WARM_UP_CALL_MS = 10, 1500

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.support import sipp as sipp_runner
 from tests.e2e.support.namespaces import Internet
-from tests.e2e.support.server import Setup, write_setup
+from tests.e2e.support.setup import Setup, write_setup
 
 SetupFactory = Callable[..., Setup]
 Sipp = Callable[..., Coroutine[Any, Any, None]]

@@ -19,7 +19,8 @@ from tests.e2e.conftest import SetupFactory, Sipp
 from tests.e2e.support import audio
 from tests.e2e.support.api import Api, api_section, secret, set_tokens
 from tests.e2e.support.phone import Phone, call
-from tests.e2e.support.server import HOST, NUMBER, Server, Setup, running
+from tests.e2e.support.server import Server, running
+from tests.e2e.support.setup import HOST, NUMBER, Setup
 from tests.e2e.support.sip import options_answered
 from tests.e2e.support.waiting import PATIENCE_S
 

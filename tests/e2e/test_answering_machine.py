@@ -20,7 +20,8 @@ from tests.e2e.support.api import set_tokens
 from tests.e2e.support.human import HumanPhone, human
 from tests.e2e.support.originating_server import that_calls
 from tests.e2e.support.ports import free_port
-from tests.e2e.support.server import THREADS, Record, Setup, running
+from tests.e2e.support.server import THREADS, Record, running
+from tests.e2e.support.setup import Setup
 
 pytestmark = pytest.mark.e2e
 

@@ -18,7 +18,8 @@ from tests.e2e.support import audio
 from tests.e2e.support.api import Api, api_section, call_id_of, set_tokens
 from tests.e2e.support.phone import Phone, call, phone
 from tests.e2e.support.referred_phone import referred_call
-from tests.e2e.support.server import HOST, SIPAGENT, running
+from tests.e2e.support.server import SIPAGENT, running
+from tests.e2e.support.setup import HOST
 from tests.e2e.support.talker import TELEPHONE_EVENT
 from tests.e2e.support.waiting import eventually
 from tests.e2e.test_tls import certificate

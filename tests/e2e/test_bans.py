@@ -14,7 +14,8 @@ import pytest
 
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support.namespaces import IS_ROOT, Namespace
-from tests.e2e.support.server import HOST, NUMBER, Setup, running
+from tests.e2e.support.server import running
+from tests.e2e.support.setup import HOST, NUMBER, Setup
 from tests.e2e.support.sip import Socket, options_answered, request
 from tests.e2e.support.waiting import eventually
 

@@ -25,7 +25,8 @@ from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
 from tests.e2e.support.phone import call, phone
 from tests.e2e.support.postgres import Postgres, postgres
-from tests.e2e.support.server import SIPAGENT, Server, Setup, records, running
+from tests.e2e.support.server import SIPAGENT, Server, records, running
+from tests.e2e.support.setup import Setup
 from tests.e2e.support.waiting import eventually, eventually_equal
 
 pytestmark = pytest.mark.e2e

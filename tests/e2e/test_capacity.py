@@ -10,7 +10,8 @@ import pytest
 
 from sipagent import capacity
 from sipagent.config import load
-from tests.e2e.support.server import SIPAGENT, Setup, write_setup
+from tests.e2e.support.server import SIPAGENT
+from tests.e2e.support.setup import Setup, write_setup
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(180)]
 

@@ -8,7 +8,8 @@ from sipagent.formats import ULAW
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
 from tests.e2e.support.phone import call
-from tests.e2e.support.server import NUMBER, Server, records, running
+from tests.e2e.support.server import Server, records, running
+from tests.e2e.support.setup import NUMBER
 
 pytestmark = pytest.mark.e2e
 

@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.support.peer import Peer, peer, sdp
-from tests.e2e.support.server import NUMBER, Server, running, write_setup
+from tests.e2e.support.server import Server, running
+from tests.e2e.support.setup import NUMBER, write_setup
 from tests.e2e.support.sip import Message
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]

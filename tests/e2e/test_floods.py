@@ -16,7 +16,8 @@ from tests.e2e.support import processes
 from tests.e2e.support.certificates import certificate
 from tests.e2e.support.flooder import flood
 from tests.e2e.support.phone import call
-from tests.e2e.support.server import Server, Setup, running
+from tests.e2e.support.server import Server, running
+from tests.e2e.support.setup import Setup
 from tests.e2e.support.sip import options_answered
 from tests.e2e.support.waiting import eventually
 

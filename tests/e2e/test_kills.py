@@ -18,7 +18,8 @@ import pytest
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
 from tests.e2e.support.phone import phone
-from tests.e2e.support.server import Server, Setup, records, running
+from tests.e2e.support.server import Server, records, running
+from tests.e2e.support.setup import Setup
 from tests.e2e.support.waiting import eventually_equal
 from tests.webhooks.receiver import SECRET, Received, Receiver, receiving
 

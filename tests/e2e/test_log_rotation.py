@@ -20,7 +20,8 @@ import pytest
 
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support.phone import call
-from tests.e2e.support.server import HOST, SIPAGENT, Setup
+from tests.e2e.support.server import SIPAGENT
+from tests.e2e.support.setup import HOST, Setup
 from tests.e2e.support.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.e2e

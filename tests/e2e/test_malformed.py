@@ -13,7 +13,8 @@ from sipagent.sip.pjlog import MOST_WARNINGS_PER_S
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support.kinds import Kind, serialized
 from tests.e2e.support.malformed import BODIES, KINDS
-from tests.e2e.support.server import Setup, running
+from tests.e2e.support.server import running
+from tests.e2e.support.setup import Setup
 from tests.e2e.support.sip import Message, Socket, options_answered
 from tests.e2e.support.waiting import eventually_equal
 

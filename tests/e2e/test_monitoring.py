@@ -17,7 +17,8 @@ from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
 from tests.e2e.support.phone import Phone, call
 from tests.e2e.support.prometheus import Prometheus, scraping
-from tests.e2e.support.server import Setup, running
+from tests.e2e.support.server import running
+from tests.e2e.support.setup import Setup
 
 pytestmark = pytest.mark.e2e
 

@@ -20,7 +20,8 @@ from tests.e2e.support.originating_server import that_calls
 from tests.e2e.support.ports import free_port, free_ports
 from tests.e2e.support.provider import DOMAIN, provider, trunk
 from tests.e2e.support.secure_human import SecureHuman
-from tests.e2e.support.server import WORKERS, records, running
+from tests.e2e.support.server import records, running
+from tests.e2e.support.setup import WORKERS
 from tests.e2e.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e

@@ -28,7 +28,8 @@ from tests.e2e.support.nat import (
     trunk,
 )
 from tests.e2e.support.phone import Phone, call
-from tests.e2e.support.server import SIPAGENT, Setup, running
+from tests.e2e.support.server import SIPAGENT, running
+from tests.e2e.support.setup import Setup
 from tests.e2e.support.sip import Address, Message, Socket, parsed_host_port, request
 from tests.e2e.support.waiting import PATIENCE_S
 

@@ -14,8 +14,9 @@ from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
 from tests.e2e.support.kamailio import PASSWORD, USER, kamailio
 from tests.e2e.support.phone import Phone, call, phone
-from tests.e2e.support.server import NUMBER, Server, Setup, running
+from tests.e2e.support.server import Server, running
 from tests.e2e.support.server_log import Line
+from tests.e2e.support.setup import NUMBER, Setup
 
 pytestmark = pytest.mark.e2e
 

@@ -14,7 +14,8 @@ from sipagent.simulator.realtime_options import Faults, RealtimeOptions
 from sipagent.simulator.realtime_server import RealtimeServer
 from tests.e2e.support import sipp
 from tests.e2e.support.ports import free_port
-from tests.e2e.support.server import NUMBER, Server, Setup, running, write_setup
+from tests.e2e.support.server import Server, running
+from tests.e2e.support.setup import NUMBER, Setup, write_setup
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 

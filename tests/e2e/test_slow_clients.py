@@ -13,7 +13,8 @@ from sipagent.api.patience import MOST_CONNECTIONS, REQUEST_S
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import processes
 from tests.e2e.support.api import Api, api_section, set_tokens
-from tests.e2e.support.server import HOST, Server, running
+from tests.e2e.support.server import Server, running
+from tests.e2e.support.setup import HOST
 from tests.e2e.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e

@@ -24,7 +24,8 @@ from tests.e2e.support.secure_phone import (
     secure_call,
     secure_phone,
 )
-from tests.e2e.support.server import Server, running, write_setup
+from tests.e2e.support.server import Server, running
+from tests.e2e.support.setup import write_setup
 from tests.e2e.support.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]

@@ -14,7 +14,8 @@ import pytest_asyncio
 from sipagent.formats import ULAW
 from tests.e2e.support import audio
 from tests.e2e.support.phone import call
-from tests.e2e.support.server import Server, running, write_setup
+from tests.e2e.support.server import Server, running
+from tests.e2e.support.setup import write_setup
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.asyncio(loop_scope="module")]
 

@@ -14,7 +14,8 @@ from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
 from tests.e2e.support.baresip import baresip, link
 from tests.e2e.support.certificates import certificate
-from tests.e2e.support.server import NUMBER, running
+from tests.e2e.support.server import running
+from tests.e2e.support.setup import NUMBER
 
 pytestmark = [
     pytest.mark.e2e,

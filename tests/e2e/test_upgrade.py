@@ -11,7 +11,8 @@ from sipagent.formats import ULAW
 from tests.e2e.support import audio
 from tests.e2e.support.kamailio import PASSWORD, USER, kamailio
 from tests.e2e.support.phone import call
-from tests.e2e.support.server import Server, Setup, running, write_setup
+from tests.e2e.support.server import Server, running
+from tests.e2e.support.setup import Setup, write_setup
 
 pytestmark = pytest.mark.e2e
 

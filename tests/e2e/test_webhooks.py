@@ -10,7 +10,8 @@ import pytest
 
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support.phone import call
-from tests.e2e.support.server import SIPAGENT, Setup, running
+from tests.e2e.support.server import SIPAGENT, running
+from tests.e2e.support.setup import Setup
 from tests.webhooks.receiver import SECRET, Received, Receiver, receiving
 
 pytestmark = pytest.mark.e2e

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.e2e.support.server import HOST, Server, Setup
+from tests.e2e.support.server import Server
+from tests.e2e.support.setup import HOST, Setup
 from tests.e2e.support.waiting import PATIENCE_S
 
 #: Tokens by name, with their scopes.

@@ -7,7 +7,7 @@ from typing import Any
 from tests.e2e.conftest import SetupFactory
 from tests.e2e.support.api import Api, api_section
 from tests.e2e.support.ports import free_port
-from tests.e2e.support.server import Setup
+from tests.e2e.support.setup import Setup
 from tests.e2e.support.waiting import PATIENCE_S, eventually
 
 NUMBER = "+15550100"

@@ -12,7 +12,7 @@ from rtp.events import DigitReceived
 from rtp.inband import InbandDigits
 from rtp.packet import parse
 from tests.e2e.support.phone import Phone
-from tests.e2e.support.server import Setup
+from tests.e2e.support.setup import Setup
 from tests.e2e.support.sip import Address, Message, request
 from tests.e2e.support.talker import TELEPHONE_EVENT
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 from tests.e2e.support.desk_phone import DeskPhone
-from tests.e2e.support.server import Setup
+from tests.e2e.support.setup import Setup
 from tests.e2e.support.sip import Address, Message, Socket, host_port
 from tests.e2e.support.waiting import PATIENCE_S
 

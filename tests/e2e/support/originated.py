@@ -11,7 +11,8 @@ from tests.e2e.conftest import SetupFactory, Sipp
 from tests.e2e.support.human import human
 from tests.e2e.support.originating_server import that_calls
 from tests.e2e.support.ports import free_port, is_bound
-from tests.e2e.support.server import Record, Server, Setup, running
+from tests.e2e.support.server import Record, Server, running
+from tests.e2e.support.setup import Setup
 from tests.e2e.support.waiting import eventually
 
 NUMBER, GREETING, LENGTH_MS = "+15550100", 1, 800

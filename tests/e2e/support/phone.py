@@ -17,7 +17,7 @@ from rtp import packet
 from rtp.pacer import Pacer
 from sipagent.formats import CODECS, AudioFormat
 from tests.e2e.support.namespaces import Namespace
-from tests.e2e.support.server import NUMBER, Setup
+from tests.e2e.support.setup import NUMBER, Setup
 from tests.e2e.support.sip import Address, Message, Socket, host_port, parsed_host_port, request
 from tests.e2e.support.talker import PAYLOAD_TYPES, TELEPHONE_EVENT, Talker
 from tests.e2e.support.waiting import PATIENCE_S

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from tests.e2e.support.desk_phone import DeskPhone, answered
-from tests.e2e.support.server import Setup
+from tests.e2e.support.setup import Setup
 from tests.e2e.support.sip import Address, Message
 from tests.e2e.support.waiting import PATIENCE_S
 

@@ -11,7 +11,7 @@ from typing import Any
 import pylibsrtp
 
 from tests.e2e.support.phone import Phone
-from tests.e2e.support.server import Setup
+from tests.e2e.support.setup import Setup
 from tests.e2e.support.sip import Address, Message, Socket
 
 AES_80, AES_32, GCM = "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_256_GCM"
