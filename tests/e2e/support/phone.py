@@ -16,10 +16,11 @@ from typing import TypedDict, Unpack
 from rtp import packet
 from rtp.pacer import Pacer
 from sipagent.formats import CODECS, AudioFormat
+from tests.e2e.support import sdp
 from tests.e2e.support.namespaces import Namespace
 from tests.e2e.support.setup import NUMBER, Setup
 from tests.e2e.support.sip import Address, Message, Socket, host_port, parsed_host_port, request
-from tests.e2e.support.talker import PAYLOAD_TYPES, TELEPHONE_EVENT, Talker
+from tests.e2e.support.talker import Talker
 from tests.e2e.support.waiting import PATIENCE_S
 
 FRAME_MS = 20
@@ -191,20 +192,7 @@ class Phone:
                 self.ended.set()
 
     def _offer(self) -> str:
-        here = f"IN IP{6 if ':' in self._host else 4} {self._host}"
-        types = " ".join(str(PAYLOAD_TYPES[codec]) for codec in self._codecs)
-        lines = [
-            "v=0",
-            f"o=- 1 1 {here}",
-            "s=-",
-            f"c={here}",
-            "t=0 0",
-            f"m=audio {self._rtp.address[1]} RTP/AVP {types} {TELEPHONE_EVENT}",
-            f"a=rtpmap:{TELEPHONE_EVENT} telephone-event/8000",
-            f"a=ptime:{self._ptime_ms}",
-            "",
-        ]
-        return "\r\n".join(lines)
+        return sdp.offer((self._host, self._rtp.address[1]), self._codecs, self._ptime_ms)
 
     # --- RTP ----------------------------------------------------------------------------------------
 
@@ -260,11 +248,7 @@ class Phone:
 
     def _talk(self, answer: str) -> None:
         """The call is answered: send from now on, beginning with what was given to say."""
-        kind = next(line for line in answer.split("\r\n") if line.startswith("m=audio"))
-        host = next(line for line in answer.split("\r\n") if line.startswith("c=")).split()[2]
-        port, first_type = int(kind.split()[1]), int(kind.split()[3])
-        self.codec = next(name for name, number in PAYLOAD_TYPES.items() if number == first_type)
-        self.rtp_target = host, port
+        self.codec, self.rtp_target = sdp.agreed(answer)
         self.talker.say(self._to_say)
         self.talking_since = time.monotonic()
         self._pacing = asyncio.create_task(self._pace())
