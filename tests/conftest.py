@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Generator
+from importlib import import_module
 
 import pytest
 import structlog
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, settings
 # that tests start have what they have elsewhere.
 with pytest.MonkeyPatch.context() as patch:
     patch.setenv("OPENBLAS_NUM_THREADS", "1")
-    import numpy as np  # noqa: F401
+    import_module("numpy")
 
 #: A machine that is busy with other tests makes no example wrong.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -25,7 +25,7 @@ class FakeWorkers:
         self.pressed: list[tuple[str, int]] = []
         self.dialled: list[tuple[str, bool]] = []
         self.told: list[ToLeg] = []
-        self.are_gone = False
+        self.are_gone = self.is_slow_to_close = False
         self.defect: Exception | None = None
         self._tell: Callable[[events.LegEvent], None] | None = None
         self._is_ready = False
@@ -61,6 +61,8 @@ class FakeWorkers:
         self._told.set()
 
     def close(self, reason: str) -> None:
+        if self.is_slow_to_close:
+            return
         if self._is_ready:
             self.end(reason)
         else:

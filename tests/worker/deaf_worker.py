@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 from sipagent.worker import process
 
@@ -13,5 +14,5 @@ class DeafWorker(process.Worker):
 
 
 if __name__ == "__main__":
-    process.Worker = DeafWorker  # type: ignore[misc]
-    process.main()
+    with patch.object(process, "Worker", DeafWorker):
+        process.main()

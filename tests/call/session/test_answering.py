@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from rtp.ports import PortPool
-from sipagent.config import LoggingConfig
+from sipagent.config import LoggingConfig, TrunkConfig
 from sipagent.worker.control.supervisor import Supervisor
 from sipagent.worker.orders import agent_config
 from tests.call.exchange import Exchange, Talk, kind, outcome
@@ -72,8 +73,8 @@ async def test_a_late_offer_expects_the_codec_that_the_trunk_prefers(
 
 
 async def test_the_trunk_has_the_last_word_on_recording(exchange: Exchange, workers: FakeWorkers) -> None:
-    trunk = exchange.config.trunks["pbx"].model_copy(update={"record": True})
-    exchange.config.trunks["pbx"] = trunk  # type: ignore[index]
+    trunks = cast(dict[str, TrunkConfig], exchange.config.trunks)  # which is one, read-only for all others
+    trunks["pbx"] = trunks["pbx"].model_copy(update={"record": True})
     talk = Talk(exchange, workers, FakeSip(invite()))
     await talk.talking()
     assert workers.order is not None

@@ -18,7 +18,7 @@ async def test_the_caller_cancels_while_the_leg_gets_ready(talk: Talk) -> None:
 
 async def test_the_caller_cancels_in_the_moment_the_leg_is_ready(talk: Talk, workers: FakeWorkers) -> None:
     await talk.preparing()
-    workers.close = lambda reason: None  # type: ignore[method-assign]
+    workers.is_slow_to_close = True
     talk.sip.cancel()
     await talk.settled()
     workers.get_ready()

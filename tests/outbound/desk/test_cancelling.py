@@ -23,7 +23,9 @@ async def test_a_dial_that_waits_can_be_cancelled(board: Switchboard) -> None:
 async def test_a_call_that_rings_can_be_cancelled_but_not_one_that_was_answered(board: Switchboard) -> None:
     ringing, answered = await take(board, wish(retry=SOON), wish())
     calls = {call.dial_id: call_id for call_id, call in [await board.next_call(), await board.next_call()]}
-    assert (await board.desk.cancel(ringing.dial_id)).state is State.CANCELLING  # type: ignore[union-attr]
+    cancelled = await board.desk.cancel(ringing.dial_id)
+    assert cancelled is not None
+    assert cancelled.state is State.CANCELLING
     assert board.calls.hung_up == [calls[ringing.dial_id]]
     board.end(calls[ringing.dial_id], "cancelled", 487)
     assert (await board.next_end()).state is State.CANCELLED
