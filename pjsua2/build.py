@@ -36,6 +36,7 @@ ADDITIONS = [RECIPE / "source_filter.i", RECIPE / "remote_sdp.i"]
 PATCHES = {
     RECIPE / "stale_dialogs.patch": ("pjsip/src/pjsua-lib/pjsua_call.c", r"(call->inv != inv\b.*){3}"),
     RECIPE / "keep_alive.patch": ("pjsip/src/pjsua-lib/pjsua_acc.c", r"delay\.sec < 1"),
+    RECIPE / "no_bridge.patch": ("pjsip/src/pjsua-lib/pjsua_aud.c", r"if \(!pjsua_var\S+use_loop_med_tp\)"),
     RECIPE / "late_release.patch": ("pjsip/src/pjsua2/call.cpp", r"::~Call\(\)[^}]*pjsua_call_get_user_data"),
 }
 SHAPING_FILES = [*sorted(RECIPE.glob("*.py")), RECIPE / "config_site.h", *ADDITIONS, *PATCHES]

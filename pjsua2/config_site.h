@@ -14,6 +14,9 @@
 #define PJSIP_MAX_PKT_LEN                       8000
 #define PJ_LOG_MAX_SIZE                         8500
 
+/* A call keeps its last answer: the 8000 bytes above and some 9000 more, so growing by 4000 wastes 5000. */
+#define PJSIP_POOL_INC_TDATA                    1000
+
 /* One libHandleEvents(0) must drain a burst: the loop polls every few ms, not in a thread that blocks. */
 #define PJSIP_MAX_NET_EVENTS                    64
 #define PJSIP_MAX_TIMED_OUT_ENTRIES             200

@@ -16,6 +16,8 @@ from sipagent.sip.pjsua.base import IS_TUNED, UNTUNED_MAX_CALLS, PjError, contai
 
 #: How long a TLS handshake may take, either way; unlimited, half-open connections would add up.
 HANDSHAKE_MS = 5000
+#: The shortest that pjmedia makes for a stream: it is never fed.
+JITTER_BUFFER_MS = 20
 #: As many as pjsua2 holds.
 MAX_NAMESERVERS = 4
 
@@ -107,6 +109,7 @@ def _endpoint_config(user_agent: str, nameservers: Iterable[str]) -> Any:
     config.medConfig.clockRate = config.medConfig.sndClockRate = 8000
     config.medConfig.hasIoqueue = False
     config.medConfig.threadCnt = 0
+    config.medConfig.jbMax = JITTER_BUFFER_MS
     config.logConfig.level = config.logConfig.consoleLevel = pjlog.wanted_level()  # "console" is the writer
     config.logConfig.decor = pj.PJ_LOG_HAS_SENDER
     config.logConfig.writer = _LogWriter().__disown__()  # libDestroy deletes it
