@@ -80,8 +80,6 @@ class Conversation:
     record: Record
     seconds: int
     tallies: tuple[Tally, Tally]
-    own_pause_ms: float
-    """By how much the caller's own packets were late where they were so most: the machine stood still."""
 
     @classmethod
     def of(
@@ -108,7 +106,6 @@ class Conversation:
             record=record,
             seconds=seconds,
             tallies=tallies,
-            own_pause_ms=1000 * float(np.diff(phone.sent_at).max() - frame_s),
         )
 
     def figures(self) -> Figures:

@@ -75,7 +75,7 @@ class PolyphaseResampler:
         if groups <= 0:
             self._pending = samples
             return b""
-        self._pending = samples[groups * self._down :]
+        self._pending = samples[groups * self._down :].copy()  # a view would keep all of them
         blocks, rest = divmod(groups, BLOCK)
         converted = self._product(samples, 0, blocks, BLOCK * self._down, self._block)
         if rest:

@@ -8,15 +8,15 @@ from rtp.events import ItemPlayed, MarkReached, StarvationCause
 ItemKey = tuple[str, int]
 """(item_id, content_index), as the backend names a piece of speech."""
 
-_TRIM_BYTES = 65536
-
 
 @dataclass(slots=True)
 class SpeechItem:
     """A piece of speech; `pushed`, `taken` and the places of marks count its bytes from the beginning."""
 
     key: ItemKey
-    audio: bytearray = field(default_factory=bytearray)
+    chunks: deque[bytes] = field(default_factory=deque)
+    """What waits, as it came; of the first, `begun` bytes are taken."""
+    begun: int = 0
     pushed: int = 0
     taken: int = 0
     waiting: int = 0
@@ -27,19 +27,32 @@ class SpeechItem:
 
     def append(self, audio: bytes) -> None:
         """Put audio at the end."""
-        self.audio += audio
+        if audio:
+            self.chunks.append(audio)
         self.pushed += len(audio)
         self.waiting += len(audio)
 
     def take(self, size: int) -> bytes:
-        """Take bytes from the beginning, of which at least `size` wait."""
-        start = len(self.audio) - self.waiting
-        taken = bytes(self.audio[start : start + size])
+        """Take bytes from the beginning, of which at least `size` wait, and one at least."""
         self.taken += size
         self.waiting -= size
-        if start > _TRIM_BYTES:
-            del self.audio[: start + size]
-        return taken
+        start, end = self.begun, self.begun + size
+        if end < len(self.chunks[0]):
+            self.begun = end
+            return self.chunks[0][start:end]
+        return self._take_across(size)
+
+    def _take_across(self, size: int) -> bytes:
+        pieces = []
+        while size:
+            piece = self.chunks[0][self.begun : self.begun + size]
+            pieces.append(piece)
+            size -= len(piece)
+            self.begun += len(piece)
+            if self.begun == len(self.chunks[0]):
+                self.chunks.popleft()
+                self.begun = 0
+        return b"".join(pieces)
 
     def marks_until(self, place: int) -> list[MarkReached]:
         """Take the marks up to a place, oldest first."""

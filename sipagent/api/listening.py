@@ -80,9 +80,10 @@ class Hub:
             trunk = self._trunks.get(event.call_id)
             hearing = [ear for ear in self._ears if ear.hears(event.call_id, trunk)]
             timestamp = iso(time.time() - time.monotonic() + event.at)
-            message = {"type": name_of(type(event)), "timestamp": timestamp, "call_id": event.call_id}
-            for ear in hearing:
-                ear.put(message | {"data": fields})
+            kind = name_of(type(event))
+            message = {"type": kind, "timestamp": timestamp, "call_id": event.call_id, "data": fields}
+            for ear in hearing:  # the same for all: it may wait with many
+                ear.put(message)
         if isinstance(event, events.CallEnded):
             self._trunks.pop(event.call_id, None)
 

@@ -15,8 +15,8 @@ except ImportError:  # where websockets has no compiled part
 KEYS_AT_ONCE = 256
 _KEY_BYTES = 4
 
-#: FIN and opcode 1 (text), then MASK and the length.
-_TEXT = 0x81
+#: FIN and opcode 1 (text) or 9 (ping), then MASK and the length.
+_TEXT, _PING = 0x81, 0x89
 _MASKED = 0x80
 _TWO_MORE, _EIGHT_MORE = 126, 127
 _short = struct.Struct("!BB4s").pack
@@ -34,6 +34,11 @@ def text_frame(message: bytes, key: bytes) -> bytes:
     else:
         head = _long(_TEXT, _MASKED | _EIGHT_MORE, size, key)
     return head + apply_mask(message, key)
+
+
+def ping_frame(key: bytes) -> bytes:
+    """A ping without data, which there is nothing of to be masked."""
+    return _short(_PING, _MASKED, key)
 
 
 def mask_keys() -> Iterator[bytes]:

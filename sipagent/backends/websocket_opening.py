@@ -32,12 +32,23 @@ _PASSING_STATUS = frozenset({408, 425, 429})
 _REFUSING_CLOSES = frozenset({1003, 1007, 1008, *range(4000, 5000)})
 
 
-async def open_connection(endpoint: Endpoint) -> ClientConnection:
+class HeardConnection(ClientConnection):
+    """Notes that the peer has sent something, be it but a pong."""
+
+    was_heard = False
+
+    def data_received(self, data: bytes) -> None:
+        self.was_heard = True
+        super().data_received(data)
+
+
+async def open_connection(endpoint: Endpoint) -> HeardConnection:
     """A connection without extensions. Raises `BackendUnreachable` or `BackendRefused`."""
     tls: dict[str, Any] = {"ssl": _trust()} if endpoint.url.startswith("wss:") else {}
     try:
         connection = await connect(
             endpoint.url,
+            create_connection=HeardConnection,
             proxy=True if _has_proxies() else None,
             additional_headers=endpoint.headers,
             compression=None,
@@ -54,6 +65,7 @@ async def open_connection(endpoint: Endpoint) -> ClientConnection:
         raise BackendUnreachable(f"can't connect: {error}", code=type(error).__name__) from error
     sock = connection.transport.get_extra_info("socket")
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    assert isinstance(connection, HeardConnection)
     return connection
 
 

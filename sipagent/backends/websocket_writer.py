@@ -5,7 +5,7 @@ from __future__ import annotations
 from websockets.asyncio.client import ClientConnection
 from websockets.protocol import State
 
-from sipagent.backends.websocket_frame import mask_keys, text_frame
+from sipagent.backends.websocket_frame import mask_keys, ping_frame, text_frame
 
 
 class MessageWriter:
@@ -32,3 +32,8 @@ class MessageWriter:
         if self._protocol.state is State.OPEN:
             self._write(text_frame(message, next(self._keys)))
         return True
+
+    def ping(self) -> None:
+        """Ask the peer for a sign of life. Its pong is one that the library awaits nowhere, and drops."""
+        if self._protocol.state is State.OPEN:
+            self._write(ping_frame(next(self._keys)))

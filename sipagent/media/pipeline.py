@@ -1,11 +1,13 @@
 """THE place to see the audio path: one expression a direction, built here and nowhere else.
 
     caller   rtp -> tee(rec.caller) -> tee(digits) -> decode(ulaw) -> resample(8000>24000) -> backend
-    agent    backend -> resample(24000>8000) -> playout
-    wire     playout -> tee(rec.agent) -> encode(ulaw) -> rtp
+    agent    backend -> resample(24000>8000) -> encode(ulaw) -> playout
+    wire     playout -> tee(rec.agent) -> rtp
 
 When phone and backend speak the same law there is no conversion at all. Playout, where agent audio waits for
-its time, parts the agent's way in two: what the recording gets is what went out. Digits are listened for only
+its time, parts the agent's way in two: what the recording gets is what went out. It waits in the law that
+the phone is expected to speak, which takes the least room and leaves nothing to be done at its time; a phone
+that comes to speak another has it converted on the way out. Digits are listened for only
 where they may be in the audio, or must not be in the recording; ears judge speech that may interrupt; who has
 answered a call of ours is listened for until it is known.
 """
@@ -20,11 +22,6 @@ from sipagent.media.nodes import Node, Sink, Tee, Write, convert_into
 from sipagent.media.recorder import Recorder
 
 PCM_8K = AudioFormat("pcm", 8000)
-
-
-def playout_format(backend_output: AudioFormat) -> AudioFormat:
-    """What waits in playout: the backend's own law bytes, or PCM at the phone's rate."""
-    return backend_output if backend_output.encoding != "pcm" else PCM_8K
 
 
 def caller(
@@ -50,9 +47,9 @@ def caller(
     return path if recorder is None else Tee("rec.caller", recorder.lane("caller", phone), path)
 
 
-def agent(backend_output: AudioFormat, to_playout: Write, queued: AudioFormat | None = None) -> Node:
-    """From a backend to playout, whose format is that of the call's first backend if it isn't `queued`."""
-    return convert_into(backend_output, queued or playout_format(backend_output), Sink("playout", to_playout))
+def agent(backend_output: AudioFormat, queued: AudioFormat, to_playout: Write) -> Node:
+    """From a backend to playout."""
+    return convert_into(backend_output, queued, Sink("playout", to_playout))
 
 
 def wire(

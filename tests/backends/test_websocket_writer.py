@@ -82,6 +82,20 @@ def test_messages_of_both_ways_arrive_whole_and_in_order(talk):
     talk(conversation)
 
 
+def test_a_ping_goes_between_messages_and_its_pong_disturbs_nobody(talk):
+    async def conversation(client: ClientConnection, server: ServerConnection) -> None:
+        writer = MessageWriter(client)
+        for message in ("one", "two"):
+            writer.ping()
+            assert writer.write(message.encode())
+            assert await server.recv() == message
+        await server.send("three")
+        assert await client.recv() == "three"
+        await (await client.ping())
+
+    talk(conversation)
+
+
 def test_it_does_not_overtake_what_waits(talk):
     async def conversation(client: ClientConnection, server: ServerConnection) -> None:
         writer = MessageWriter(client)

@@ -211,12 +211,13 @@ def test_a_mark_is_reached_with_the_audio_before_it() -> None:
     assert MarkReached("second") in events(queue)
 
 
-def test_a_long_item_does_not_keep_what_was_played() -> None:
+def test_what_was_played_is_not_kept() -> None:
     queue = playout()
-    for _ in range(2000):
-        queue.push(ms(20), "stream", 0)
+    for _ in range(100):
+        queue.push(ms(50), "stream", 0)
+    for _ in range(249):
         pop(queue)
-    assert len(queue._items[0].audio) < 100_000
+    assert sum(map(len, queue._items[0].chunks)) == len(ms(50))
 
 
 pushes = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 700)), max_size=30)

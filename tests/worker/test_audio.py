@@ -64,7 +64,7 @@ async def test_a_backend_of_another_rate_hears_and_speaks(bench: Bench) -> None:
     (built,) = bench.all(events.PathBuilt)
     assert built.path == (
         "caller: rtp -> decode(ulaw) -> resample(8000>24000) -> backend"
-        " | agent: backend -> resample(24000>8000) -> playout -> encode(ulaw) -> rtp"
+        " | agent: backend -> resample(24000>8000) -> encode(ulaw) -> playout -> rtp"
     )
     bench.say(g711.pcm_to_ulaw(tone(440, 0.2)))
     assert len(bench.backend.heard) == pytest.approx(0.2 * 48000, abs=0.005 * 48000)

@@ -17,18 +17,23 @@ MAX_CHARS_PER_S = 16
 
 @dataclass(slots=True)
 class _Entry:
-    """One item while it grows; what can't be told yet is None."""
+    """One item while it grows: what somebody said, or an `item` that is complete.
 
-    key: str
-    role: events.Role | None = None
+    A call has many. `item_id` is the event's own text, which the record keeps as well.
+    """
+
+    role: events.Role | None
+    item_id: str = ""
     text: str = ""
     is_started: bool = False
     played_ms: int | None = None
     flushed_ms: int = 0
     is_cut: bool = False
     item: HistoryItem | None = None
+    is_told: bool = False
 
     def told(self) -> HistoryItem | None:
+        """None as long as there is nothing to tell."""
         if self.item is not None or self.role is None:
             return self.item
         if self.role == "caller":
@@ -51,21 +56,22 @@ class History:
 
     def __init__(self) -> None:
         self._entries: list[_Entry] = []
-        self._by_key: dict[str, _Entry] = {}
         self._calls: dict[str, events.ToolCalled | events.McpToolUsed] = {}
-        self._handed_over: set[str] = set()
 
     def items(self) -> list[HistoryItem]:
         """All that is known now. A session that is opened with it is owed `rest` when it takes over."""
-        told = [(entry.key, entry.told()) for entry in self._entries]
-        self._handed_over = {key for key, item in told if item is not None}
-        return [item for _, item in told if item is not None]
+        for entry in self._entries:
+            entry.is_told = False
+        return self.rest()
 
     def rest(self) -> list[HistoryItem]:
         """What was not yet known to `items`."""
-        told = [(entry.key, entry.told()) for entry in self._entries if entry.key not in self._handed_over]
-        self._handed_over |= {key for key, item in told if item is not None}
-        return [item for _, item in told if item is not None]
+        items = []
+        for entry in self._entries:
+            if not entry.is_told and (item := entry.told()) is not None:
+                entry.is_told = True
+                items.append(item)
+        return items
 
     @property
     def is_empty(self) -> bool:
@@ -93,7 +99,7 @@ class History:
 
     def note(self, text: str) -> None:
         """The model was let know something."""
-        self._add(f"note:{len(self._entries)}").item = Noted(text=text)
+        self._entries.append(_Entry(None, item=Noted(text=text)))
 
     def on_event(self, event: events.Event, now: float) -> Iterable[Command]:
         match event:
@@ -130,9 +136,11 @@ class History:
         pass
 
     def _spoken(self, role: events.Role, item_id: str) -> _Entry:
-        entry = self._add(f"{role}:{item_id}")
-        entry.role = role
-        return entry
+        for entry in reversed(self._entries):
+            if entry.item_id == item_id and entry.role == role:
+                return entry
+        self._entries.append(_Entry(role, item_id))
+        return self._entries[-1]
 
     def _answered(self, tool_call_id: str, output: str) -> None:
         called = self._calls.pop(tool_call_id, None)
@@ -140,13 +148,7 @@ class History:
             used = ToolUsed(
                 tool_call_id=tool_call_id, name=called.name, arguments=called.arguments, output=output
             )
-            self._add(f"tool:{tool_call_id}").item = used
-
-    def _add(self, key: str) -> _Entry:
-        if key not in self._by_key:
-            self._by_key[key] = entry = _Entry(key)
-            self._entries.append(entry)
-        return self._by_key[key]
+            self._entries.append(_Entry(None, item=used))
 
 
 def cut_at_word(text: str, chars: int) -> str:

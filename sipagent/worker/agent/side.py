@@ -25,7 +25,7 @@ class AgentSide:
     """`speaker` is what is heard of it. A leg that goes on for another has nobody before `UseBackend`."""
 
     def __init__(self, order: OpenLeg, agent: AgentConfig, reporter: Reporter) -> None:
-        self.speaker = Speaker(agent, first_backend(order, agent), reporter)
+        self.speaker = Speaker(agent, first_backend(order, agent), CODECS[order.codec], reporter)
         self._seat = self.speaker.seat
         self._jukebox = Jukebox(self.speaker.prompts, self.speaker.queued, reporter.prompt_ended)
         self._reporter = reporter

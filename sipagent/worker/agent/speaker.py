@@ -18,6 +18,7 @@ from sipagent.backends.base import (
     CallerSpeechStopped,
 )
 from sipagent.config import AgentConfig
+from sipagent.formats import AudioFormat
 from sipagent.media import pipeline, prompts, tones
 from sipagent.media.ears import Ears
 from sipagent.media.nodes import Node
@@ -52,16 +53,16 @@ class Line(Protocol):
 class Speaker:
     """Gives playout what is to be heard, takes back what is not. `line` is there once the phone is.
 
-    While the agent is set aside, what it says is dropped, and nobody interrupts it.
+    While the agent is set aside, what it says is dropped, and nobody interrupts it. What waits in playout is
+    `queued`.
     """
 
-    def __init__(self, agent: AgentConfig, backend: Backend, reporter: Reporter) -> None:
-        queued = pipeline.playout_format(backend.output_format)
+    def __init__(self, agent: AgentConfig, backend: Backend, queued: AudioFormat, reporter: Reporter) -> None:
         self.queued = queued
         self.playout = Playout(queued.bytes_per_ms, queued.silence, PLAYOUT_MAX_MS, is_speech)
         self.prompts = Prompts(self.playout, reporter.prompt_ended)
         self.seat = Seat(agent.name, backend, self._on_backend_event, self._look_for_successor, reporter)
-        self.path = pipeline.agent(backend.output_format, self._to_playout)
+        self.path = pipeline.agent(backend.output_format, queued, self._to_playout)
         self.turns = Turns(agent, self)
         self.ears = Ears(guards_echo=agent.barge_in.echo_guard) if agent.decides_turns else None
         self.line: Line | None = None
@@ -216,7 +217,7 @@ class Speaker:
     def _seated(self, order: UseBackend) -> None:
         self.turns.reset()
         self._finished = None
-        self.path = pipeline.agent(self.backend.output_format, self._to_playout, self.queued)
+        self.path = pipeline.agent(self.backend.output_format, self.queued, self._to_playout)
         self._use_seated()
         if order.greet:
             self.backend.greet()

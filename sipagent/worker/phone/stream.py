@@ -249,8 +249,8 @@ class Stream:
         self._transport.send()
         if self._tap.is_on:
             self._tap.tick(self._paths.format)
-        if self._tape.recorder is not None:
-            self._record(now)
+        if self._tape.hides_digits and (self._session.hears_digit or self._detector.hears_digit):
+            self._tape.mute_key()
         if now >= self._look_at:
             self._look(now)
 
@@ -277,15 +277,11 @@ class Stream:
             assert self._far is not None
             self._paths.from_far(self._far.format)(far, now)
 
-    def _record(self, now: float) -> None:
-        if self._tape.hides_digits and (self._session.hears_digit or self._detector.hears_digit):
-            self._tape.mute_key()
-        self._tape.advance(now)
-
     def _look(self, now: float) -> None:
         """At what takes seconds."""
         self._look_at = max(self._look_at + LOOK_EVERY_S, now)
         self._leg.look(now)
+        self._tape.advance(now)
         inbound = self._session.inbound
         overdue = self._watch.overdue(inbound.last_packet_at, inbound.pausing, now)
         if overdue is not None:

@@ -30,6 +30,8 @@ class Tape:
         agent: AudioFormat,
     ) -> None:
         self.recorder: Recorder | None = None
+        self.hides_digits = False
+        """Whether the caller's digits have to be looked out for."""
         self._path = order.recording
         self._keeps_digits = order.record_digits
         self._reporter = reporter
@@ -58,16 +60,12 @@ class Tape:
             on_truncated=self._truncated,
             goes_on_from=None if lost is None else lost.recorded_since,
         )
+        self.hides_digits = not self._keeps_digits
         self._agent = self.recorder.lane("agent", self._queued)
         return True
 
-    @property
-    def hides_digits(self) -> bool:
-        """Whether the caller's digits have to be looked out for."""
-        return self.recorder is not None and not self._keeps_digits
-
     def advance(self, now: float) -> None:
-        """To be called on every tick."""
+        """To be called several times a second."""
         recorder = self.recorder
         if recorder is not None:
             recorder.advance(now)
