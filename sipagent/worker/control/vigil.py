@@ -7,6 +7,7 @@ is we who were held up, and haven't read what it said.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ SUSPICIOUS_AFTER_S = 0.3
 STARVED_AFTER_S = 4.0
 #: What would like to run and gets less of a core than this isn't let.
 STARVED_SHARE = 0.5
+#: What has been let run again has so long to say something.
+RECOVERED_AFTER_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Vigil:
         self._looked_at = now
         self._awake_since = now
         self._suspected: tuple[float, Doing] | None = None
+        self._starved_at = -math.inf
 
     def is_hung(self, heard_at: float, doing: Callable[[], Doing], now: float) -> bool:
         """To be asked every `LOOK_EVERY_S`; `heard_at` is when the worker last said something."""
@@ -55,8 +59,11 @@ class Vigil:
             self._suspected = now, doing()
         if silent_s < HUNG_AFTER_S:
             return False
-        return silent_s >= STARVED_AFTER_S or not self._is_starved(*self._suspected, doing(), now)
+        if _is_starved(*self._suspected, doing(), now):
+            self._starved_at = now
+        return silent_s >= STARVED_AFTER_S or now - self._starved_at >= RECOVERED_AFTER_S
 
-    def _is_starved(self, since: float, before: Doing, after: Doing, now: float) -> bool:
-        used_s = after.cpu_s - before.cpu_s
-        return after.would_run and used_s < STARVED_SHARE * (now - since)
+
+def _is_starved(since: float, before: Doing, after: Doing, now: float) -> bool:
+    used_s = after.cpu_s - before.cpu_s
+    return after.would_run and used_s < STARVED_SHARE * (now - since)

@@ -7,7 +7,14 @@ from functools import partial
 
 import pytest
 
-from sipagent.worker.control.vigil import HUNG_AFTER_S, LOOK_EVERY_S, STARVED_AFTER_S, Doing, Vigil
+from sipagent.worker.control.vigil import (
+    HUNG_AFTER_S,
+    LOOK_EVERY_S,
+    RECOVERED_AFTER_S,
+    STARVED_AFTER_S,
+    Doing,
+    Vigil,
+)
 
 START = 100.0
 
@@ -43,6 +50,16 @@ def test_a_worker_that_says_nothing_and_could(doing: Callable[[float], Doing]) -
 )
 def test_a_worker_that_can_not_is_given_time(doing: Callable[[float], Doing]) -> None:
     assert hung_after(doing) == pytest.approx(STARVED_AFTER_S, abs=LOOK_EVERY_S)
+
+
+def test_a_worker_that_is_let_run_again_may_read_and_speak_first() -> None:
+    """It may just be asleep when it is looked at, between two pieces of what it has to make up for."""
+    starved_s = 2.0
+
+    def doing(now: float) -> Doing:
+        return Doing("R" if now - START < starved_s else "S", 5.0)
+
+    assert hung_after(doing) == pytest.approx(starved_s + RECOVERED_AFTER_S, abs=LOOK_EVERY_S)
 
 
 def test_a_worker_that_speaks_is_not_even_looked_at() -> None:
