@@ -27,7 +27,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """`cpu` is the median of each party in cores while all calls were on, `cpu_max` its busiest second.
 
     Delays are in ms: set-up from INVITE to 200 as SIPp saw it, `late` of packets as the callers' media saw
-    them, `own_late` of that process itself. `starved` counts frames of 20 ms by cause.
+    them, `own_late` of that process itself. `stolen` are cores that the host gave to others. `starved`
+    counts frames of 20 ms by cause.
     """
 
     calls_wanted: int
@@ -53,6 +54,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     cpu: dict[str, float]
     cpu_max: dict[str, float]
     machine_busy: float
+    stolen: float
     cpu_percent_per_call: float
     rss_mb: dict[str, float]
     pss_mb: float
@@ -73,6 +75,10 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
 
 def median(values: Sequence[float]) -> float:
     return round(float(np.median(values)), 4) if values else 0.0
+
+
+def mean(values: Sequence[float]) -> float:
+    return round(float(np.mean(values)), 4) if values else 0.0
 
 
 def slopes(samples: Sequence[Sample]) -> dict[str, Slope]:

@@ -12,6 +12,8 @@ from benchmarks.load.plan import Plan
 
 #: From here on a process has no more to give: one core is all that any of them can use.
 SATURATED = 0.9
+#: Of the machine's time: what a host may take of it before packets that are late may be its doing.
+STOLEN = 0.01
 #: rtp.jitter_min_ms
 JITTER_BUFFER_MS = 60.0
 
@@ -102,6 +104,8 @@ def _doubts(figures: Figures, level: Level, cores: int) -> Iterator[str]:
     for name in ("model", "callers' media", "SIPp"):
         if figures.cpu.get(name, 0.0) > SATURATED:
             yield f"{name} took {figures.cpu[name]:.0%} of a core"
+    if figures.stolen > STOLEN * cores and figures.late_ms.get("p99", 0.0) > level.late_p99_ms:
+        yield f"the host took {figures.stolen / cores:.0%} of the machine's time for others"
     if figures.machine_busy > SATURATED * cores:
         ours = sum(figures.cpu.get(name, 0.0) for name in ("control", "workers"))
         yield f"the machine was full ({figures.machine_busy:.2f} cores), {ours:.2f} of it the server's"

@@ -63,7 +63,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One look. `cpu` is in cores by party, `rss` in bytes; `late_p99_ms` is on the wire, as peers saw it.
+    """One look. `cpu` is in cores by party, as is `stolen` by the host, `rss` in bytes; `late_p99_ms` is on
+    the wire, as peers saw it.
 
     `fds` are the server's, without those of RTP ports, which it keeps for ever once it has bound them.
     """
@@ -74,6 +75,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     streams: int
     cpu: dict[str, float]
     machine_busy: float
+    stolen: float
     rss: dict[str, int]
     fds: int
     threads: int

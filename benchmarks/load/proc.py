@@ -13,7 +13,7 @@ CORES = os.cpu_count() or 1
 
 _UTIME, _STIME, _THREADS = 11, 12, 17
 """Places in /proc/PID/stat, counted from behind the command."""
-_IDLE, _IOWAIT, _GUEST = 3, 4, 8
+_IDLE, _IOWAIT, _STEAL, _GUEST = 3, 4, 7, 8
 """Places in the first line of /proc/stat."""
 
 
@@ -64,8 +64,17 @@ def machine_busy_s() -> float:
         return int(of_all.read_text().split()[1]) / 1e6
     if (of_all := Path("/sys/fs/cgroup/cpuacct/cpuacct.usage")).exists():
         return int(of_all.read_text()) / 1e9
-    ticks = [int(each) for each in Path("/proc/stat").read_text().partition("\n")[0].split()[1:]]
-    return (sum(ticks[:_GUEST]) - ticks[_IDLE] - ticks[_IOWAIT]) / TICKS_PER_S
+    ticks = _ticks()
+    return (sum(ticks[:_GUEST]) - ticks[_IDLE] - ticks[_IOWAIT] - ticks[_STEAL]) / TICKS_PER_S
+
+
+def stolen_s() -> float:
+    """Time in which this machine, a virtual one, had work and its host ran others, of all cores together."""
+    return _ticks()[_STEAL] / TICKS_PER_S
+
+
+def _ticks() -> list[int]:
+    return [int(each) for each in Path("/proc/stat").read_text().partition("\n")[0].split()[1:]]
 
 
 def shares(before: Mapping[str, float], after: Mapping[str, float], elapsed_s: float) -> dict[str, float]:

@@ -77,7 +77,7 @@ def _charts(parties: Iterable[str]) -> tuple[tuple[str, str, Mapping[str, Figure
     lateness = {"p99": "late_p99_ms", "max": "late_max_ms", "generator's own p99": "own_late_p99_ms"}
     return (
         ("Concurrency", "calls", _fields({"admitted": "calls", "with audio": "streams"})),
-        ("CPU by party", "cores", cpu | _fields({"whole machine": "machine_busy"})),
+        ("CPU by party", "cores", cpu | _fields({"whole machine": "machine_busy", "stolen": "stolen"})),
         ("Lateness of packets on the wire", "ms", _fields(lateness)),
         ("Set-up time, INVITE to 200", "ms", _fields({"p95": "setup_p95_ms", "max": "setup_max_ms"})),
         ("Memory (RSS)", "MB", {name: partial(_rss_mb, name) for name in ("control", "workers")}),
@@ -116,7 +116,10 @@ def rows(outcome: Outcome) -> list[tuple[str, str]]:
         ),
         ("agents starved (frames)", _counts(found.starved)),
         ("barge-ins, digits", f"{found.interruptions}, {found.digits}"),
-        ("CPU in cores, all calls on", f"{cpu}; machine {found.machine_busy:.2f}"),
+        (
+            "CPU in cores, all calls on",
+            f"{cpu}; machine {found.machine_busy:.2f}, stolen by the host {found.stolen:.2f}",
+        ),
         ("CPU of the server per call", f"{found.cpu_percent_per_call:.3f} % of a core"),
         ("memory", f"PSS {found.pss_mb:.0f} MB, {found.pss_mb_per_call:.3f} MB per call"),
         ("growth per hour", _slopes(found.slopes)),

@@ -31,7 +31,7 @@ class Watch:
         self._plan = plan
         self.scraper = Scraper(house.setup.http_port)
         self._cpu_s: Mapping[str, float] = {}
-        self._busy_s = 0.0
+        self._busy_s = self._stolen_s = 0.0
         self._looked_at = 0.0
         self._seconds_before = self._seconds_seen = 0
         self.first = self.last = Scrape({})
@@ -44,7 +44,7 @@ class Watch:
 
     async def look(self) -> Sample:
         self.last = await self.scraper.scrape()
-        cpu, busy, usages = self._look_at_processes()
+        cpu, busy, stolen, usages = self._look_at_processes()
         server = usages["control"] + usages["workers"]
         media = self._new_seconds()
         setups = self._new_setups()
@@ -55,6 +55,7 @@ class Watch:
             streams=media[-1].streams if media else 0,
             cpu=cpu,
             machine_busy=busy,
+            stolen=stolen,
             rss={name: sum(each.rss_bytes for each in all_of) for name, all_of in usages.items()},
             fds=sum(each.fds for each in server) - self._fds_of_ports(),
             threads=sum(each.threads for each in server),
@@ -83,8 +84,8 @@ class Watch:
             "harness": [os.getpid()],
         }
 
-    def _look_at_processes(self) -> tuple[dict[str, float], float, dict[str, list[proc.Usage]]]:
-        now, busy_s = time.monotonic(), proc.machine_busy_s()
+    def _look_at_processes(self) -> tuple[dict[str, float], float, float, dict[str, list[proc.Usage]]]:
+        now, busy_s, stolen_s = time.monotonic(), proc.machine_busy_s(), proc.stolen_s()
         usages = {
             name: [usage for pid in pids if (usage := proc.usage(pid)) is not None]
             for name, pids in self._parties().items()
@@ -92,9 +93,9 @@ class Watch:
         cpu_s = {name: sum(each.cpu_s for each in all_of) for name, all_of in usages.items()}
         elapsed_s = now - self._looked_at
         cpu = {name: max(0.0, share) for name, share in proc.shares(self._cpu_s, cpu_s, elapsed_s).items()}
-        busy = (busy_s - self._busy_s) / elapsed_s
-        self._cpu_s, self._busy_s, self._looked_at = cpu_s, busy_s, now
-        return cpu, busy, usages
+        busy, stolen = (busy_s - self._busy_s) / elapsed_s, (stolen_s - self._stolen_s) / elapsed_s
+        self._cpu_s, self._busy_s, self._stolen_s, self._looked_at = cpu_s, busy_s, stolen_s, now
+        return cpu, busy, stolen, usages
 
     def media(self) -> list[Second]:
         """All that the callers' media told since the beginning."""

@@ -40,6 +40,7 @@ GOOD = Figures(
     cpu={"control": 0.05, "workers": 0.4, "model": 0.2, "callers' media": 0.02, "SIPp": 0.01},
     cpu_max={},
     machine_busy=0.8,
+    stolen=0.0,
     cpu_percent_per_call=0.9,
     rss_mb={"control": 100.0, "workers": 200.0},
     pss_mb=290.0,
@@ -120,6 +121,14 @@ def test_what_others_do_wrong_is_a_doubt(changes: dict[str, Any], told: str) -> 
     (doubt,) = verdict.doubts
     assert told in doubt
     assert verdict.bottleneck.startswith("not the server")
+
+
+def test_late_packets_may_be_the_hosts_doing() -> None:
+    late = judge(with_(late_ms={"p99": 7.0}, stolen=0.06), cores=2)
+    assert late.doubts == ["the host took 3% of the machine's time for others"]
+    assert late.breaches == ["packets p99 7 ms late"]
+    assert not judge(with_(late_ms={"p99": 7.0}, stolen=0.02), cores=2).doubts
+    assert judge(with_(stolen=0.06), cores=2).is_held
 
 
 def test_the_level_is_given() -> None:
