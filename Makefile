@@ -75,7 +75,7 @@ demo: demo-packages $(VENV)/.runtime $(VENV)/.pjsua2 ## hold a conversation over
 run: $(VENV)/.runtime $(VENV)/.pjsua2 ## start the server with config/sipagent.yaml
 	@exec $(BIN)/sipagent run -c config/sipagent.yaml $(ARGS)
 
-check: $(VENV)/.dev $(VENV)/.pjsua2 ## format, lint, types, layers, unit tests: in seconds
+check: demo-packages $(VENV)/.dev $(VENV)/.pjsua2 ## format, lint, types, layers, unit tests: in seconds
 	@$(MAKE) --jobs 2 --output-sync=target check-units check-style check-types check-layers
 
 .PHONY: check-style check-types check-layers check-units
