@@ -10,6 +10,8 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests import pauses
+
 # OpenBLAS asks once, when it is loaded. Its threads wait by spinning, on CPU that other tests need. Processes
 # that tests start have what they have elsewhere.
 with pytest.MonkeyPatch.context() as patch:
@@ -38,3 +40,15 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """A test whose telephones must keep time needs a machine that runs."""
+    if item.get_closest_marker("paced") is None:
+        return None
+    pauses.run(item, nextitem)
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    pauses.summary(terminalreporter)

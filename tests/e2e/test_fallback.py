@@ -233,6 +233,7 @@ async def test_without_a_step_left_the_call_ends_with_its_cause(setup: SetupFact
     assert (record["end_reason"], record["detail"]) == ("backend_lost", "1011: oops")
 
 
+@pytest.mark.paced
 async def test_a_session_is_replaced_before_its_end_and_nobody_hears_it(setup: SetupFactory) -> None:
     """The agent speaks in the first session, and in the second to what the caller says then."""
     before, after = audio.signal(1, 2000, ULAW), audio.signal(2, 1000, ULAW)

@@ -54,6 +54,7 @@ async def under_attack(caller: SlowPhone, enemy: Attacker) -> None:
     await caller.hang_up()
 
 
+@pytest.mark.paced
 @pytest.mark.parametrize(
     ("behind_nat", "symmetric_rtp"),
     [(False, True), (True, True), (False, False)],

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.e2e
 LOOPBACK = "::1"
 
 
+@pytest.mark.paced
 async def test_audio_both_ways_over_ipv6(setup: SetupFactory) -> None:
     said = audio.signal(8, 2000, CODECS["PCMU"])
     async with (

@@ -100,7 +100,7 @@ async def test_the_server_and_its_workers_go_on_in_the_new_file(setup: SetupFact
     prepared = setup(None, logging={"file": str(log)}, media={"workers": 1})
     server = await asyncio.create_subprocess_exec(SIPAGENT, "run", "-c", prepared.config)
     try:
-        await eventually(partial(is_ready, prepared), "the server is ready", 6 * PATIENCE_S)
+        await eventually(partial(is_ready, prepared), "the server is ready", 2 * PATIENCE_S)
         rotate(log)
         async with call(prepared) as caller:
             await caller.hang_up()

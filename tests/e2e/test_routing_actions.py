@@ -29,7 +29,10 @@ def with_rule(setup: Setup, **action: object) -> Setup:
 
 async def test_a_rule_hands_the_caller_on(setup: SetupFactory) -> None:
     trunk = {"transfer": {"uri_template": "sip:{number}@127.0.0.1:9"}, "numbers": {}}
-    prepared = with_rule(setup(None, trunk=trunk), transfer={"to": "+15550100", "agent": "receptionist"})
+    soon = {"transfers": {"sales": {"to": "+15550100", "goodbye_max_s": 1}}}  # an echo may have no end
+    prepared = with_rule(
+        setup(None, trunk=trunk, agent=soon), transfer={"to": "sales", "agent": "receptionist"}
+    )
     async with running(prepared) as server:
         async with referred_call(prepared) as caller:
             refer = await caller.referred()
@@ -39,7 +42,7 @@ async def test_a_rule_hands_the_caller_on(setup: SetupFactory) -> None:
             await caller.hung_up()
         record = await server.next_record()
     assert record["end_reason"] == "transferred"
-    assert record["route"] == "carrier/all -> receptionist -> +15550100"
+    assert record["route"] == "carrier/all -> receptionist -> sales"
 
 
 async def test_a_rule_plays_a_prompt(setup: SetupFactory, tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ import pytest_asyncio
 from sipagent.formats import ULAW
 from tests.e2e.support import audio
 from tests.e2e.support.phone import call
-from tests.e2e.support.server import Server, running
+from tests.e2e.support.server import Record, Server, running
 from tests.e2e.support.setup import write_setup
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.paced, pytest.mark.asyncio(loop_scope="module")]
 
 SAID_MS = 600
 #: From the first packet on; 300 ms without audio are more than the jitter buffer lets pass in silence.
@@ -50,6 +50,14 @@ def hold_up_the_workers(server: Server, ms: int) -> None:
         asyncio.get_running_loop().call_later(ms / 1000, os.kill, pid, signal.SIGCONT)
 
 
+async def held_up_call(server: Server, said: bytes, hold_up: Callable[[], None], at_ms: int) -> Record:
+    async with call(server.setup, speech=said) as caller:
+        asyncio.get_running_loop().call_later(at_ms / 1000, hold_up)
+        await caller.hear(lambda: caller.speech_heard() == said)
+        await caller.hang_up()
+    return await server.next_record()
+
+
 @pytest.mark.parametrize("hold_up", [hold_up_the_phone, hold_up_the_workers])
 @pytest.mark.parametrize("at_ms", AT_MS)
 async def test_what_comes_late_is_recorded_in_one_piece(
@@ -58,11 +66,7 @@ async def test_what_comes_late_is_recorded_in_one_piece(
     said = audio.signal(1, SAID_MS, ULAW)
     spoken = audio.samples(said, "PCMU")
     for lasting_ms in LASTING_MS:
-        async with call(server.setup, speech=said) as caller:
-            asyncio.get_running_loop().call_later(at_ms / 1000, hold_up, server, lasting_ms)
-            await caller.hear(lambda caller=caller: caller.speech_heard() == said)  # type: ignore[misc]
-            await caller.hang_up()
-        record = await server.next_record()
+        record = await held_up_call(server, said, lambda ms=lasting_ms: hold_up(server, ms), at_ms)
         left, right = audio.recorded(record["recording"])
         assert audio.holds(left, spoken), lasting_ms
         assert audio.plays(right, spoken), lasting_ms

@@ -70,7 +70,7 @@ class Server:
         return records(self.setup)[self._earlier_records :]
 
     async def next_record(self, within_s: float = PATIENCE_S) -> Record:
-        """The record of the next call that ends: each is returned once."""
+        """The record of the next call that ends, and its lines in the log: each is returned once."""
         return (await self.next_records(1, within_s))[0]
 
     async def next_records(self, count: int, within_s: float = PATIENCE_S) -> list[Record]:
@@ -79,7 +79,10 @@ class Server:
             await eventually(lambda: len(self.calls()) >= first + count, f"{count} more records", within_s)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.tail()}") from None
-        return self.calls()[first : first + count]
+        ended = self.calls()[first : first + count]
+        for record in ended:
+            await self.wait_log("call_ended", call_id=record["call_id"])
+        return ended
 
     def skip_records(self) -> None:
         """Whatever calls have ended are of no interest."""
