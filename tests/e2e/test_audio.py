@@ -28,6 +28,7 @@ def speaking(part: Pattern | Tone) -> RealtimeOptions:
     return RealtimeOptions(script=(Turn(reply=[part]),), obedient=False)
 
 
+@pytest.mark.paced
 @pytest.mark.parametrize("codec", ["PCMU", "PCMA"])
 async def test_pass_through_is_bit_exact_both_ways_and_in_the_recording(
     setup: SetupFactory, codec: str
@@ -84,6 +85,7 @@ async def test_a_converted_call_keeps_pitch_and_level(setup: SetupFactory, backe
         assert audio.level_db(second) == pytest.approx(wanted_db, abs=1)
 
 
+@pytest.mark.paced
 async def test_echo_returns_every_frame_in_order(setup: SetupFactory) -> None:
     said = audio.signal(CALLER_SIGNAL, LENGTH_MS, CODECS["PCMU"])
     async with running(setup(None)) as server, call(server.setup, speech=said) as caller:

@@ -34,6 +34,7 @@ def places_s(whole: Samples) -> list[float]:
     return [there.index(audio.samples(said, "PCMU").tobytes()) / 2 / RATE for said in SAID]
 
 
+@pytest.mark.paced
 async def test_speech_resumes_in_its_place_after_every_pause(setup: SetupFactory) -> None:
     async with RealtimeServer(RealtimeOptions()) as model:
         backend = {"kind": "openai_realtime", "url": model.url, "extra_session": NO_TURNS}

@@ -18,6 +18,7 @@ SAID_MS = 4000
 LOST_MS = 2000
 
 
+@pytest.mark.paced
 @pytest.mark.parametrize("workers_too", [False, True], ids=["control", "everything"])
 async def test_a_killed_server_keeps_the_record_and_the_audio(setup: SetupFactory, workers_too: bool) -> None:
     prepared = setup(None)

@@ -67,6 +67,7 @@ async def test_a_press_by_three_methods_counts_once(setup: SetupFactory) -> None
         assert [digit for digit, _ in told(await server.next_record())] == ["5", "5", "0"]
 
 
+@pytest.mark.paced
 async def test_digits_that_are_not_to_be_kept_are_nowhere(setup: SetupFactory) -> None:
     """A card number, by a telephone that sends the tones along with the events."""
     prepared = setup(None, agent={"record_digits": False})

@@ -71,6 +71,7 @@ async def test_a_disk_that_becomes_read_only(setup: SetupFactory, tmp_path: Path
             await server.stop()
 
 
+@pytest.mark.paced
 async def test_a_disk_that_hangs_for_a_while_delays_nothing(setup: SetupFactory, tmp_path: Path) -> None:
     prepared = setup(None)
     with faulty_disk(prepared.storage / "recordings", tmp_path / "image") as disk:

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.e2e
 SAID = audio.signal(1, 600, ULAW)
 
 
+@pytest.mark.paced
 async def test_sigterm_lets_a_call_finish_and_refuses_new_ones(setup: SetupFactory, sipp: Sipp) -> None:
     prepared = setup(None)
     async with running(prepared) as server, call(prepared) as caller:
@@ -41,6 +42,7 @@ async def test_sigterm_lets_a_call_finish_and_refuses_new_ones(setup: SetupFacto
         assert audio.holds(audio.recorded(finished["recording"])[0], audio.samples(SAID, "PCMU"))
 
 
+@pytest.mark.paced
 async def test_a_call_that_outlasts_the_drain_deadline_is_ended(setup: SetupFactory) -> None:
     prepared = setup(None, limits={"drain_deadline_s": 1})
     async with running(prepared) as server, call(prepared, speech=SAID) as caller:
@@ -100,6 +102,7 @@ def tiny_disk(directory: Path) -> Iterator[Path]:
         subprocess.run(["umount", directory], check=True)
 
 
+@pytest.mark.paced
 async def test_a_full_disk_costs_the_recording_and_nothing_else(setup: SetupFactory, tmp_path: Path) -> None:
     with tiny_disk(tmp_path / "storage/recordings") as disk:
         (disk / "ballast").write_bytes(bytes(144 * 1024))

@@ -37,6 +37,7 @@ def longest_gap_s(caller: Phone) -> float:
     return max(after - before for before, after in pairwise(at))
 
 
+@pytest.mark.paced
 async def test_a_caller_behind_nat_is_heard_from_the_first_frame(setup: SetupFactory, net: Internet) -> None:
     """Its SDP names a private address, and its NAT chooses ports at random."""
     host = net.join(SERVER)

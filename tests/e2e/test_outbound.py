@@ -29,6 +29,7 @@ pytestmark = pytest.mark.e2e
 WORDS, RINGBACK = 2, 3
 
 
+@pytest.mark.paced
 async def test_callee_and_agent_hear_each_other_bit_for_bit(setup: SetupFactory) -> None:
     words = audio.signal(WORDS, LENGTH_MS, ULAW)
     async with RealtimeServer(speaks()) as model:
@@ -57,6 +58,7 @@ async def test_callee_and_agent_hear_each_other_bit_for_bit(setup: SetupFactory)
     assert metrics['sipagent_calls_dialled_total{outcome="answered",trunk="carrier"}'] == 1
 
 
+@pytest.mark.paced
 async def test_over_srtp_both_are_heard_and_the_caller_is_hidden(setup: SetupFactory) -> None:
     words = audio.signal(WORDS, LENGTH_MS, ULAW)
     asserts = {"caller_id": {"send_in": "p_asserted_identity"}}
@@ -86,6 +88,7 @@ async def test_over_srtp_both_are_heard_and_the_caller_is_hidden(setup: SetupFac
     assert record["srtp"] in phone.suites
 
 
+@pytest.mark.paced
 async def test_what_is_played_before_the_answer_is_not_heard(setup: SetupFactory) -> None:
     ringback, words = audio.signal(RINGBACK, 2 * LENGTH_MS, ULAW), audio.signal(WORDS, LENGTH_MS, ULAW)
     async with RealtimeServer(speaks()) as model:

@@ -214,6 +214,7 @@ async def test_a_call_on_hold_stays_on_hold(setup: SetupFactory) -> None:
     assert hold["started_s"] < record["rehomings"][0]["at_s"] < hold["ended_s"]
 
 
+@pytest.mark.paced
 async def test_caller_and_human_go_on_talking_to_each_other(setup: SetupFactory) -> None:
     async with RealtimeServer(speaks()) as model:
         desk = Desk(setup, model)

@@ -28,7 +28,7 @@ from tests.e2e.support.server import Server, running
 from tests.e2e.support.setup import write_setup
 from tests.e2e.support.waiting import PATIENCE_S
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.e2e, pytest.mark.paced, pytest.mark.asyncio(loop_scope="module")]
 
 LAW = CODECS["PCMU"]
 OFF, OPTIONAL, REQUIRED = "127.0.0.2", "127.0.0.3", "127.0.0.4"

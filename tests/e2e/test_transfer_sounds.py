@@ -34,6 +34,7 @@ from tests.e2e.support.waiting import eventually
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.paced
 async def test_the_human_hears_first_what_it_is_about(setup: SetupFactory) -> None:
     """By the voice of the agent, in a session of its own."""
     async with RealtimeServer(speaks()) as model:
@@ -62,6 +63,7 @@ def sound(path: Path, hz: float, ms: int) -> str:
     return str(path)
 
 
+@pytest.mark.paced
 async def test_files_are_played_to_both_and_the_model_goes_on_listening(
     setup: SetupFactory, tmp_path: Path
 ) -> None:

@@ -32,6 +32,7 @@ from tests.e2e.support.transfer_desk import (
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.paced
 @pytest.mark.parametrize("codec", ["PCMU", "PCMA"])
 async def test_caller_and_human_talk_through_us_and_are_recorded(setup: SetupFactory, codec: str) -> None:
     async with RealtimeServer(speaks()) as model:
@@ -150,6 +151,7 @@ async def test_a_caller_who_leaves_while_it_rings_ends_both_calls(setup: SetupFa
     assert record["end_reason"] == "caller_hung_up"
 
 
+@pytest.mark.paced
 async def test_where_the_peer_does_not_know_refer_the_call_is_bridged(setup: SetupFactory) -> None:
     async with RealtimeServer(speaks()) as model:
         desk = Desk(setup, model, how="auto")

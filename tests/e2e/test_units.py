@@ -70,6 +70,7 @@ def test_the_sandbox_refuses_what_it_should_and_lets_us_do_our_work(tmp_path: Pa
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+@pytest.mark.paced
 async def test_a_call_is_served_inside_the_sandbox(setup: SetupFactory) -> None:
     prepared = setup(None)
     said = audio.signal(1, 600, ULAW)

@@ -40,6 +40,7 @@ async def only(server: Server, said: bytes) -> None:
     assert audio.holds(audio.recorded(record["recording"])[0], audio.samples(said, "PCMU"))
 
 
+@pytest.mark.paced
 async def test_a_second_server_takes_over_and_no_call_is_dropped(tmp_path: Path) -> None:
     async with kamailio(tmp_path) as provider:
         via = {"proxy": ("127.0.0.1", provider.port), "number": USER}

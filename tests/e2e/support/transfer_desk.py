@@ -14,12 +14,14 @@ from tests.e2e.conftest import SetupFactory
 from tests.e2e.support import audio
 from tests.e2e.support.commanded_server import at_desk
 from tests.e2e.support.human import HumanPhone, human
-from tests.e2e.support.phone import Phone
+from tests.e2e.support.phone import FRAME_MS, Phone
 from tests.e2e.support.ports import free_port
 from tests.e2e.support.server import Record, Server, running
+from tests.e2e.support.waiting import PATIENCE_S
 
 GOODBYE, GOODBYE_MS, AGAIN, AGAIN_MS = 1, 600, 2, 600
 WORDS, REPLY, TALK_MS = 3, 4, 1500
+HELLO = 5
 SPEAKS = {"greeting": "Hello", "turn_detection": {"kind": "server_vad", "threshold": 1.0}}
 TO_SALES = at_desk(("Transfer", {"target": "sales", "summary": "wants a bicycle"}))
 
@@ -55,11 +57,20 @@ async def say_goodbye(server: Server, caller: Phone) -> None:
 
 
 async def talk(caller: Phone, called: HumanPhone) -> None:
-    """Both speak at once, for a while, and are silent again."""
+    """Both say hello until they are heard, then speak at once, for a while, and are silent again."""
+    await asyncio.gather(_greet(caller, called), _greet(called, caller))
     silence = ULAW.silence * 4000
     say = caller.say(audio.signal(WORDS, TALK_MS, ULAW) + silence)
     law = called.law
     await asyncio.gather(say, called.say(audio.signal(REPLY, TALK_MS, law) + law.silence * 4000))
+
+
+async def _greet(speaker: Phone, listener: Phone) -> None:
+    """That they are joined is logged as it is ordered; the media worker may be a little behind."""
+    heard = len(listener.frames_of_speech())
+    async with asyncio.timeout(PATIENCE_S):
+        while len(listener.frames_of_speech()) == heard:
+            await speaker.say(audio.signal(HELLO, FRAME_MS, speaker.law))
 
 
 def only_transfer(record: Record, *keys: str) -> tuple[Any, ...]:
