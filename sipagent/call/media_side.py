@@ -62,15 +62,15 @@ class MediaSide:
         self._telling = telling
         self._house = house
         self._tell = tell
-        self._sip: SipCall | None = None
         self._keying: Keying | None = None
         self._holding = Holding(order.call_id)
-        self.cast = cast_of(self._scene(agent), self._line(agent), house, parties.agents)
+        self._line = self._line_of(agent)
+        self.cast = cast_of(self._scene(agent), self._line, house, parties.agents)
         self.leg = house.workers.open_leg(order, self._sockets, tell)
 
     def use(self, sip: SipCall) -> None:
         """This is the call's dialog."""
-        self._sip = sip
+        self._line.sip = sip
         self._keying = Keying(sip, self.leg, self._trunk.dtmf.send)
 
     def reopen(self, failed: events.LegFailed) -> bool:
@@ -90,11 +90,12 @@ class MediaSide:
 
     def flow(self, media: NegotiatedMedia) -> events.CallHeld | events.CallResumed | None:
         """Let audio flow as negotiated. Whether that puts the call on hold, or ends a hold."""
-        assert self._sip is not None
-        invite = self._sip.invite
+        sip = self._line.sip
+        assert sip is not None
+        invite = sip.invite
         if media.srtp is not None and invite is not None and invite.transport != "tls":
             log.warning("srtp_keys_in_clear", transport=invite.transport)
-        change = self._holding.changes(media, "us" if self._sip.holds else "peer", time.monotonic())
+        change = self._holding.changes(media, "us" if sip.holds else "peer", time.monotonic())
         host = invite.source_ip if invite is not None else None
         strict_source = not self._trunk.symmetric_rtp
         self.leg.start(rtp_params(media, strict_source=strict_source, signalling_host=host))
@@ -145,10 +146,11 @@ class MediaSide:
         self.cast.close()
 
     def _hold(self, held: bool) -> None:
-        if self._sip is None or self._holding.media is None:
+        sip = self._line.sip
+        if sip is None or self._holding.media is None:
             raise ValueError("nobody has answered yet")
         try:
-            self._sip.hold(held)
+            sip.hold(held)
         except ReinviteFailed as error:
             raise ValueError(str(error)) from None
 
@@ -164,19 +166,15 @@ class MediaSide:
             detects_machine=self._order.detects_machine,
         )
 
-    def _line(self, agent: AgentConfig) -> Line:
-        record = self._telling.record
+    def _line_of(self, agent: AgentConfig) -> Line:
+        telling = self._telling
+        record = telling.record
         return Line(
             call_id=self._call_id,
             trunk=self._trunk,
             agent=agent,
             caller=record.from_ if record.direction == "inbound" else record.to,
             tell=self._tell,
-            follow=lambda sip: self._telling.follow(sip.messages),
-            sip=lambda: self._sip,
-            codec=self._codec,
+            follow=lambda sip: telling.follow(sip.messages),
+            holding=self._holding,
         )
-
-    def _codec(self) -> str:
-        media = self._holding.media
-        return media.codec if media is not None else self._trunk.codecs[0]

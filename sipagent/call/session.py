@@ -138,6 +138,7 @@ class CallSession(ABC):
         finally:
             if self._hearing is not None:
                 self._hearing.cancel()
+                self._hearing = None  # how it ended holds the frame that it ended in, and so this session
             if self._media is not None:
                 self._media.close()
             self._tell_the_rest()

@@ -52,7 +52,7 @@ class SipCall:
         self._account: PjAccount | None = None
         self._sdp = SdpExchange()
         self.messages = MessageLog()
-        self._reports = Reports(self._sdp, self._emit, self._end, self.messages, self._on_answer)
+        self._attempt = 0
         self._placing: Placing | None = None
         self._given_up: list[PjCall] = []
         self._missed: PjCall | None = None
@@ -159,7 +159,7 @@ class SipCall:
     def take(self, account: PjAccount, call_id: int) -> None:
         """Take over the dialog that an INVITE has begun."""
         self._account = account
-        self._pj = PjCall(account, self._reports, call_id)
+        self._pj = PjCall(account, self._reports(), call_id)
 
     def place(self, invite: OutgoingInvite, way: Way) -> None:
         """Send an INVITE, by the servers of `way` until one takes it. One that can't be sent has failed."""
@@ -189,7 +189,7 @@ class SipCall:
 
     def release(self) -> None:
         """Let go of the dialog, which ends it if need be. Never to be called from within pjsua2."""
-        self._pj = None
+        self._pj = self._placing = None
         self._given_up.clear()
 
     # ------------------------------------------------------------------------------------------------
@@ -200,9 +200,7 @@ class SipCall:
             return
         before, self._account = self._pj, account
         self._sdp = SdpExchange(invite.local)
-        self._reports = reports = Reports(
-            self._sdp, lambda event: self._emit(event, reports), self._end, self.messages, self._on_answer
-        )
+        reports = self._reports()
         if before is not None:
             self._abandon(before)
         self._pj = PjCall(account, reports)
@@ -210,7 +208,13 @@ class SipCall:
             self._pj.place(invite.uri, invite.headers, invite.from_uri)
             self.sip_call_id = self._pj.sip_call_id
         except PjError as error:
-            self._emit(CallDisconnected(503, reason(error), by_remote=False), reports)
+            self._emit(CallDisconnected(503, reason(error), by_remote=False))
+
+    def _reports(self) -> Reports:
+        """Of a new attempt: what others still tell is nobody's business."""
+        self._attempt += 1
+        emit = partial(self._emit, attempt=self._attempt)
+        return Reports(self._sdp, emit, self._end, self.messages, self._on_answer)
 
     def _abandon(self, unanswered: PjCall) -> None:
         """Give up what a server left without an answer; pjsip sees to one that comes yet."""
@@ -278,9 +282,9 @@ class SipCall:
             # pjsip sends it if one answers yet, and forgets the INVITE after 64 T1 if none does.
             asyncio.get_running_loop().call_soon(self.fail, UNHEARD)
 
-    def _emit(self, event: SipEvent, reports: Reports | None = None) -> None:
-        """Tell of an event; those of an attempt that was given up are nobody's business."""
-        if self._is_over or (reports is not None and reports is not self._reports):
+    def _emit(self, event: SipEvent, attempt: int | None = None) -> None:
+        """Tell of an event, of this attempt or of the call."""
+        if self._is_over or attempt not in (None, self._attempt):
             return
         if isinstance(event, CallDisconnected) and self._placing and not self._ending:
             if self._placing.fails_over(event):

@@ -9,6 +9,7 @@ from itertools import count
 
 from sipagent import events
 from sipagent.call.directors.director import Command, HangUp, Transfer
+from sipagent.call.holding import Holding
 from sipagent.call.house import House
 from sipagent.call.transfer.attempt import (
     Attempt,
@@ -37,9 +38,9 @@ WAIT_PROMPT = "transfer-wait"
 RINGING = range(180, 200)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line:
-    """What transfers need of their call. `tell` puts into its inbox; `sip` and `codec` are those of now.
+    """What transfers need of their call. `tell` puts into its inbox; `sip` is its dialog once there is one.
 
     `follow` has the messages of one more dialog told with those of the call.
     """
@@ -50,8 +51,14 @@ class Line:
     caller: str
     tell: Callable[[events.Event | Happening], None]
     follow: Callable[[SipCall], None]
-    sip: Callable[[], SipCall | None]
-    codec: Callable[[], str]
+    holding: Holding
+    sip: SipCall | None = None
+
+    @property
+    def codec(self) -> str:
+        """What the caller speaks now."""
+        media = self.holding.media
+        return media.codec if media is not None else self.trunk.codecs[0]
 
 
 class Transfers:
@@ -177,7 +184,7 @@ class Transfers:
     def _refer(self) -> None:
         assert self._attempt is not None
         assert self._route is not None
-        sip = self._line.sip()
+        sip = self._line.sip
         if sip is not None:
             attended = self._human.sip if self._attempt.how == "attended" and self._human else None
             sip.refer(f"<{self._route.refer_to}>", attended)
@@ -192,7 +199,7 @@ class Transfers:
             number=self._attempt.plan.number,
             uri=route.uri,
             trunk=route.trunk,
-            codec=self._line.codec(),
+            codec=self._line.codec,
             agent=whisperer(self._line.agent, route),
             briefs=route.briefs,
         )
