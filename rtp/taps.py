@@ -169,11 +169,20 @@ class _Lane:
                 self.doubt(missing)
             self._least_lag, self._window_ends = lag - missing, now + WINDOW_S
 
+    def end(self) -> None:
+        """Nothing is taken any more."""
+        self._usual_until = NEVER
+        self._unusual = _drop
+
     def fill(self, samples: int) -> None:
         if samples > 0:
             self._audio += self._silence * samples
             self.position += samples
             self.filled += samples
+
+
+def _drop(lane: _Lane, audio: bytes, now: float) -> None:
+    """The recording is over."""
 
 
 class StereoTimeline:
@@ -233,6 +242,7 @@ class StereoTimeline:
         end = max(lane.position + max(lane.lag(now), 0) for lane in lanes)
         for lane in lanes:
             lane.fill(end - lane.position)
+            lane.end()
         return self._left.take(self._left.available), self._right.take(self._right.available)
 
     def _place(self, lane: _Lane, audio: bytes, now: float) -> None:

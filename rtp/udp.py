@@ -21,6 +21,10 @@ Receive = Callable[[bytes, Address, float], None]
 ReceiveFrom = Callable[[int], tuple[bytes, Any]]
 
 
+def _drop(data: bytes, addr: Address, now: float) -> None:
+    """Nobody receives any more."""
+
+
 class UdpPair:
     """RTP and RTCP sockets of one call. `receive(data, addr, now)` is called for each datagram.
 
@@ -92,6 +96,7 @@ class UdpPair:
             self._loop.remove_reader(self._rtcp_sock.fileno())
         self._rtp_sock.close()
         self._rtcp_sock.close()
+        self._on_rtp = self._on_rtcp = _drop
 
     def _skip_old(self) -> None:
         waiting: list[tuple[bytes, Address]] = []

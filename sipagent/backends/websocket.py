@@ -135,6 +135,7 @@ class WebSocketBackend:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()  # how they ended holds the frames that they ended in, and so this backend
         if self._connection is not None:
             try:
                 async with asyncio.timeout(CLOSE_DEADLINE_S):

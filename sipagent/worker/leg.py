@@ -76,6 +76,7 @@ class Leg:
             for sock in self._sockets:
                 sock.close()
             await self.agent.close()
+            self._stream = None
 
     def start(self, params: RtpParams) -> None:
         """Audio flows from now on; once it does, a re-INVITE's changes are taken up. Too late for a leg that

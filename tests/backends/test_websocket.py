@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -127,3 +129,17 @@ async def test_closing_is_silent_idempotent_and_leaves_nothing():
 
 async def test_closing_before_opening_does_nothing():
     await backend_for("ws://127.0.0.1:9/").close()
+
+
+async def test_a_backend_that_is_closed_needs_no_garbage_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        async with connected(simulated()) as (backend, listener):
+            backend.send_digit("7")
+            await listener.wait_for(AudioReceived)
+            gone = weakref.ref(backend)
+        del backend
+        assert gone() is None
+    finally:
+        gc.enable()

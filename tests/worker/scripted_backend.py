@@ -69,6 +69,7 @@ class ScriptedBackend:
         pass
 
     async def close(self) -> None:
+        self.say = _unheard
         self.closed.set()
 
     @property

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from pathlib import Path
+
 import pytest
 
 from rtp.events import ByeReceived
@@ -9,6 +13,7 @@ from rtp.session import RtpSession
 from sipagent import events
 from sipagent.backends.base import BackendLost, TranscriptFinished, UsageCounted
 from sipagent.errors import BackendNotReady, BackendRefused, BackendUnreachable, ReasonCode
+from sipagent.formats import ULAW
 from sipagent.worker.agent.side import ABANDONED_S
 from tests.worker.fake_udp import PHONE
 from tests.worker.rig import Bench, noise
@@ -139,3 +144,36 @@ async def test_a_packet_that_fails_ends_the_leg(
     await bench.running
     (ended,) = bench.all(events.LegEnded)
     assert (ended.reason, ended.detail) == ("internal_error", "ValueError('defect')")
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_a_leg_that_is_over_needs_no_garbage_collector(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, recorded: bool
+) -> None:
+    bench = Bench(monkeypatch, ULAW, tmp_path / "call.wav.part" if recorded else None)
+    await bench.talk()
+    bench.say(noise(5))
+    bench.backend.speak(noise(5))
+    bench.beat(5)
+    speaker, stream = bench.leg._speaker, bench.leg._stream
+    assert stream is not None
+    refs = [
+        weakref.ref(each)
+        for each in (bench.leg, speaker, speaker.turns, speaker.seat, stream, stream._paths, stream._incoming)
+    ]
+    recorder = stream._tape.recorder
+    assert (recorder is not None) == recorded
+    if recorder is not None:
+        refs += [weakref.ref(recorder), weakref.ref(recorder._timeline)]
+    del speaker, stream, recorder
+    gc.collect()
+    gc.disable()
+    try:
+        await bench.end()
+        bench.recordings.close()
+        del bench.leg, bench.running, bench.udp, bench.backend
+        bench.backends.clear()
+        bench.ticking.clear()
+        assert [ref() for ref in refs if ref() is not None] == []
+    finally:
+        gc.enable()

@@ -123,6 +123,7 @@ class AgentSide:
     async def close(self) -> None:
         self._jukebox.close()
         await self._seat.close()
+        self.speaker.close()
 
 
 def first_backend(order: OpenLeg, agent: AgentConfig) -> Backend:

@@ -147,6 +147,12 @@ class Speaker:
         if self.line is not None:
             self.line.report_playout(now)
 
+    def close(self) -> None:
+        """Let go of all that refers back to here, and ask nothing more of it: the garbage collector stops a
+        worker's calls while it looks for circles, and is to find none."""
+        self.line = None
+        del self.path, self.turns, self.seat
+
     def end_turn(self, item_id: str, was_speech: bool) -> None:
         self.backend.end_turn(item_id, was_speech)
 

@@ -131,4 +131,4 @@ class Incoming:
         """The agent hears nothing of a held caller who talks to somebody else."""
         self.fills_hold = self._on_hold and not self._is_drawn_from
         is_away = self._on_hold and self._is_drawn_from
-        self._paths.agent_listens = self._agent_listens and not is_away
+        self._paths.to_backend.agent_listens = self._agent_listens and not is_away

@@ -15,6 +15,21 @@ from sipagent.worker.reporter import Reporter
 from sipagent.worker.ticker import FRAME_MS
 
 
+class ToBackend:
+    """The end of the caller's way. With `agent_listens` off the backend hears silence, so that its own times
+    go on."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.agent_listens = True
+
+    def write(self, audio: bytes, now: float) -> None:
+        if not self.agent_listens:
+            silence = self.backend.input_format.silence
+            audio = silence * (len(audio) // len(silence))
+        self.backend.send_audio(audio)
+
+
 class Paths:
     """`adapt` lays them for the first time. `agent` is the path from backend to playout, for the printout."""
 
@@ -42,10 +57,9 @@ class Paths:
     ) -> None:
         self.format = phone
         """The law that the phone speaks."""
-        self.agent_listens = True
-        """An agent that doesn't hears silence, so that its own times go on."""
+        self.to_backend = ToBackend(backend)
         self._queued, self._to_rtp = queued, to_rtp
-        self._backend, self._agent = backend, agent
+        self._agent = agent
         self._detector, self._ears, self._answering = detector, ears, answering
         self._tape, self._tap = tape, tap
         self._reporter = reporter
@@ -60,7 +74,7 @@ class Paths:
 
     def use(self, backend: Backend, agent: Node, now: float) -> None:
         """Another backend speaks and hears from now on."""
-        self._backend, self._agent = backend, agent
+        self.to_backend.backend, self._agent = backend, agent
         self.lay(now)
 
     def forget_answering(self, now: float) -> None:
@@ -81,8 +95,8 @@ class Paths:
         recorder = self._tape.recorder
         caller = pipeline.caller(
             self.format,
-            self._backend.input_format,
-            self._to_backend,
+            self.to_backend.backend.input_format,
+            self.to_backend.write,
             recorder,
             self._detector if self._detects_digits else None,
             self._ears,
@@ -104,9 +118,3 @@ class Paths:
     @property
     def _agent_tap(self) -> Write | None:
         return self._tap.agent_lane if self._tap.is_on else None
-
-    def _to_backend(self, audio: bytes, now: float) -> None:
-        if not self.agent_listens:
-            silence = self._backend.input_format.silence
-            audio = silence * (len(audio) // len(silence))
-        self._backend.send_audio(audio)

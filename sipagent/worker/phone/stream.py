@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rtp.events import PlayoutEvent
@@ -111,8 +112,9 @@ class Stream:
             tap=self._tap,
             reporter=reporter,
         )
+        fail = partial(_fail, leg)
         self._incoming = incoming = Incoming(
-            session, self._paths, self._tape, press=leg.press, reporter=reporter, fail=self._fail
+            session, self._paths, self._tape, press=leg.press, reporter=reporter, fail=fail
         )
         self._look_at = now
         self._is_ahead = False
@@ -123,7 +125,7 @@ class Stream:
         if params.srtp is not None:
             self._transport.encrypt(params.srtp, now)
         self._transport.open()
-        ticker.add(self._tick, self._fail)
+        ticker.add(self._tick, fail)
 
     def update(self, params: RtpParams) -> None:
         """Take what a re-INVITE changed: address, codec, direction, keys."""
@@ -228,9 +230,6 @@ class Stream:
         self._watch.hold(on_hold, now)
         self._paths.adapt(CODECS[params.codec], now)
 
-    def _fail(self, error: Exception) -> None:
-        self._leg.end(EndReason.INTERNAL_ERROR, repr(error))
-
     def _tick(self, now: float, late_s: float) -> None:
         if late_s > FRAME_S:
             self._transport.receive_waiting()
@@ -286,6 +285,10 @@ class Stream:
         overdue = self._watch.overdue(inbound.last_packet_at, inbound.pausing, now)
         if overdue is not None:
             self._leg.end(EndReason.MEDIA_TIMEOUT, overdue)
+
+
+def _fail(leg: Upwards, error: Exception) -> None:
+    leg.end(EndReason.INTERNAL_ERROR, repr(error))
 
 
 def _session(order: OpenLeg, params: RtpParams, before: Handover | None, now: float) -> RtpSession:

@@ -107,6 +107,7 @@ class Tape:
         except TimeoutError:
             outcome = RecordingOutcome(str(self._path), truncated=True)
         self._tell_resumed(self.recorder, now)
+        self.recorder = None
         if outcome.truncated and not self._is_truncated:
             self._truncated("it could not be completed")
         return outcome
