@@ -82,7 +82,10 @@ class Database:
         self._engine = _engine(url)
         self._reader = self._engine.execution_options(reading=True)
         self._file = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
-        self._insert = INSERTS[url.get_backend_name()]
+        insert = INSERTS[url.get_backend_name()]
+        # Made once: each holds its columns in circles of references.
+        self._upsert_call = _upsert(insert, calls, ("call_id",))
+        self._upsert_position = _upsert(insert, feed_positions, ("spool", "file"))
 
     def migrate(self) -> None:
         """Bring the tables to their newest shape. Processes that do so together wait for each other."""
@@ -158,23 +161,18 @@ class Database:
         here = {"spool": spool, "file": batch.file, "position": batch.position}
         with self._transaction() as connection:
             if rows:
-                connection.execute(self._upsert(calls, ("call_id",)), rows)
-            connection.execute(self._upsert(feed_positions, ("spool", "file")), here)
+                connection.execute(self._upsert_call, rows)
+            connection.execute(self._upsert_position, here)
 
     def _is_taken(self, row: dict[str, Any]) -> bool:
         """Would the database take this row by itself?"""
         try:
             with self._transaction() as connection:
-                connection.execute(self._upsert(calls, ("call_id",)), row)
+                connection.execute(self._upsert_call, row)
         except DataError as error:
             log.error("call_log_record_refused", call_id=row["call_id"], error=_cause(error))
             return False
         return True
-
-    def _upsert(self, table: Table, keys: Iterable[str]) -> Any:
-        statement = self._insert(table)
-        others = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
-        return statement.on_conflict_do_update(index_elements=list(keys), set_=others)
 
     @contextmanager
     def _transaction(self, engine: Engine | None = None) -> Iterator[Connection]:
@@ -222,6 +220,13 @@ def _begin(connection: Connection) -> None:
     """Two who read first and write then would lock each other out; who only reads needs no right to write."""
     reading = connection.get_execution_options().get("reading", False)
     connection.execute(text("BEGIN" if reading else "BEGIN IMMEDIATE"))
+
+
+def _upsert(insert: Any, table: Table, keys: Iterable[str]) -> Any:
+    """A row of the table, in the place of one with the same keys if there is one."""
+    statement = insert(table)
+    others = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
+    return statement.on_conflict_do_update(index_elements=list(keys), set_=others)
 
 
 def _cause(error: DBAPIError) -> str:
