@@ -25,7 +25,7 @@ from sipagent.sip.messages import (
 )
 from sipagent.sip.pjsua import PjAccount, PjCall, PjError, reason
 from sipagent.sip.placing import Placing, Way
-from sipagent.sip.replies import retry_after_s
+from sipagent.sip.replies import contacts, retry_after_s
 from sipagent.sip.reports import Reports
 from sipagent.sip.sdp import SessionDescription
 
@@ -297,8 +297,3 @@ class SipCall:
         if isinstance(event, CallDisconnected):
             self._ending = self._is_over = True
             self._on_ended(self)
-
-
-def contacts(targets: Sequence[str]) -> list[str]:
-    """Contacts to call, in order: the first is preferred most (RFC 3261 section 20.10)."""
-    return [f"<{target}>;q={1 - index / max(len(targets), 10):.3g}" for index, target in enumerate(targets)]

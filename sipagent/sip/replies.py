@@ -1,8 +1,9 @@
-"""What the header fields of a message tell us beside it, pure."""
+"""What header fields tell beside a message: those of the peer's, and of our answers. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from sipagent.sip.invite import header_values
 
@@ -27,3 +28,8 @@ def retry_after_s(message: str) -> int | None:
         if found := _SECONDS.match(value):
             return min(int(found[0]), LONGEST_RETRY_AFTER_S)
     return None
+
+
+def contacts(targets: Sequence[str]) -> list[str]:
+    """Contacts to call, in order: the first is preferred most (RFC 3261 section 20.10)."""
+    return [f"<{target}>;q={1 - index / max(len(targets), 10):.3g}" for index, target in enumerate(targets)]
