@@ -119,19 +119,15 @@ class Stream:
         self._look_at = now
         self._is_ahead = False
         self._far: Source | None = None
-        self._take_up(params, now)
         receive = (incoming.take_rtp, incoming.take_rtcp)
         self._transport = RtpTransport(session, open_udp, receive, before)
-        if params.srtp is not None:
-            self._transport.encrypt(params.srtp, now)
+        self._take_up(params, now)
         self._transport.open()
         ticker.add(self._tick, fail)
 
     def update(self, params: RtpParams) -> None:
         """Take what a re-INVITE changed: address, codec, direction, keys."""
         now = time.monotonic()
-        if params.srtp is not None:
-            self._transport.encrypt(params.srtp, now)
         self._session.update_remote(params, now)
         self._take_up(params, now)
 
@@ -222,6 +218,8 @@ class Stream:
 
     def _take_up(self, params: RtpParams, now: float) -> None:
         """Arrange everything for what was negotiated, at first or by a re-INVITE."""
+        if params.srtp is not None:
+            self._transport.encrypt(params.srtp, now)
         asked = self._detect_inband
         self._detector.counts = asked == "always" or (asked == "auto" and not self._session.sends_digits)
         on_hold = params.direction != "sendrecv"
