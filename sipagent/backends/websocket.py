@@ -10,7 +10,13 @@ from websockets.exceptions import ConnectionClosed
 
 from sipagent.backends.base import BackendEvent, BackendLost, Endpoint, EventHandler, WireProtocol
 from sipagent.backends.send_queue import SendQueue
-from sipagent.backends.websocket_opening import HeardConnection, close_of, configure, open_connection
+from sipagent.backends.websocket_opening import (
+    HeardConnection,
+    close_of,
+    configure,
+    line_to,
+    open_connection,
+)
 from sipagent.backends.websocket_writer import MessageWriter
 from sipagent.conversation import HistoryItem
 from sipagent.errors import BackendError, BackendNotReady, BackendUnreachable
@@ -53,8 +59,10 @@ class WebSocketBackend:
         self._over = False
 
     async def open(self, on_event: EventHandler) -> None:
+        deadline_s = self._endpoint.ready_deadline_ms / 1000
         try:
-            async with asyncio.timeout(self._endpoint.ready_deadline_ms / 1000):
+            async with asyncio.timeout(deadline_s) as deadline, line_to(self._endpoint):
+                deadline.reschedule(asyncio.get_running_loop().time() + deadline_s)  # its turn: from now on
                 self._connection = connection = await open_connection(self._endpoint)
                 events = await configure(self._protocol, connection)
         except TimeoutError:

@@ -8,6 +8,8 @@ import ssl
 import urllib.request
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -16,6 +18,10 @@ from websockets.frames import CloseCode
 from sipagent.backends.base import BackendEvent, BackendLost, Endpoint, SessionReady, WireProtocol
 from sipagent.errors import BackendError, BackendRefused, BackendUnreachable
 
+#: Sessions that a process opens at once at one server; the rest wait in line. A server that lost hundreds,
+#: all sent for again at that moment, is ready with each in time if they come one after the other, and with
+#: none if they come side by side.
+OPENINGS_AT_ONCE = 32
 #: For the closing handshake.
 CLOSE_TIMEOUT_S = 0.5
 #: Servers are meant to speak first. One that doesn't gets our session.update after this long.
@@ -40,6 +46,18 @@ class HeardConnection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         self.was_heard = True
         super().data_received(data)
+
+
+_lines: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+
+def line_to(endpoint: Endpoint) -> asyncio.Semaphore:
+    """Held while a session is opened there."""
+    server = urlsplit(endpoint.url).netloc
+    line = _lines.get(server)
+    if line is None:
+        line = _lines[server] = asyncio.Semaphore(OPENINGS_AT_ONCE)
+    return line
 
 
 async def open_connection(endpoint: Endpoint) -> HeardConnection:
