@@ -54,6 +54,7 @@ class Keying:
         """The call is over: what is still to be sent, is not."""
         if self._sending is not None:
             self._sending.cancel()
+            self._sending = None  # how it ended holds the frame that it ended in, and so this object
 
     async def _send_infos(self) -> None:
         """One INFO a press, at the pace of fingers: gateways make tones of them."""

@@ -137,6 +137,7 @@ class HumanLeg:
         finally:
             if self._hearing is not None:
                 self._hearing.cancel()
+                self._hearing = None  # how it ended holds the frame that it ended in, and so this leg
             if self.sip is not None and not self._is_sip_over:
                 self.sip.hang_up()
             sip_status, _, detail = self._ending or (500, "", "it failed")

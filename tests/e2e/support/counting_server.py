@@ -16,6 +16,7 @@ import uvloop
 from sipagent import config, logs
 from sipagent.call.media_side import MediaSide
 from sipagent.call.session import CallSession
+from sipagent.call.transfer.human_leg import HumanLeg
 from sipagent.server import Server
 from sipagent.sip.call import SipCall
 
@@ -28,7 +29,7 @@ def count() -> None:
     kept = [
         type(each).__name__
         for each in gc.get_objects()
-        if isinstance(each, CallSession | MediaSide | SipCall)
+        if isinstance(each, CallSession | MediaSide | SipCall | HumanLeg)
     ]
     log.info("objects_kept", kept=kept)
 
