@@ -12,26 +12,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import structlog
 
 from sipagent import logs
 from sipagent.config import LoggingConfig
 from sipagent.errors import EndReason
+from tests.logging_kept import logging_kept
 
 Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers[:] = []  # or `configure` would close what pytest put there
-    yield
-    for handler in root.handlers:
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+def _logging_kept() -> Iterator[None]:
+    with logging_kept():
+        yield
 
 
 @pytest.fixture
