@@ -27,8 +27,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """`cpu` is the median of each party in cores while all calls were on, `cpu_max` its busiest second.
 
     Delays are in ms: set-up from INVITE to 200 as SIPp saw it, `late` of packets as the callers' media saw
-    them, `own_late` of that process itself. `stolen` are cores that the host gave to others. `starved`
-    counts frames of 20 ms by cause.
+    them, `own_late` of that process itself. `stolen` are cores that the host gave to others; `work_ms` is
+    what the same work took, idle and while all calls were on. `starved` counts frames of 20 ms by cause.
     """
 
     calls_wanted: int
@@ -55,6 +55,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     cpu_max: dict[str, float]
     machine_busy: float
     stolen: float
+    work_ms: dict[str, float]
     cpu_percent_per_call: float
     rss_mb: dict[str, float]
     pss_mb: float

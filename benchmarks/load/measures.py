@@ -64,7 +64,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """One look. `cpu` is in cores by party, as is `stolen` by the host, `rss` in bytes; `late_p99_ms` is on
-    the wire, as peers saw it.
+    the wire, as peers saw it; `work_ms` is what the same work takes of CPU time (see `pace`).
 
     `fds` are the server's, without those of RTP ports, which it keeps for ever once it has bound them.
     """
@@ -76,6 +76,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     cpu: dict[str, float]
     machine_busy: float
     stolen: float
+    work_ms: float
     rss: dict[str, int]
     fds: int
     threads: int

@@ -78,6 +78,7 @@ def _charts(parties: Iterable[str]) -> tuple[tuple[str, str, Mapping[str, Figure
     return (
         ("Concurrency", "calls", _fields({"admitted": "calls", "with audio": "streams"})),
         ("CPU by party", "cores", cpu | _fields({"whole machine": "machine_busy", "stolen": "stolen"})),
+        ("CPU time of work that is always the same", "ms", _fields({"a loop": "work_ms"})),
         ("Lateness of packets on the wire", "ms", _fields(lateness)),
         ("Set-up time, INVITE to 200", "ms", _fields({"p95": "setup_p95_ms", "max": "setup_max_ms"})),
         ("Memory (RSS)", "MB", {name: partial(_rss_mb, name) for name in ("control", "workers")}),
@@ -120,6 +121,7 @@ def rows(outcome: Outcome) -> list[tuple[str, str]]:
             "CPU in cores, all calls on",
             f"{cpu}; machine {found.machine_busy:.2f}, stolen by the host {found.stolen:.2f}",
         ),
+        ("the same work took", f"{_delays(found.work_ms)} of CPU time"),
         ("CPU of the server per call", f"{found.cpu_percent_per_call:.3f} % of a core"),
         ("memory", f"PSS {found.pss_mb:.0f} MB, {found.pss_mb_per_call:.3f} MB per call"),
         ("growth per hour", _slopes(found.slopes)),

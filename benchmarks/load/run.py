@@ -232,6 +232,8 @@ def _figures(
         cpu_max=figures.cpu_peaks(samples),
         machine_busy=figures.median([sample.machine_busy for sample in steady]),
         stolen=figures.mean([sample.stolen for sample in steady]),
+        work_ms={"idle": round(under.watch.idle_work_ms, 2)}
+        | figures.percentiles([sample.work_ms for sample in steady]),
         cpu_percent_per_call=figures.per_call_percent(steady),
         rss_mb={name: round(max(s.rss[name] for s in samples) / 2**20, 1) for name in SERVER},
         pss_mb=round(under.pss_bytes / 2**20, 1),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from benchmarks.load import proc
+from benchmarks.load import pace, proc
 from benchmarks.load.histogram import percentile, total
 from benchmarks.load.house import House
 from benchmarks.load.measures import LATE_BOUNDS_MS, Sample, Second
@@ -30,6 +30,8 @@ class Watch:
         self._house = house
         self._plan = plan
         self.scraper = Scraper(house.setup.http_port)
+        self.idle_work_ms = 0.0
+        """Before the first call."""
         self._cpu_s: Mapping[str, float] = {}
         self._busy_s = self._stolen_s = 0.0
         self._looked_at = 0.0
@@ -37,6 +39,7 @@ class Watch:
         self.first = self.last = Scrape({})
 
     async def begin(self) -> None:
+        self.idle_work_ms = pace.work_ms()
         self.began = time.monotonic()
         self._seconds_before = self._seconds_seen = len(self._house.peers.seconds)
         self.first = self.last = await self.scraper.scrape()
@@ -56,6 +59,7 @@ class Watch:
             cpu=cpu,
             machine_busy=busy,
             stolen=stolen,
+            work_ms=pace.work_ms(),
             rss={name: sum(each.rss_bytes for each in all_of) for name, all_of in usages.items()},
             fds=sum(each.fds for each in server) - self._fds_of_ports(),
             threads=sum(each.threads for each in server),

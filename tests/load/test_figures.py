@@ -28,6 +28,7 @@ def sample(at_s: float, control_mb: float) -> Sample:
         cpu={},
         machine_busy=1.0,
         stolen=0.0,
+        work_ms=0.2,
         rss={"control": int(control_mb * 2**20), "workers": 2**28},
         fds=200,
         threads=14,

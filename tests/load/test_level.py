@@ -41,6 +41,7 @@ GOOD = Figures(
     cpu_max={},
     machine_busy=0.8,
     stolen=0.0,
+    work_ms={"idle": 0.2, "p50": 0.2, "p95": 0.3, "p99": 0.3, "max": 0.4},
     cpu_percent_per_call=0.9,
     rss_mb={"control": 100.0, "workers": 200.0},
     pss_mb=290.0,
