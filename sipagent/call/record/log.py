@@ -26,7 +26,7 @@ from sipagent.call.origination import Outcome
 from sipagent.call.record import redaction
 from sipagent.call.record.builder import RecordBuilder
 from sipagent.call.record.call_record import CallRecord, call_status, iso
-from sipagent.call.record.spool import Spool, read_lines
+from sipagent.call.record.spool import Spool, first_line, read_lines
 from sipagent.config import PricesConfig, RedactionConfig
 from sipagent.cost.bill import cost_of_models
 from sipagent.errors import EndReason
@@ -221,7 +221,7 @@ def _marker(call_id: str) -> str:
 
 
 def _read_marker(path: Path) -> CallRecord:
-    data = path.read_bytes()
+    data = first_line(path)
     try:
         return msgspec.json.decode(data, type=CallRecord)
     except msgspec.DecodeError:

@@ -26,6 +26,8 @@ from sipagent import logs
 log = logs.get_logger(__name__)
 
 RETRY_S = 1.0
+#: Of a file that is written anew: SIGKILL can't tear what goes into one page at once.
+PAGE_BYTES = 4096
 
 _LINES = msgspec.json.Encoder()
 
@@ -67,8 +69,9 @@ class Spool:
         return self._submit(Job("note", name, _LINES.encode_lines(values)))
 
     def put(self, name: str, value: Any) -> Future[None]:
-        """Write `value` as the whole of file `name`: safe from this process's death, not the machine's."""
-        return self._submit(Job("put", name, msgspec.json.encode(value)))
+        """Write `value` as the first line of file `name`, for `first_line`: safe from this process's death,
+        not the machine's."""
+        return self._submit(Job("put", name, msgspec.json.encode(value) + b"\n"))
 
     def remove(self, name: str) -> Future[None]:
         return self._submit(Job("remove", name))
@@ -117,7 +120,7 @@ class Spool:
             if job.kind in ("append", "note"):
                 appends.setdefault(job.name, []).append(job)
             elif job.kind == "put":
-                self._attempt([job], partial(replace, self._prefix + job.name, job.data), unwritten)
+                self._attempt([job], partial(begin_with, self._prefix + job.name, job.data), unwritten)
             else:
                 self._attempt([job], partial(remove, self._prefix + job.name), unwritten)
         for name, jobs in appends.items():
@@ -163,6 +166,23 @@ def append(path: str, data: bytes, durably: bool = True) -> None:
         os.close(fd)
 
 
+def begin_with(path: str, line: bytes) -> None:
+    """Have a file begin with `line`, whole or not at all. What it had after that may be there still.
+
+    Another file in its place, which is made for what is longer than a page, costs the file system several
+    times as much.
+    """
+    if len(line) > PAGE_BYTES:
+        replace(path, line)
+        return
+    fd = in_directory(path, lambda: os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+    try:
+        if (written := os.write(fd, line)) < len(line):
+            raise OSError(f"only {written} of {len(line)} bytes written to {os.path.basename(path)}")
+    finally:
+        os.close(fd)
+
+
 def replace(path: str, data: bytes) -> None:
     """Write a file whole or not at all."""
     unfinished = path + ".part"
@@ -185,6 +205,11 @@ def in_directory(path: str, opened: Callable[[], int]) -> int:
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return opened()
+
+
+def first_line(path: Path) -> bytes:
+    """What was put there last."""
+    return path.read_bytes().partition(b"\n")[0]
 
 
 def read_lines(path: Path, on_bad: Callable[[int], None]) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sipagent.call.record import spool as module
-from sipagent.call.record.spool import Spool, SpoolClosed, append, read_lines
+from sipagent.call.record.spool import PAGE_BYTES, Spool, SpoolClosed, append, first_line, read_lines
 
 SOON_S = 2
 
@@ -83,11 +83,32 @@ def test_many_lines_share_one_fsync(spool: Spool, monkeypatch: pytest.MonkeyPatc
 def test_a_marker_is_written_whole_and_removed(spool: Spool) -> None:
     marker = spool.directory / "open" / "c-1.json"
     spool.put("open/c-1.json", {"n": 1}).result(SOON_S)
-    assert marker.read_bytes() == b'{"n":1}'
+    assert marker.read_bytes() == b'{"n":1}\n'
     assert [path.name for path in marker.parent.iterdir()] == ["c-1.json"]
     spool.remove("open/c-1.json").result(SOON_S)
     assert not marker.exists()
     spool.remove("open/c-1.json").result(SOON_S)
+
+
+@pytest.mark.parametrize("pages", [0, 2])
+@pytest.mark.parametrize("pages_before", [0, 2])
+def test_a_marker_that_is_put_again_begins_with_what_is_put_last(
+    spool: Spool, pages_before: int, pages: int
+) -> None:
+    marker = spool.directory / "open" / "c-1.json"
+    for value in ("before" + "!" * pages_before * PAGE_BYTES, "now" + "." * pages * PAGE_BYTES):
+        spool.put("open/c-1.json", value).result(SOON_S)
+        assert first_line(marker).decode() == f'"{value}"'
+    assert [path.name for path in marker.parent.iterdir()] == ["c-1.json"]
+
+
+def test_a_marker_is_put_again_where_it_was(spool: Spool) -> None:
+    """A file system takes its time for a new file, and for one that is gone: one of each a call is enough."""
+    marker = spool.directory / "open" / "c-1.json"
+    spool.put("open/c-1.json", {"n": 1}).result(SOON_S)
+    first = marker.stat().st_ino
+    spool.put("open/c-1.json", {"n": 2}).result(SOON_S)
+    assert marker.stat().st_ino == first
 
 
 # --- a disk that refuses ----------------------------------------------------------------------------
