@@ -49,6 +49,10 @@ class Pacer:
         self._interval_s = interval_ms / 1000
         self._next = 0
 
+    def restart(self, start: float) -> None:
+        """Frame 0 is due at `start`, after a pause in which none was. Counts go on."""
+        self._start, self._next = start, 0
+
     @property
     def next_due(self) -> float:
         """When the next frame is due, in monotonic seconds."""

@@ -75,7 +75,6 @@ class Worker:
 
     async def run(self) -> None:
         """Serve until the control process closes the channel."""
-        self._ticker.start()
         self._channel.send(WorkerReady(pid=os.getpid()))
         regular = [asyncio.create_task(self._report()), asyncio.create_task(self._beat())]
         await self._closed.wait()

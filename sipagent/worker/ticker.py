@@ -28,16 +28,14 @@ class Ticker:
 
     Legs are spread over `SUB_TICKS` slots. After a stall the pacer allows a bounded catch-up and skips the
     rest, so no leg ever sends more than that in one go. A tick that raises is removed, and its `on_failure`
-    called: one leg's defect must not silence the others.
+    called: one leg's defect must not silence the others. Without legs the clock stands still: a worker that
+    has nothing to do isn't woken 200 times a second.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._slots: list[dict[Tick, OnFailure]] = [{} for _ in range(SUB_TICKS)]
-        # uvloop's timers fire at whole milliseconds. What is due between two is woken too early, and over and
-        # over again until it is due.
-        start = math.ceil(time.monotonic() * 1000) / 1000
-        self._pacer = Pacer(start, FRAME_MS / SUB_TICKS, MAX_CATCH_UP_FRAMES * SUB_TICKS)
+        self._pacer = Pacer(0.0, FRAME_MS / SUB_TICKS, MAX_CATCH_UP_FRAMES * SUB_TICKS)
         self._next_slot = 0
         self._handle: asyncio.TimerHandle | None = None
         self.ticks = 0
@@ -48,9 +46,6 @@ class Ticker:
     def skipped(self) -> int:
         return self._pacer.skipped
 
-    def start(self) -> None:
-        self._handle = self._loop.call_at(self._pacer.next_due, self._run)
-
     def stop(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
@@ -58,11 +53,20 @@ class Ticker:
     def add(self, tick: Tick, on_failure: OnFailure) -> None:
         """Register in the slot with the fewest members."""
         min(self._slots, key=len)[tick] = on_failure
+        if self._handle is None:
+            self._start()
 
     def remove(self, tick: Tick) -> None:
         """Does nothing if it isn't registered."""
         for slot in self._slots:
             slot.pop(tick, None)
+
+    def _start(self) -> None:
+        # uvloop's timers fire at whole milliseconds. What is due between two is woken too early, and over and
+        # over again until it is due.
+        self._pacer.restart(math.ceil(time.monotonic() * 1000) / 1000)
+        self._next_slot = 0
+        self._handle = self._loop.call_at(self._pacer.next_due, self._run)
 
     def _run(self) -> None:
         now = time.monotonic()
@@ -82,7 +86,7 @@ class Ticker:
                     log.exception("tick_failed")
                     slot.pop(tick, None)
                     on_failure(error)
-        self._handle = self._loop.call_at(self._pacer.next_due, self._run)
+        self._handle = self._loop.call_at(self._pacer.next_due, self._run) if any(self._slots) else None
 
     def _observe(self, late_s: float) -> None:
         self.ticks += 1

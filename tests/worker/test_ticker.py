@@ -27,6 +27,10 @@ class Clock(asyncio.AbstractEventLoop):
         self._due = (when, callback)
         return asyncio.TimerHandle(when, callback, (), self)
 
+    @property
+    def is_set(self) -> bool:
+        return self._due is not None
+
     def get_debug(self) -> bool:
         return False
 
@@ -67,9 +71,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def ticker(clock: Clock) -> Ticker:
-    ticker = Ticker(clock)
-    ticker.start()
-    return ticker
+    return Ticker(clock)
 
 
 def test_every_leg_is_called_every_20_ms(clock: Clock, ticker: Ticker) -> None:
@@ -165,9 +167,32 @@ def test_a_tick_may_remove_itself_and_fail(clock: Clock, ticker: Ticker) -> None
         raise ValueError("defect")
 
     ticker.add(leaving, errors.append)
+    others = Legs(ticker, 1)
     clock.run_until(100.1)
     assert len(errors) == 1
-    assert ticker.ticks == 21
+    assert len(others.times_of(0)) == 5
+
+
+def test_without_legs_the_clock_stands_still(clock: Clock, ticker: Ticker) -> None:
+    legs = Legs(ticker, 1)
+    clock.run_until(101.0)
+    ticker.remove(legs.members[0])
+    clock.run_until(102.0)
+    assert 200 < ticker.ticks <= 202
+    assert not clock.is_set
+
+
+def test_the_first_leg_after_a_pause_sets_it_going(clock: Clock, ticker: Ticker) -> None:
+    legs = Legs(ticker, 1)
+    clock.run_until(101.0)
+    ticker.remove(legs.members[0])
+    clock.run_until(150.0017)
+    legs.ticks.clear()
+    ticker.add(legs.members[0], lambda error: None)
+    clock.run_until(150.1)
+    assert legs.times_of(0) == pytest.approx([150.002 + index * 0.02 for index in range(5)])
+    assert [late_s for _, _, late_s in legs.ticks] == pytest.approx([0.0] * 5, abs=1e-6)
+    assert ticker.skipped == 0
 
 
 def test_a_stopped_clock_calls_nobody(clock: Clock, ticker: Ticker) -> None:
@@ -180,8 +205,7 @@ def test_a_stopped_clock_calls_nobody(clock: Clock, ticker: Ticker) -> None:
 def test_what_is_due_is_due_at_whole_milliseconds(clock: Clock) -> None:
     """uvloop's timers know no others: one that is due between two would fire before, again and again."""
     clock.now = 100.00037
-    legs = Legs(ticker := Ticker(clock), 4)
-    ticker.start()
+    legs = Legs(Ticker(clock), 4)
     clock.run_until(101.0)
     milliseconds = [1000 * now for _, now, _ in legs.ticks]
     assert len(milliseconds) >= 4 * 49
