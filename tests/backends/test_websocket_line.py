@@ -59,11 +59,11 @@ async def test_the_deadline_counts_from_ones_turn(monkeypatch):
     async with scripted(doorman.receive) as url, asyncio.TaskGroup() as guests:
         first = guests.create_task(turned_away(url))
         held = await doorman.next_one()
-        second = guests.create_task(turned_away(url, deadline_ms=1000))
-        assert await turned_away(url, deadline_ms=600) == "timeout"  # while the first is inside
+        second = guests.create_task(turned_away(url, deadline_ms=2000))
+        assert await turned_away(url, deadline_ms=1200) == "timeout"  # while the first is inside
         await held.close(4000)
         held = await doorman.next_one()
-        assert await turned_away(url, deadline_ms=600) == "timeout"  # by now the second has come 1.2 s ago
+        assert await turned_away(url, deadline_ms=1200) == "timeout"  # by now the second has come 2.4 s ago
         await held.close(4000)
     assert (first.result(), second.result()) == ("4000", "4000")
 
