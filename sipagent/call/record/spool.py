@@ -169,8 +169,8 @@ def append(path: str, data: bytes, durably: bool = True) -> None:
 def begin_with(path: str, line: bytes) -> None:
     """Have a file begin with `line`, whole or not at all. What it had after that may be there still.
 
-    Another file in its place, which is made for what is longer than a page, costs the file system several
-    times as much.
+    What is longer than a page is made another file in its place, which has the file system make one and
+    delete one.
     """
     if len(line) > PAGE_BYTES:
         replace(path, line)
