@@ -72,7 +72,7 @@ class Reference:
 @contextmanager
 def no_full_collections() -> Iterator[None]:
     """All that the call has heard and said is kept to the end. A full garbage collection looks through it,
-    and the caller would stand still for that: for half a second after an hour.
+    and the caller stands still meanwhile.
     """
     first, second, third = gc.get_threshold()
     gc.set_threshold(first, second, NEVER)
