@@ -44,8 +44,7 @@ class Calls:
         """See that no call goes on that pjsip has lost. Returns never."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            for call in self:
-                call.look_after()
+            self._look()
 
     def release_all(self) -> None:
         for call in self:
@@ -56,6 +55,10 @@ class Calls:
         """Return when there is no call any more, or after `patience_s`."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), patience_s)
+
+    def _look(self) -> None:
+        for call in self:  # on a frame of its own: the one that waits would keep the last of them
+            call.look_after()
 
     def _on_ended(self, call: SipCall) -> None:
         self._held.discard(call)
