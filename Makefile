@@ -130,10 +130,6 @@ capacity: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## how many calls this mach
 	@command -v cc > /dev/null || scripts/install-packages gcc libc6-dev
 	@exec $(BIN)/sipagent capacity $(ARGS)
 
-.PHONY: call-rate
-call-rate: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## short calls at 20, 50 and 100 per second; ARGS="100 --seconds 60" for one rate
-	@exec $(BIN)/python -m benchmarks.call_rate $(ARGS)
-
 amd: demo-packages $(VENV)/.dev ## who answers, human or machine: how often it is told rightly, on calls that are made up
 	@exec $(BIN)/python -m benchmarks.answering $(ARGS)
 

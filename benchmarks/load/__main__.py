@@ -13,7 +13,6 @@ import typer
 from benchmarks.load.plan import Plan
 from benchmarks.load.terminal import execute
 
-RATE_CALL_S = 1.0
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -26,6 +25,7 @@ def load(
         float | None, typer.Option(help="Short calls at this rate per second instead, for --for seconds.")
     ] = None,
     for_s: Annotated[float, typer.Option("--for", help="How long --rate-only goes on.")] = 60.0,
+    talk: Annotated[float, typer.Option(min=0, help="How long each of those lasts, in seconds.")] = 1.0,
     sides: Annotated[bool, typer.Option(help="Refused, cancelled and transferred calls meanwhile.")] = True,
     wideband: Annotated[bool, typer.Option(help="The model speaks 24 kHz PCM.")] = False,
     out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("build/load"),
@@ -33,9 +33,8 @@ def load(
     """Exit 1 unless the service level is held."""
     plan = Plan(calls, rate, hold, has_sides=sides, wideband=wideband)
     if rate_only is not None:
-        plan = Plan(
-            round(rate_only * RATE_CALL_S), rate_only, for_s, RATE_CALL_S, has_sides=False, wideband=wideband
-        )
+        at_once = max(1, round(rate_only * talk))
+        plan = Plan(at_once, rate_only, for_s, talk, has_sides=False, wideband=wideband)
     raise execute(plan, out)
 
 

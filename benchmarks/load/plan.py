@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 SHORT_CALL_S = 5.0
+#: What set-up and tear-down of a call may take, where calls come at a rate.
+PASSING_S = 1.0
 #: 64 T1: how long a transaction is remembered (RFC 3261, 17).
 TRANSACTION_S = 32.0
 #: Calls that may be on beside those of the plan: the reference, and what is done on the side.
@@ -95,7 +97,7 @@ class Plan:
     @property
     def room(self) -> int:
         """How many calls at once the server has to take."""
-        passing = self.calls if self.call_s is not None else 0  # their set-up and tear-down may take as long
+        passing = 0 if self.call_s is None else math.ceil(self.rate_per_s * PASSING_S)
         return self.calls + passing + SPARE_CALLS + math.ceil(self.short_rate_per_s * SHORT_CALL_S)
 
     @property
