@@ -19,3 +19,7 @@ class PackingConnection(ServerConnection):
             for text in texts:
                 self.protocol.send_text(text)
             self.transport.write(b"".join(self.protocol.data_to_send()))
+
+    def read_no_more(self) -> None:
+        """Leave what comes unread, for good."""
+        self.transport.pause_reading()

@@ -137,6 +137,11 @@ class ServedSession:
     def id(self) -> str:
         return self._session.id
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether it is told of what comes at once."""
+        return self._connection.transport.is_reading()
+
     async def run(self) -> None:
         timers = [self._loop.call_later(delay_s, action) for delay_s, action in self._faults()]
         sender = asyncio.create_task(self._send())
@@ -225,7 +230,7 @@ class ServedSession:
     def stall(self) -> None:
         """Neither read nor write any more, and answer no ping."""
         self._stalled = True
-        self._connection.transport.pause_reading()
+        self._connection.read_no_more()
         self._wake.set()
 
     def _close(self) -> None:

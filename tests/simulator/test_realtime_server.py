@@ -15,10 +15,20 @@ from openai import AsyncOpenAI
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from sipagent.backends.openai_wire import append_message
 from sipagent.formats import ULAW
 from sipagent.simulator import voice
-from sipagent.simulator.realtime_options import PATTERN_SCRIPT, Faults, Pattern, RealtimeOptions, Turn
+from sipagent.simulator.realtime_options import (
+    PATTERN_SCRIPT,
+    Faults,
+    Pattern,
+    RealtimeOptions,
+    Turn,
+    TurnsByClock,
+)
 from sipagent.simulator.realtime_server import RealtimeServer, serve
+from sipagent.simulator.realtime_skipping import REST_S
+from tests.event_loop import turn
 
 SESSION = {
     "type": "realtime",
@@ -166,6 +176,40 @@ async def test_a_stalled_server_answers_nothing():
         done, _ = await asyncio.wait([pong, asyncio.ensure_future(connection.recv())], timeout=0.05)
         assert not done
         server.sessions[0].drop()  # or its end would wait for its part of the closing handshake
+
+
+async def heard_audio(connection: ClientConnection, server: RealtimeServer) -> None:
+    """Send the caller's audio to one that listens to nobody; returns when it has dropped it, and rests."""
+    await connection.send(append_message(bytes(160)), text=True)
+    while server.sessions[0].is_reading:
+        await turn()
+
+
+async def test_one_that_listens_to_nobody_rests_after_audio_and_answers_then():
+    async with (
+        quick(turns_by_clock=TurnsByClock(), log_events=False) as server,
+        client_of(server) as connection,
+    ):
+        await events_until(connection, "session.created")
+        for _ in range(3):
+            await heard_audio(connection, server)
+            await (await connection.ping())
+        await connection.send('{"type": "response.create"}')
+        await events_until(connection, "response.created")
+
+
+async def test_one_that_listens_to_nobody_stalls_as_well():
+    async with (
+        quick(turns_by_clock=TurnsByClock(), log_events=False) as server,
+        client_of(server, close_timeout=0.05) as connection,
+    ):
+        await events_until(connection, "session.created")
+        await heard_audio(connection, server)
+        server.sessions[0].stall()
+        pong = asyncio.ensure_future(await connection.ping())
+        done, _ = await asyncio.wait([pong], timeout=3 * REST_S)
+        assert not done
+        server.sessions[0].drop()
 
 
 async def test_a_session_keeps_what_it_received_and_sent(tmp_path: Path):
