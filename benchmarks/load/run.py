@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from benchmarks.load.plan import OUTBOUND, SHORT_CALL_S, SIDE_CALL_S, SIDE_CALLS
 from benchmarks.load.reference import Reference
 from benchmarks.load.scrape import Scrape
 from benchmarks.load.sipp import Sipp, sipp, write_callers
+from benchmarks.load.standing import ahead
 from benchmarks.load.watch import Watch
 from tests.e2e.support.setup import HOST
 
@@ -190,7 +192,8 @@ async def run(
         try:
             idle_pss = await under.warm_up()
             idle = await audit.idle(here, under.watch.scraper)
-            reference = await under.load()
+            with ahead(here.model, here.peers.pid, os.getpid()):
+                reference = await under.load()
             left = await audit.leaks(here, idle, under.watch.scraper, plan.calls_remembered)
             last = await under.watch.scraper.scrape()
         finally:

@@ -14,7 +14,7 @@ _WANTED = int.from_bytes(_BEGINNING, "big")
 _WHOLE_TEXT, _MASKED_16_BIT_LENGTH = 0x81, 0x80 | 126
 _HEADER, _MASK_AT = 8, 4
 #: What comes meanwhile waits, about as long as for a model on another continent.
-REST_S = 0.1
+REST_S = 0.2
 
 
 def audio_bytes(data: bytes) -> int:
