@@ -21,7 +21,7 @@ from sipagent import logs
 log = logs.get_logger(__name__)
 
 BATCH_RECORDS = 200
-READ_BYTES = 2**20
+READ_BYTES = 2**14
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import socket
+import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from rtp.session import RtpParams
 from sipagent.events import LegEnded, UsageReported
 from sipagent.worker import channel as channels
-from sipagent.worker.channel import HEADER, Channel
+from sipagent.worker.channel import HEADER, READ_BYTES, Channel
 from sipagent.worker.orders import CloseLeg, OpenLeg, StartMedia, ToWorker, agent_config
 from sipagent.worker.reports import ToControl, WorkerReady
 from tests.event_loop import turn
@@ -113,8 +114,8 @@ async def test_messages_and_events_arrive_as_they_were_in_order(ends: tuple[End,
 class Trickle(socket.socket):
     """Gives what has come in a byte at a time."""
 
-    def recvmsg(self, bufsize: int, *rest: Any) -> Any:
-        return super().recvmsg(min(bufsize, 1), *rest)
+    def recvmsg_into(self, buffers: Any, *rest: Any) -> Any:
+        return super().recvmsg_into([buffers[0][:1]], *rest)
 
 
 async def test_a_message_may_come_byte_by_byte(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -131,6 +132,22 @@ async def test_several_messages_may_come_in_one_piece(pair: tuple[socket.socket,
     told = [CloseLeg(call_id=f"c-{n}", reason="x") for n in range(5)]
     pair[0].send(b"".join(framed(msgspec.msgpack.encode(each)) for each in told))
     await worker.until(lambda: worker.messages == told)
+
+
+async def test_reading_takes_no_more_memory_than_the_message(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    worker = End(pair[1], ToWorker)
+    message = framed(msgspec.msgpack.encode(CloseLeg(call_id="c-1", reason="x")))
+    pair[0].send(message)
+    await worker.until(lambda: len(worker.messages) == 1)  # what the first one takes for good
+    tracemalloc.start()
+    try:
+        pair[0].send(message)
+        await worker.until(lambda: len(worker.messages) == 2)
+        assert tracemalloc.get_traced_memory()[1] < READ_BYTES / 4
+    finally:
+        tracemalloc.stop()
 
 
 async def test_what_the_socket_does_not_take_at_once_is_sent_later_and_whole(ends: tuple[End, End]) -> None:
