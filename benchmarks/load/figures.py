@@ -14,7 +14,9 @@ from benchmarks.load.measures import LATE_BOUNDS_MS, Counts, ReferenceOutcome, S
 from benchmarks.load.trend import Slope, slope
 
 SERVER = ("control", "workers")
-STEADY = ("hold", "outbound", "refused", "cancelled", "transferred", "mixed", "rate")
+PASSING = "rate"
+"""The phase in which calls come and go."""
+STEADY = ("hold", "outbound", "refused", "cancelled", "transferred", "mixed", PASSING)
 """Phases with all calls on."""
 OURS = ("loop_late", "worker_overloaded")
 """Causes of starvation that are the server's."""
@@ -83,10 +85,12 @@ def mean(values: Sequence[float]) -> float:
 
 
 def slopes(samples: Sequence[Sample]) -> dict[str, Slope]:
-    """How memory in MB, files and threads of the server grow, once all that comes with the first calls is
-    there. Empty if there is too little to tell by."""
-    settled_s = samples[0].at_s + max(SETTLE_S, SETTLE_SHARE * len(samples)) if samples else 0.0
-    late = [sample for sample in samples if sample.at_s > settled_s]
+    """How memory in MB, files and threads of the server grow while calls come and go, once all that comes
+    with the first of them is there. Empty if there is too little to tell by, and of calls that are held: the
+    story of each grows as long as it lasts."""
+    passing = [sample for sample in samples if sample.phase == PASSING]
+    settled_s = passing[0].at_s + max(SETTLE_S, SETTLE_SHARE * len(passing)) if passing else 0.0
+    late = [sample for sample in passing if sample.at_s > settled_s]
     if len(late) < SLOPE_SAMPLES:
         return {}
     times = [sample.at_s for sample in late]

@@ -146,7 +146,7 @@ def _slopes(found: Mapping[str, Slope]) -> str:
     told = (
         f"{name} {each.per_hour:+.1f} ({each.low:+.1f} to {each.high:+.1f})" for name, each in found.items()
     )
-    return ", ".join(told) or "the run is too short to tell"
+    return ", ".join(told) or "told of calls that come and go for some minutes"
 
 
 def _delays(found: Mapping[str, float]) -> str:

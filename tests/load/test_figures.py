@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -55,6 +56,11 @@ def test_what_leaks_grows_to_the_end(mb_per_hour: int) -> None:
     found = slopes(hour(lambda at: 240 + mb_per_hour * at / HOUR_S))["control MB"]
     assert found.low > 5
     assert found.per_hour == pytest.approx(mb_per_hour, abs=0.5)
+
+
+def test_calls_that_are_held_have_no_slopes() -> None:
+    grows = hour(lambda at: 240 + 200 * at / HOUR_S)
+    assert slopes([msgspec.structs.replace(each, phase="hold") for each in grows]) == {}
 
 
 def test_a_short_run_has_no_slopes() -> None:
