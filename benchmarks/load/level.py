@@ -16,6 +16,8 @@ SATURATED = 0.9
 STOLEN = 0.01
 #: rtp.jitter_min_ms
 JITTER_BUFFER_MS = 60.0
+#: `rtp.taps.LAG_S`: a recording follows the clock, and has silence where a caller paused for longer.
+RECORDED_PAUSE_MS = 20.0
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,5 +114,7 @@ def _doubts(figures: Figures, level: Level, cores: int) -> Iterator[str]:
 
 
 def _excused(call: ReferenceOutcome) -> bool:
-    """What the model misses of a caller who was later than a jitter buffer waits is the caller's doing."""
-    return call.is_heard and call.caller_late_ms > JITTER_BUFFER_MS
+    """What the model misses of a caller who was later than a jitter buffer waits is the caller's doing, and
+    so is silence in the recording of one who paused."""
+    patience_ms = RECORDED_PAUSE_MS if call.to_model.is_intact else JITTER_BUFFER_MS
+    return call.is_heard and call.caller_late_ms > patience_ms

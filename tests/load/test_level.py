@@ -87,6 +87,11 @@ def test_a_good_run_holds_the_level() -> None:
             {"reference": msgspec.structs.replace(REFERENCE, to_caller=HOLES, caller_late_ms=80.0)},
             "reference",
         ),
+        ({"reference": msgspec.structs.replace(REFERENCE, is_recorded=False)}, "reference"),
+        (
+            {"reference": msgspec.structs.replace(REFERENCE, to_model=HOLES, caller_late_ms=48.0)},
+            "reference",
+        ),
         ({"errors_logged": {"tick_failed": 1}}, "tick_failed"),
         ({"audit": ["1 unfinished recordings"]}, "unfinished"),
     ],
@@ -108,6 +113,10 @@ def test_what_the_server_does_wrong_is_a_breach(changes: dict[str, Any], told: s
         (
             {"reference": msgspec.structs.replace(REFERENCE, to_model=HOLES, caller_late_ms=80.0)},
             "caller sent up to 80 ms late itself",
+        ),
+        (
+            {"reference": msgspec.structs.replace(REFERENCE, is_recorded=False, caller_late_ms=48.0)},
+            "caller sent up to 48 ms late itself",
         ),
         ({"starved": {"backend_late": 4}}, "model was late with 4 frames"),
         ({"cpu": {"model": 0.97}}, "model took 97%"),
