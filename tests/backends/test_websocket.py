@@ -81,7 +81,7 @@ async def test_a_dropped_connection_is_a_loss():
 
 
 async def test_expiry_is_told_once():
-    async with connected(server := simulated(expire_after_s=0.05)) as (_, listener):
+    async with connected(server := simulated(expire_after_s=0.5)) as (_, listener):
         lost = await listener.wait_for(BackendLost)
         await server.sessions[0].ended.wait()
     assert lost.code == "session_expired"
