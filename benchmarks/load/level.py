@@ -9,6 +9,7 @@ import msgspec
 from benchmarks.load.figures import OURS, Figures
 from benchmarks.load.measures import ReferenceOutcome, Sample
 from benchmarks.load.plan import Plan
+from rtp.taps import LAG_S
 
 #: From here on a process has no more to give: one core is all that any of them can use.
 SATURATED = 0.9
@@ -16,8 +17,8 @@ SATURATED = 0.9
 STOLEN = 0.01
 #: rtp.jitter_min_ms
 JITTER_BUFFER_MS = 60.0
-#: `rtp.taps.LAG_S`: a recording follows the clock, and has silence where a caller paused for longer.
-RECORDED_PAUSE_MS = 20.0
+#: A recording follows the clock, and has silence where a caller paused for longer.
+RECORDED_PAUSE_MS = 1000 * LAG_S
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):

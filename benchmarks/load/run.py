@@ -19,8 +19,9 @@ from benchmarks.load.plan import OUTBOUND, SHORT_CALL_S, SIDE_CALL_S, SIDE_CALLS
 from benchmarks.load.reference import Reference
 from benchmarks.load.scrape import Scrape
 from benchmarks.load.sipp import Sipp, sipp, write_callers
-from benchmarks.load.standing import ahead, in_real_time
+from benchmarks.load.standing import ahead
 from benchmarks.load.watch import Watch
+from sipagent.worker.priority import claim
 from tests.e2e.support.setup import HOST
 
 HELD, NUMBER = "uac-load-held-bye", "1000"
@@ -192,7 +193,8 @@ async def run(
         try:
             idle_pss = await under.warm_up()
             idle = await audit.idle(here, under.watch.scraper)
-            with in_real_time(here.peers.pid), ahead(here.model, os.getpid()):
+            claim(here.peers.pid)
+            with ahead(here.model, os.getpid()):
                 reference = await under.load()
             left = await audit.leaks(here, idle, under.watch.scraper, plan.calls_remembered)
             last = await under.watch.scraper.scrape()

@@ -75,15 +75,17 @@ class Priority:
         self.standing = Standing.NICE
 
 
-def claim() -> Standing:
-    """Take the best that this thread is permitted: real time with root, CAP_SYS_NICE or RLIMIT_RTPRIO."""
-    os.sched_setscheduler(0, os.sched_getscheduler(0) | os.SCHED_RESET_ON_FORK, os.sched_getparam(0))
+def claim(thread: int = 0) -> Standing:
+    """Take the best that we are permitted, for this thread or for another, or a process's first, by its id:
+    real time with root, CAP_SYS_NICE or RLIMIT_RTPRIO."""
+    policy = os.sched_getscheduler(thread) | os.SCHED_RESET_ON_FORK
+    os.sched_setscheduler(thread, policy, os.sched_getparam(thread))
     standing = Standing.ORDINARY
     with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+        os.setpriority(os.PRIO_PROCESS, thread, NICENESS)
         standing = Standing.NICE
     with contextlib.suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(_LOWEST_REAL_TIME))
+        os.sched_setscheduler(thread, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(_LOWEST_REAL_TIME))
         standing = Standing.REAL_TIME
     return standing
 

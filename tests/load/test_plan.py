@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from benchmarks.load.plan import SIDES, Plan
+from benchmarks.load.plan import SIDES, SPARE_CALLS, Plan
 
 
 def test_phases_follow_each_other_without_a_gap() -> None:
@@ -43,5 +43,6 @@ def test_a_hold_that_is_too_short_has_no_side_calls() -> None:
 def test_a_rate_of_calls_has_no_ramp() -> None:
     plan = Plan(100, 100, 60, call_s=1.0)
     assert plan.calls_in_all == 6000
+    assert plan.room == 100 + 100 + SPARE_CALLS
     assert [phase.name for phase in plan.phases()] == ["rate", "ending"]
     assert plan.lasts_s == 61

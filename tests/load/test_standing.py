@@ -1,3 +1,5 @@
+"""Parties go ahead where the system allows it; where it does not, all stays as it was and nothing raises."""
+
 from __future__ import annotations
 
 import os
@@ -7,9 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.load.standing import NICENESS, ahead, in_real_time
+from benchmarks.load.standing import ahead
+from sipagent.worker.priority import NICENESS
 
 READS = (sys.executable, "-c", "import sys; sys.stdin.read()")
+TRIES = (sys.executable, "-c", f"import os; os.setpriority(os.PRIO_PROCESS, 0, {NICENESS})")
 
 
 @pytest.fixture
@@ -19,26 +23,24 @@ def party() -> Iterator[int]:
         process.kill()
 
 
+@pytest.fixture
+def is_allowed() -> bool:
+    tried = subprocess.run(TRIES, stderr=subprocess.DEVNULL, check=False, timeout=30)
+    return tried.returncode == 0
+
+
 def niceness(pid: int) -> int:
     return os.getpriority(os.PRIO_PROCESS, pid)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="others may only let everybody else go first")
-def test_parties_go_ahead_for_a_while(party: int) -> None:
+def test_parties_go_ahead_for_a_while(party: int, is_allowed: bool) -> None:
     before = niceness(party)
     with ahead(party):
-        assert niceness(party) == NICENESS
+        assert niceness(party) == (NICENESS if is_allowed else before)
     assert niceness(party) == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="others may only let everybody else go first")
-def test_a_party_is_in_real_time_for_a_while(party: int) -> None:
-    with in_real_time(party):
-        assert os.sched_getscheduler(party) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR
-    assert os.sched_getscheduler(party) & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER
-
-
 def test_a_party_that_is_gone_is_no_matter(party: int) -> None:
-    with in_real_time(party), ahead(party):
+    with ahead(party):
         os.kill(party, 9)
         os.waitpid(party, 0)

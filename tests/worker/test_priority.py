@@ -74,6 +74,18 @@ def test_a_thread_that_takes_most_of_its_core_becomes_ordinary() -> None:
         """)
 
 
+def test_another_process_is_given_what_we_would_be_given() -> None:
+    run("""
+        import subprocess
+        with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
+            given = claim(other.pid)
+            assert policy() == os.SCHED_OTHER
+            theirs = os.sched_getscheduler(other.pid) & ~os.SCHED_RESET_ON_FORK
+            assert given is claim() and theirs == policy()
+            assert os.getpriority(os.PRIO_PROCESS, other.pid) == os.getpriority(os.PRIO_PROCESS, 0)
+        """)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give rights up")
 def test_without_the_right_nothing_changes() -> None:
     run("""
