@@ -38,7 +38,7 @@ CALLED_OFF = frozenset({EndReason.API_HUNG_UP, EndReason.DRAINING, EndReason.DRA
 
 
 class OutboundCall(CallSession):
-    """It holds its permit from construction to the end of `run`, so that limits count it at once."""
+    """It holds its permit from construction, so that limits count it at once, until its end is told."""
 
     def __init__(self, call_id: str, wanted: Origination, admitted: Admit, house: House) -> None:
         now = time.monotonic()
@@ -54,10 +54,6 @@ class OutboundCall(CallSession):
         self._permit = ExitStack()
         self._permit.enter_context(house.load.permit(admitted.trunk.name, now))
 
-    async def run(self) -> None:
-        with self._permit:
-            await super().run()
-
     def end(self, reason: EndReason, detail: str = "") -> None:
         if self._media is None:  # it is noticed before anybody is called
             self._telling.note_end(reason, 487, detail)
@@ -71,11 +67,12 @@ class OutboundCall(CallSession):
     # --- the story ----------------------------------------------------------------------------------
 
     async def _handle(self) -> None:
-        self._tell_admission()
         try:
-            with self._served(), rtp_ports(self._house) as pair:
-                if await self._get_ready(pair):
-                    await self._converse()
+            with self._permit:
+                self._tell_admission()
+                with self._served(), rtp_ports(self._house) as pair:
+                    if await self._get_ready(pair):
+                        await self._converse()
         except CANT_BE_HAD as error:
             self._fail(error.sip_status, error.reason_code, str(error))
         finally:

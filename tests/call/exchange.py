@@ -58,6 +58,8 @@ class Exchange:
         )
         self._directory = directory
         self.seen: list[events.Event] = []
+        #: How many calls held a permit when each of them was told.
+        self.carried: list[int] = []
         self.ports = ports
         self.metrics = Metrics(dict, lambda: ServerFigures(0, 0, 0))
         self.log = CallLog(
@@ -73,10 +75,14 @@ class Exchange:
             metrics=self.metrics,
             addresses=PublicAddresses(self.config),
             registered_sources=dict,
-            watch=self.seen.append,
+            watch=self._watch,
             tools=Toolbox(self.config.tools),
             place_call=place_call or nobody_is_called,
         )
+
+    def _watch(self, event: events.Event) -> None:
+        self.seen.append(event)
+        self.carried.append(self.house.load.calls)
 
     def call(self, sip: FakeSip) -> CallSession:
         peer: Any = sip

@@ -37,6 +37,16 @@ async def test_who_refuses(
     assert attempt.workers.started == []
 
 
+async def test_whoever_hears_of_the_end_finds_the_permit_of_the_call(
+    attempt: Attempt, callee: FakeCallee
+) -> None:
+    await attempt.ringing()
+    callee.refuse_us(486)
+    await attempt.over()
+    carried = dict(zip(attempt.told(), attempt.exchange.carried, strict=True))
+    assert (carried["CallDialled"], carried["CallEnded"]) == (1, 0)
+
+
 async def test_where_no_server_answers_the_callee_is_unreachable(
     attempt: Attempt, callee: FakeCallee
 ) -> None:
