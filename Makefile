@@ -62,9 +62,19 @@ $(VENV)/.pjsua2: pjsua2/config_site.h $(wildcard pjsua2/*.py pjsua2/*.i pjsua2/*
 	@$(BIN)/python pjsua2/build.py
 	@touch $@
 
+# What each frame passes, as C: of these very sources, or workers run the sources.
+$(VENV)/.compiled: $(shell find rtp sipagent -name '*.py') scripts/compile.py pyproject.toml constraints.txt | $(VENV)/.runtime
+	@$(BIN)/python -c 'import mypyc' 2> /dev/null \
+	|| $(STEP) 'installing mypyc' $(BIN)/pip install -c constraints.txt -e '.[compile]'
+	@$(BIN)/python scripts/compile.py --cached \
+	|| scripts/install-packages build-essential $$(test -e $(PYTHON_H) || echo python3-dev)
+	@$(STEP) 'compiling what each frame of audio passes (half a minute, unless it is cached)' \
+		$(BIN)/python scripts/compile.py
+	@touch $@
+
 # --- what people call --------------------------------------------------------
 
-.PHONY: help demo run check test kill-test rehome-test fuzz pjsua2 upgrade clean
+.PHONY: help demo run check test kill-test rehome-test fuzz compiled pjsua2 upgrade clean
 
 help: ## show this list
 	@sed -En 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -72,7 +82,7 @@ help: ## show this list
 demo: demo-packages $(VENV)/.runtime $(VENV)/.pjsua2 ## hold a conversation over SIP and RTP on this machine, no account needed
 	@exec $(BIN)/sipagent demo $(ARGS)
 
-run: $(VENV)/.runtime $(VENV)/.pjsua2 ## start the server with config/sipagent.yaml
+run: $(VENV)/.runtime $(VENV)/.pjsua2 $(VENV)/.compiled ## start the server with config/sipagent.yaml
 	@exec $(BIN)/sipagent run -c config/sipagent.yaml $(ARGS)
 
 check: demo-packages $(VENV)/.dev $(VENV)/.pjsua2 ## format, lint, types, layers, unit tests: in seconds
@@ -91,14 +101,14 @@ check-units:
 
 # Calls mostly wait, but servers that start do not: more at once, and some start too late.
 TEST_PROCESSES ?= $(shell nproc)
-test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## the whole suite, calls over real SIP and RTP included
+test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 $(VENV)/.compiled ## the whole suite, calls over real SIP and RTP included
 	@scripts/run-tests $(BIN)/pytest $(TEST_PROCESSES) $(ARGS)
 
 KILLS ?= 100
-kill-test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## KILLS SIGKILLs (100) at random instants, among calls: one record each in spool, database and webhooks
+kill-test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 $(VENV)/.compiled ## KILLS SIGKILLs (100) at random instants, among calls: one record each in spool, database and webhooks
 	@KILLS=$(KILLS) $(BIN)/pytest tests/e2e/test_kills.py $(ARGS)
 
-rehome-test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## 100 calls, one of two media workers killed: how long each caller hears nothing; ARGS="--loss stop" hangs it
+rehome-test: test-packages $(VENV)/.dev $(VENV)/.pjsua2 $(VENV)/.compiled ## 100 calls, one of two media workers killed: how long each caller hears nothing; ARGS="--loss stop" hangs it
 	@exec $(BIN)/python -m benchmarks.rehome $(ARGS)
 
 FUZZ_SECONDS ?= 60
@@ -106,32 +116,34 @@ fuzz: $(VENV)/.fuzz ## fuzz every parser of network bytes for FUZZ_SECONDS each 
 	@exec $(BIN)/python -m tests.fuzz.campaign --seconds $(FUZZ_SECONDS) $(TARGETS)
 
 .PHONY: impair delay amd
-impair: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## calls over bad networks, in one table (as root); ARGS=--quick for the short form
+impair: test-packages $(VENV)/.dev $(VENV)/.pjsua2 $(VENV)/.compiled ## calls over bad networks, in one table (as root); ARGS=--quick for the short form
 	@exec $(BIN)/python -m benchmarks.impair $(ARGS)
 
-delay: demo-packages $(VENV)/.dev $(VENV)/.pjsua2 ## what the server adds to the delay of audio, on the wire
+delay: demo-packages $(VENV)/.dev $(VENV)/.pjsua2 $(VENV)/.compiled ## what the server adds to the delay of audio, on the wire
 	@exec $(BIN)/python -m benchmarks.delay $(ARGS)
 
 .PHONY: bench
-bench: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## what a packet, a message and a call cost; ARGS="--quick", "--resume", "--only 'g711-*'", "--list"
+bench: test-packages $(VENV)/.dev $(VENV)/.pjsua2 $(VENV)/.compiled ## what a packet, a message and a call cost; ARGS="--quick", "--resume", "--only 'g711-*'", "--list"
 	@command -v cc > /dev/null || scripts/install-packages gcc libc6-dev
 	@exec $(BIN)/python -m benchmarks.bench $(ARGS)
 
 .PHONY: load soak capacity
-load: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## calls with speech both ways and their cost; ARGS="--calls 300 --hold 600 --rate 20"
+load: test-packages $(VENV)/.dev $(VENV)/.pjsua2 $(VENV)/.compiled ## calls with speech both ways and their cost; ARGS="--calls 300 --hold 600 --rate 20"
 	@command -v cc > /dev/null || scripts/install-packages gcc libc6-dev
 	@exec $(BIN)/python -m benchmarks.load $(ARGS)
 
-soak: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## an hour of held calls and 20,000 short ones: does anything grow? ARGS="--minutes 3"
+soak: test-packages $(VENV)/.dev $(VENV)/.pjsua2 $(VENV)/.compiled ## an hour of held calls and 20,000 short ones: does anything grow? ARGS="--minutes 3"
 	@command -v cc > /dev/null || scripts/install-packages gcc libc6-dev
 	@exec $(BIN)/python -m benchmarks.load.soak $(ARGS)
 
-capacity: test-packages $(VENV)/.dev $(VENV)/.pjsua2 ## how many calls this machine carries, for `sipagent doctor`; ARGS="-c config/sipagent.yaml"
+capacity: test-packages $(VENV)/.dev $(VENV)/.pjsua2 $(VENV)/.compiled ## how many calls this machine carries, for `sipagent doctor`; ARGS="-c config/sipagent.yaml"
 	@command -v cc > /dev/null || scripts/install-packages gcc libc6-dev
 	@exec $(BIN)/sipagent capacity $(ARGS)
 
 amd: demo-packages $(VENV)/.dev ## who answers, human or machine: how often it is told rightly, on calls that are made up
 	@exec $(BIN)/python -m benchmarks.answering $(ARGS)
+
+compiled: $(VENV)/.compiled ## compile what each frame of audio passes, if the sources have changed
 
 pjsua2: $(VENV)/.runtime ## build the pjsua2 wheel anew, from the newest source
 	@scripts/install-packages $(BUILD_PACKAGES) $$(test -e $(PYTHON_H) || echo python3-dev)
@@ -140,7 +152,7 @@ pjsua2: $(VENV)/.runtime ## build the pjsua2 wheel anew, from the newest source
 
 upgrade: $(VENV)/.dev ## move constraints.txt to the newest versions that pyproject.toml allows
 	@$(STEP) 'upgrading the Python packages' $(BIN)/pip install --upgrade --upgrade-strategy eager -e '.[dev,fuzz]'
-	@{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable | grep -v '^pjsua2'; } > constraints.new
+	@{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --all --exclude-editable | grep -v '^\(pjsua2\|pip=\)'; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## remove the virtual environment and caches (the wheel cache, records and recordings stay)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Generator
 from importlib import import_module
 
@@ -10,7 +11,12 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from sipagent import compiled
 from tests import pauses
+
+# Before anything imports the sources of what is compiled: `test_compiled.py` has its tests had again so.
+if os.environ.get("COMPILED") and not compiled.use():
+    raise pytest.UsageError("nothing is compiled of these sources: make compiled")
 
 # OpenBLAS asks once, when it is loaded. Its threads wait by spinning, on CPU that other tests need. Processes
 # that tests start have what they have elsewhere.

@@ -16,6 +16,7 @@ from benchmarks.cost.conditions import Conditions
 from benchmarks.cost.summary import Row, Run, Spread, floor_percent, rows, steps_us
 from benchmarks.cost.told import markdown
 from benchmarks.load.version import version
+from sipagent import compiled
 from sipagent.capacity import this_machine
 
 
@@ -95,7 +96,8 @@ def _python() -> str:
     if "--enable-optimizations" in options:
         build += ", --enable-optimizations"
     compiler = platform.python_compiler()
-    return f"{platform.python_implementation()} {platform.python_version()} ({compiler}, {build})"
+    media = "interpreted" if os.environ.get(compiled.INTERPRETED) or not compiled.directory() else "compiled"
+    return f"{platform.python_implementation()} {platform.python_version()} ({compiler}, {build}), media path {media}"
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -13,6 +13,7 @@ from sipagent.doctor import (
     capacity,
     host,
     kernel,
+    media,
     nat,
     pjsip,
     ports,
@@ -28,6 +29,7 @@ Check = Callable[[Config], Awaitable[list[Finding]]]
 
 CHECKS: dict[str, Check] = {
     "pjsua2": pjsip.check,
+    "media path": media.check,
     "public address": addresses.check_public_addresses,
     "NAT": nat.check,
     "SRTP": srtp.check,
@@ -43,7 +45,7 @@ CHECKS: dict[str, Check] = {
     "call log": call_log.check,
     "backend": backends.check,
 }
-CHECKS_OF_THE_MACHINE = ("pjsua2", "clock", "scheduling", "kernel")
+CHECKS_OF_THE_MACHINE = ("pjsua2", "media path", "clock", "scheduling", "kernel")
 
 
 def run(config: Config | None) -> list[Finding]:

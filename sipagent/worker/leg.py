@@ -106,6 +106,8 @@ class Leg:
                 end=self.close,
             ),
             recordings=self._recordings,
+            clock=time.monotonic,
+            unix_offset_s=time.time() - time.monotonic(),
         )
         self._speaker.line = self._stream
         self._stream.tap(self._is_tapped)

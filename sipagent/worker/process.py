@@ -1,7 +1,7 @@
 """The media worker process: one uvloop, many legs, no pjsua2.
 
-Started by `worker.control.supervisor` as `python -m sipagent.worker.process FD NUMBER LOGGING`: its end of
-the socketpair, and the logging section as JSON. It ends when that closes: recordings are completed first.
+Started by `worker.control.supervisor` as `python -m sipagent.worker FD NUMBER LOGGING`: its end of the
+socketpair, and the logging section as JSON. It ends when that closes: recordings are completed first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 import structlog
 import uvloop
 
-from sipagent import logs
+from sipagent import compiled, logs
 from sipagent.config import LoggingConfig
 from sipagent.errors import EndReason, SipAgentError
 from sipagent.events import LegEnded, LegFailed
@@ -75,7 +75,7 @@ class Worker:
 
     async def run(self) -> None:
         """Serve until the control process closes the channel."""
-        self._channel.send(WorkerReady(pid=os.getpid()))
+        self._channel.send(WorkerReady(pid=os.getpid(), is_compiled=compiled.LIBRARY in sys.modules))
         regular = [asyncio.create_task(self._report()), asyncio.create_task(self._beat())]
         await self._closed.wait()
         for task in regular:
@@ -236,7 +236,3 @@ def main() -> None:
         guarding.cancel()
 
     uvloop.run(run())
-
-
-if __name__ == "__main__":
-    main()

@@ -18,6 +18,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class WorkerReady(Report, frozen=True, kw_only=True):
     pid: int
+    is_compiled: bool = False
+    """Whether `sipagent.compiled` is in use."""
 
 
 class Beat(Report, frozen=True, kw_only=True):

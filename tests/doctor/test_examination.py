@@ -20,6 +20,7 @@ def test_without_a_configuration_the_machine_alone_is_examined(monkeypatch: pyte
         "pjsua2 TLS",
         "pjsua2 SRTP",
         "pjsua2 ioqueue",
+        "media path",
         "clock",
         "scheduling",
         "kernel buffers",

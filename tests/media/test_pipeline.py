@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rtp import g711
 from sipagent.formats import ALAW, ULAW, AudioFormat
 from sipagent.media import pipeline
-from sipagent.media.recorder import Recorder
 
 PCM24 = AudioFormat("pcm", 24000)
 
 
-class Laneless(Recorder):
-    """A recorder that notes which lane is opened in which format."""
+class Laneless:
+    """In the place of a recorder: notes which lane is opened in which format."""
 
     def __init__(self) -> None:
         self.lanes: dict[str, AudioFormat] = {}
@@ -29,7 +30,7 @@ class Laneless(Recorder):
 
 
 @pytest.fixture
-def recorder() -> Laneless:
+def recorder() -> Any:
     return Laneless()
 
 

@@ -1,4 +1,4 @@
-"""A media worker with a defect: on SIGUSR2 it turns in a circle for ever. Started as `worker.process` is."""
+"""A media worker with a defect: on SIGUSR2 it turns in a circle for ever. Started as a worker is."""
 
 from __future__ import annotations
 

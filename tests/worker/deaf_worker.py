@@ -1,4 +1,4 @@
-"""A media worker that lives and never reads what it is ordered. Started as `worker.process` is."""
+"""A media worker that lives and never reads what it is ordered. Started as a worker is."""
 
 from __future__ import annotations
 

@@ -27,7 +27,6 @@ from sipagent.worker.agent import side as side_module
 from sipagent.worker.agent import speaker as speaker_module
 from sipagent.worker.leg import Leg
 from sipagent.worker.orders import OpenLeg, UseBackend
-from sipagent.worker.phone import stream as stream_module
 from sipagent.worker.phone import tape
 from sipagent.worker.ticker import OnFailure, Tick, Ticker
 from tests.worker.fake_udp import PHONE, US, FakeSocket, FakeUdp
@@ -61,7 +60,6 @@ class Bench(Ticker):
         self.now = 100.0
         clock = SimpleNamespace(monotonic=lambda: self.now, time=lambda: 1.7e9 + self.now)
         monkeypatch.setattr(leg_module, "time", clock)
-        monkeypatch.setattr(stream_module, "time", clock)
         monkeypatch.setattr(tape, "time", clock)
         for module in (side_module, speaker_module, seat_module, jukebox_module):
             monkeypatch.setattr(module, "time", clock)

@@ -18,7 +18,7 @@ from sipagent.worker.control.handle import LegHandle
 from sipagent.worker.control.vigil import Doing
 from sipagent.worker.reports import ToControl, WorkerReport
 
-WORKER = "sipagent.worker.process"
+WORKER = "sipagent.worker"
 ALONE = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy makes its products on the thread that wants them: in real time that would spin until an ordinary one
 had done its half."""

@@ -209,6 +209,7 @@ class Supervisor:
             os.close(fd)
         match message:
             case WorkerReady():
+                log.info("worker_ready", worker=worker.number, is_compiled=message.is_compiled)
                 self._came_up(worker, now)
             case Beat():
                 pass

@@ -9,7 +9,6 @@ out   playout -> pipeline.wire -> rtp.session -> udp
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -80,8 +79,12 @@ class Stream:
         queued: AudioFormat,
         ears: Ears | None,
         answering: AnswerWatch | None = None,
+        clock: Callable[[], float],
+        unix_offset_s: float,
     ) -> None:
-        now = time.monotonic()
+        """`clock` gives monotonic seconds, and `unix_offset_s` is how far Unix time is ahead of that."""
+        self._clock = clock
+        now = clock()
         self._detect_inband = order.detect_inband
         self._playout = playout
         self._reporter = reporter
@@ -91,7 +94,8 @@ class Stream:
         phone = CODECS[params.codec]
         lost = order.resumption
         before = None if lost is None else lost.session
-        self._session = session = _session(order, params, before, now)
+        jitter = JitterConfig(order.jitter_min_ms, order.jitter_max_ms)
+        self._session = session = RtpSession(params, jitter, now, unix_offset_s=unix_offset_s, before=before)
         self._watch = MediaWatch(order.timeouts, now)
         self._tape = Tape(order, recordings, reporter, agent=queued)
         if order.record_at_once or (lost is not None and lost.recorded_since is not None):
@@ -127,7 +131,7 @@ class Stream:
 
     def update(self, params: RtpParams) -> None:
         """Take what a re-INVITE changed: address, codec, direction, keys."""
-        now = time.monotonic()
+        now = self._clock()
         self._session.update_remote(params, now)
         self._take_up(params, now)
 
@@ -161,11 +165,11 @@ class Stream:
 
     def use(self, backend: Backend, agent: Node) -> None:
         """Another backend speaks and hears from now on."""
-        self._paths.use(backend, agent, time.monotonic())
+        self._paths.use(backend, agent, self._clock())
 
     def start_recording(self) -> None:
         """Record from now on, if the call is to be recorded and isn't yet."""
-        now = time.monotonic()
+        now = self._clock()
         if self._tape.start(self.format, now):
             self._paths.lay(now)
             self._reporter.recording_started(now)
@@ -174,7 +178,7 @@ class Stream:
         """Let somebody outside hear both sides, or no more."""
         if on != self._tap.is_on:
             self._tap.switch(on)
-            self._paths.lay(time.monotonic())
+            self._paths.lay(self._clock())
 
     def let_agent_listen(self, listens: bool) -> None:
         """An agent that doesn't hears silence, so that its own times go on."""
@@ -200,7 +204,7 @@ class Stream:
 
     async def finish(self) -> tuple[dict[str, Any], RecordingOutcome | None]:
         """Stop, say goodbye by RTCP, complete the recording. Returns the RTP report and the recording."""
-        now = time.monotonic()
+        now = self._clock()
         self._ticker.remove(self._tick)
         self._playout.flush()
         self.report_playout(now)
@@ -287,8 +291,3 @@ class Stream:
 
 def _fail(leg: Upwards, error: Exception) -> None:
     leg.end(EndReason.INTERNAL_ERROR, repr(error))
-
-
-def _session(order: OpenLeg, params: RtpParams, before: Handover | None, now: float) -> RtpSession:
-    jitter = JitterConfig(order.jitter_min_ms, order.jitter_max_ms)
-    return RtpSession(params, jitter, now, unix_offset_s=time.time() - now, before=before)
