@@ -3,7 +3,7 @@
 from math import exp2
 
 from rtp.params import JitterConfig
-from rtp.stats import InterarrivalJitter
+from rtp.reception import InterarrivalJitter
 
 JITTER_FACTOR = 3.0
 """Depth over mean deviation; for normal jitter this covers 99.9 % of packets."""

@@ -16,8 +16,9 @@ from typing import NamedTuple
 from rtp.depth import AdaptiveDepth
 from rtp.packet import RtpPacket
 from rtp.params import JitterConfig
+from rtp.reception import InterarrivalJitter, JitterCounts
 from rtp.seq import SequenceTracker
-from rtp.stats import InboundReport, InterarrivalJitter, JitterCounts
+from rtp.stats import InboundReport
 from rtp.timeline import Hole, Timeline
 
 DEFAULT_CONFIG = JitterConfig()

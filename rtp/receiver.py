@@ -24,7 +24,8 @@ from rtp.jitter import JitterBuffer
 from rtp.latch import Latch, Verdict
 from rtp.packet import HEADER, VERSION_2, PacketError, RtpPacket, parse
 from rtp.params import JitterConfig, RtpParams
-from rtp.stats import InboundReport, ReceiverCounts, ReceptionStats
+from rtp.reception import ReceiverCounts, ReceptionStats
+from rtp.stats import InboundReport
 from rtp.timeline import Hole, HoleKind
 
 CLOCK_HZ = 8000

@@ -5,6 +5,7 @@ from random import Random
 from rtp.address import Address
 from rtp.events import ByeReceived
 from rtp.params import RtpParams
+from rtp.reception import ReceptionStats
 from rtp.rtcp import (
     Goodbye,
     ReceiverReport,
@@ -20,7 +21,7 @@ from rtp.rtcp import (
     serialize_compound,
 )
 from rtp.sender import CLOCK_HZ, Sender
-from rtp.stats import OutboundReport, ReceptionStats, mos
+from rtp.stats import OutboundReport, mos
 
 INTERVAL_S = 5.0
 

@@ -13,7 +13,7 @@ import pylibsrtp
 from rtp.address import Address
 from rtp.packet import header, is_rtcp
 from rtp.params import SrtpParams
-from rtp.udp import Receive, UdpPair
+from rtp.udp import Receive, Sockets
 
 PROFILES = {
     "AES_CM_128_HMAC_SHA1_80": pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
@@ -190,7 +190,7 @@ class SrtpUdp:
 
     def __init__(
         self,
-        udp: UdpPair,
+        udp: Sockets,
         params: SrtpParams,
         on_rtp: Receive,
         on_rtcp: Receive,

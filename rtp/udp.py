@@ -7,7 +7,7 @@ kept there, and one datagram per wake-up keeps steady RTP from starving the time
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from rtp.address import Address, plain_address
 
@@ -23,6 +23,19 @@ ReceiveFrom = Callable[[int], tuple[bytes, Any]]
 
 def _drop(data: bytes, addr: Address, now: float) -> None:
     """Nobody receives any more."""
+
+
+class Sockets(Protocol):
+    """What a session needs of the sockets of its call; `UdpPair` says the rest."""
+
+    skipped: int
+
+    def deliver_to(self, on_rtp: Receive, on_rtcp: Receive) -> None: ...
+    def open(self) -> None: ...
+    def receive_waiting(self) -> None: ...
+    def send(self, data: bytes, addr: Address) -> None: ...
+    def send_rtcp(self, data: bytes, addr: Address) -> None: ...
+    def close(self) -> None: ...
 
 
 class UdpPair:

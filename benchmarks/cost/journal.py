@@ -97,7 +97,8 @@ def _python() -> str:
         build += ", --enable-optimizations"
     compiler = platform.python_compiler()
     media = "interpreted" if os.environ.get(compiled.INTERPRETED) or not compiled.directory() else "compiled"
-    return f"{platform.python_implementation()} {platform.python_version()} ({compiler}, {build}), media path {media}"
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{python} ({compiler}, {build}), media path {media}"
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -21,7 +21,7 @@ from sipagent.media.ears import Ears
 from sipagent.media.nodes import Node, Sink, Tee, Write, convert_into
 from sipagent.media.recorder import Recorder
 
-PCM_8K = AudioFormat("pcm", 8000)
+PCM_8K: AudioFormat = AudioFormat("pcm", 8000)
 
 
 def caller(

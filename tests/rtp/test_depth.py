@@ -2,7 +2,7 @@ import pytest
 
 from rtp.depth import PEAK_HALF_LIFE_S, AdaptiveDepth
 from rtp.params import JitterConfig
-from rtp.stats import InterarrivalJitter
+from rtp.reception import InterarrivalJitter
 from tests.rtp.streams import stream
 
 

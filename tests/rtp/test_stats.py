@@ -1,15 +1,8 @@
 import pytest
 
+from rtp.reception import InterarrivalJitter, ReceptionStats
 from rtp.seq import SequenceTracker
-from rtp.stats import (
-    BPL_WITHOUT_PLC,
-    InboundReport,
-    InterarrivalJitter,
-    OutboundReport,
-    ReceptionStats,
-    RtpReport,
-    mos,
-)
+from rtp.stats import BPL_WITHOUT_PLC, InboundReport, OutboundReport, RtpReport, mos
 from tests.rtp.streams import stream
 
 

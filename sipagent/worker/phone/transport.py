@@ -11,10 +11,10 @@ from rtp.params import SrtpParams
 from rtp.session import RtpSession
 from rtp.srtp import SrtpUdp
 from rtp.stats import RtpReport
-from rtp.udp import UdpPair
+from rtp.udp import Sockets
 
 Receive = Callable[[bytes, Address, float], None]
-OpenUdp = Callable[[Receive, Receive], UdpPair]
+OpenUdp = Callable[[Receive, Receive], Sockets]
 
 
 class RtpTransport:
@@ -33,7 +33,7 @@ class RtpTransport:
         self._udp = open_udp(*receive)
         self._secure: SrtpUdp | None = None
         self._indexes = before.srtp_indexes if before is not None else {}
-        self._way_out: UdpPair | SrtpUdp = self._udp
+        self._way_out: Sockets | SrtpUdp = self._udp
 
     @property
     def early_packets(self) -> int:
