@@ -32,7 +32,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / compiled.digest()
     (home / "rtp").mkdir(parents=True)
     (home / "rtp" / "seq.py").write_text("")
-    (home / "rtp" / "udp.py").write_text("")
+    (home / "rtp" / "ports.py").write_text("")
     return home
 
 
@@ -78,7 +78,7 @@ def test_only_what_is_compiled_is_found_there(made: Path) -> None:
     spec = finder.find_spec("rtp.seq", None)
     assert spec is not None
     assert spec.origin == str(made / "rtp" / "seq.py")
-    assert finder.find_spec("rtp.udp", None) is None
+    assert finder.find_spec("rtp.ports", None) is None
     assert finder.find_spec("json", None) is None
 
 
