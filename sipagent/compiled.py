@@ -2,7 +2,7 @@
 
 `scripts/compile.py` makes it and puts it beside the other packages, under the digest of the sources that it
 was made of. A media worker takes it where there is one of the sources that are here, and runs the sources
-themselves where there is none: a call then does the same, and takes about a quarter more of a core.
+themselves where there is none: a call then does the same, and takes about a fifth more of a core.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ async def check(config: Config) -> list[Finding]:
 
 def media_path(found: Path | None, unwanted: bool) -> Finding:
     """`found` is what is compiled of the sources that are here; `unwanted` if it isn't to be used."""
-    costs = "interpreted: calls take about a quarter more of a core"
+    costs = "interpreted: calls take about a fifth more of a core"
     if found is None:
         return warn("media path", costs, "Compile it, after each change of the sources: make compiled.")
     if unwanted:
