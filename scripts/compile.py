@@ -22,6 +22,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sipagent" / "compiled"
 
+#: So many states of the sources stay in the cache.
+SHELVES = 8
+
 sys.path.insert(0, str(ROOT))
 from sipagent import compiled  # noqa: E402 (not installed, where this is run by itself)
 
@@ -55,8 +58,10 @@ def build(kept: Path) -> None:
                 place = made / library.relative_to(work)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 library.rename(place)
-        shutil.rmtree(kept, ignore_errors=True)
-        made.rename(kept)
+        if not kept.is_dir():  # another may have made it meanwhile
+            made.rename(kept)
+    for old in sorted(CACHE.iterdir(), key=lambda path: path.stat().st_mtime)[:-SHELVES]:
+        shutil.rmtree(old)
 
 
 def build_here() -> None:
