@@ -38,6 +38,7 @@ MODULES = (
     "sipagent.backends.websocket_writer",
     "sipagent.media.nodes",
     "sipagent.media.recorder",
+    "sipagent.worker.agent.speaker",
     "sipagent.worker.phone.incoming",
     "sipagent.worker.phone.outgoing",
     "sipagent.worker.phone.paths",

@@ -23,6 +23,8 @@ MAX_MESSAGE = 4 * 1024 * 1024
 MAX_BACKLOG = 16 * 1024 * 1024
 MAX_FDS = 64
 READ_BYTES = 65536
+#: What waits is sent in pieces of about so much.
+PIECE_BYTES = 65536
 
 
 class Channel:
@@ -55,13 +57,17 @@ class Channel:
         self._fds: deque[int] = deque()
         self._backlog: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._backlog_bytes = 0
+        self._is_full = False
+        """Does the peer have to read before more can be written?"""
         self._closed = False
         self._loop.add_reader(sock.fileno(), self._readable)
 
-    def send(self, message: Any, fds: Sequence[int] = ()) -> None:
+    def send(self, message: Any, fds: Sequence[int] = (), *, may_wait: bool = False) -> None:
         """Queue a message. Descriptors are duplicated before return: the caller may close its own.
 
-        Raises OSError, with nothing queued, if they can't be.
+        One that `may_wait` goes with the next that may not, in one piece: each piece that the peer has to be
+        woken for costs more than what is in it. Raises OSError, with nothing queued, if descriptors can't be
+        duplicated.
         """
         if self._closed:
             return
@@ -70,7 +76,7 @@ class Channel:
         data = HEADER.pack(len(body), len(copies)) + body
         self._backlog.append((data, copies))
         self._backlog_bytes += len(data)
-        if len(self._backlog) == 1:
+        if not (may_wait or self._is_full):
             self._flush()
         if self._backlog_bytes > MAX_BACKLOG:
             self.close()
@@ -91,11 +97,14 @@ class Channel:
 
     def _flush(self) -> None:
         while self._backlog:
+            self._join_first()
             data, fds = self._backlog[0]
             try:
                 sent = self._sock.sendmsg([data], _rights(fds))
             except (BlockingIOError, InterruptedError):
-                self._loop.add_writer(self._sock.fileno(), self._flush)
+                if not self._is_full:
+                    self._is_full = True
+                    self._loop.add_writer(self._sock.fileno(), self._flush)
                 return
             except OSError:
                 self.close()
@@ -107,7 +116,20 @@ class Channel:
                 self._backlog[0] = (data[sent:], ())
             else:
                 self._backlog.popleft()
-        self._loop.remove_writer(self._sock.fileno())
+        if self._is_full:
+            self._is_full = False
+            self._loop.remove_writer(self._sock.fileno())
+
+    def _join_first(self) -> None:
+        """Make one piece of the first messages. One with descriptors stays alone: they ride on its bytes."""
+        first, size = 0, 0
+        for data, fds in self._backlog:
+            if fds or size >= PIECE_BYTES:
+                break
+            first, size = first + 1, size + len(data)
+        if first > 1:
+            piece = b"".join(self._backlog.popleft()[0] for _ in range(first))
+            self._backlog.appendleft((piece, ()))
 
     def _readable(self) -> None:
         try:

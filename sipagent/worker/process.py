@@ -21,7 +21,7 @@ import uvloop
 from sipagent import compiled, logs
 from sipagent.config import LoggingConfig
 from sipagent.errors import EndReason, SipAgentError
-from sipagent.events import LegEnded, LegFailed
+from sipagent.events import LegEnded, LegEvent, LegFailed
 from sipagent.media.recorder import RecordingWriter
 from sipagent.worker.channel import Channel
 from sipagent.worker.leg import Leg
@@ -49,7 +49,7 @@ from sipagent.worker.orders import (
     agent_config,
 )
 from sipagent.worker.priority import Priority
-from sipagent.worker.reports import Beat, LegTaken, WorkerReady, WorkerReport
+from sipagent.worker.reports import AudioTapped, Beat, LegSnapshot, LegTaken, WorkerReady, WorkerReport
 from sipagent.worker.ticker import Ticker
 
 log = logs.get_logger(__name__)
@@ -115,7 +115,7 @@ class Worker:
                 order,
                 agent_config(order.agent),
                 sockets,
-                emit=self._channel.send,
+                emit=self._emit,
                 ticker=self._ticker,
                 recordings=self._recordings,
             )
@@ -141,6 +141,10 @@ class Worker:
                 )
             finally:
                 del self._legs[leg.call_id]
+
+    def _emit(self, told: LegEvent | AudioTapped | LegSnapshot) -> None:
+        """A snapshot goes with what is told next, a beat later at most."""
+        self._channel.send(told, may_wait=isinstance(told, LegSnapshot))
 
     async def _beat(self) -> None:
         while True:

@@ -24,7 +24,6 @@ from sipagent.worker import leg as leg_module
 from sipagent.worker.agent import jukebox as jukebox_module
 from sipagent.worker.agent import seat as seat_module
 from sipagent.worker.agent import side as side_module
-from sipagent.worker.agent import speaker as speaker_module
 from sipagent.worker.leg import Leg
 from sipagent.worker.orders import OpenLeg, UseBackend
 from sipagent.worker.phone import tape
@@ -61,7 +60,7 @@ class Bench(Ticker):
         clock = SimpleNamespace(monotonic=lambda: self.now, time=lambda: 1.7e9 + self.now)
         monkeypatch.setattr(leg_module, "time", clock)
         monkeypatch.setattr(tape, "time", clock)
-        for module in (side_module, speaker_module, seat_module, jukebox_module):
+        for module in (side_module, seat_module, jukebox_module):
             monkeypatch.setattr(module, "time", clock)
         monkeypatch.setattr(side_module, "create_backend", self._next_backend)
         monkeypatch.setattr(leg_module, "UdpPair", self._make_udp)
@@ -113,7 +112,7 @@ class Bench(Ticker):
             UseBackend(call_id=CALL_ID, agent=json.dumps(self.agent | {"name": "b"}), **order)
         )
         by.opening.set_result(None)
-        successor = self.leg._speaker.seat._successor
+        successor = self.leg._speaker.seat.successor
         assert successor is not None
         assert successor.opening is not None
         await successor.opening

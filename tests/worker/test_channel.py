@@ -160,6 +160,38 @@ async def test_what_the_socket_does_not_take_at_once_is_sent_later_and_whole(end
     assert {len(agent_config(message.agent).instructions) for message in worker.messages} == {1_000_000}
 
 
+async def test_what_may_wait_goes_in_one_piece_with_the_next_that_may_not(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    worker = End(pair[1], ToWorker)
+    told = [CloseLeg(call_id=f"c-{n}", reason="x") for n in range(4)]
+    pair[0].setblocking(False)
+    for message in told[:3]:
+        worker.channel.send(message, may_wait=True)
+    await turn()
+    with pytest.raises(BlockingIOError):
+        pair[0].recv(READ_BYTES)
+    worker.channel.send(told[3])
+    assert pair[0].recv(READ_BYTES) == b"".join(framed(msgspec.msgpack.encode(each)) for each in told)
+
+
+async def test_what_waits_keeps_its_place_before_descriptors_and_a_full_socket(
+    ends: tuple[End, End], pipes: list[int]
+) -> None:
+    control, worker = ends
+    told = []
+    for number, fd in enumerate(pipes):
+        told += [CloseLeg(call_id=f"c-{number}", reason="x"), order("x" * 50_000)]
+        control.channel.send(told[-2], may_wait=True)
+        control.channel.send(told[-1], [fd], may_wait=number % 2 == 1)
+    control.channel.send(CloseLeg(call_id="last", reason="x"))
+    await worker.until(lambda: len(worker.messages) == len(told) + 1)
+    assert worker.messages[:-1] == told
+    assert [os.fstat(fd).st_ino for fd in worker.fds] == [os.fstat(fd).st_ino for fd in pipes]
+    for fd in worker.fds:
+        os.close(fd)
+
+
 async def test_descriptors_arrive_with_their_messages_in_order(
     ends: tuple[End, End], pipes: list[int]
 ) -> None:

@@ -70,7 +70,8 @@ class Seat:
         self._sitting.is_seated = True
         self.backend = first
         """Of whoever sits here."""
-        self._successor: Successor | None = None
+        self.successor: Successor | None = None
+        """Who is getting ready to sit here, or ready."""
         self._leaving: set[asyncio.Task[None]] = set()
         self._counted: Counter[str] = Counter()
         self.vacant_since: float | None = None
@@ -88,7 +89,7 @@ class Seat:
     def send_for(self, order: UseBackend, agent: str, backend: Backend, now: float) -> None:
         """Get another backend ready to sit here, in the place of one that may be getting ready already."""
         self._dismiss_successor()
-        successor = self._successor = Successor(order, agent, backend, self._on_event)
+        successor = self.successor = Successor(order, agent, backend, self._on_event)
         successor.opening = asyncio.create_task(self._open(successor, now))
 
     def seat_successor(self, may_interrupt: bool, now: float) -> UseBackend | None:
@@ -96,7 +97,7 @@ class Seat:
 
         Returns the order that has been carried out so.
         """
-        successor = self._successor
+        successor = self.successor
         if successor is None or successor.ready_ms is None:
             return None
         if successor.lost is not None:
@@ -105,7 +106,7 @@ class Seat:
             return None
         if not (may_interrupt or successor.order.at_once or self.vacant_since is not None):
             return None
-        self._successor = None
+        self.successor = None
         self._leave(self.backend)
         self._sitting, self.vacant_since = successor, None
         self.backend = successor.backend
@@ -120,11 +121,6 @@ class Seat:
         self._leave(gone.backend)
         self.backend = nobody = LocalBackend(gone.backend.input_format)
         self._sitting, self.vacant_since = Newcomer("", nobody, self._on_event), now
-
-    @property
-    def awaits_successor(self) -> bool:
-        """Is somebody getting ready to sit here, or ready?"""
-        return self._successor is not None
 
     def counters(self) -> dict[str, int]:
         """Those of all who sat here, added up, but for what is 0."""
@@ -150,13 +146,13 @@ class Seat:
             self._on_change(now)
 
     def _give_up(self, successor: Successor, code: str, message: str, fatal: bool, now: float) -> None:
-        self._successor = None
+        self.successor = None
         self._leave(successor.backend)
         self._reporter.not_replaced(successor.agent, code, message, fatal, now)
 
     def _dismiss_successor(self) -> None:
-        if (successor := self._successor) is not None and successor.opening is not None:
-            self._successor = None
+        if (successor := self.successor) is not None and successor.opening is not None:
+            self.successor = None
             successor.opening.cancel()
             self._leave(successor.backend)
 

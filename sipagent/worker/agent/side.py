@@ -25,7 +25,8 @@ class AgentSide:
     """`speaker` is what is heard of it. A leg that goes on for another has nobody before `UseBackend`."""
 
     def __init__(self, order: OpenLeg, agent: AgentConfig, reporter: Reporter) -> None:
-        self.speaker = Speaker(agent, first_backend(order, agent), CODECS[order.codec], reporter)
+        law, first = CODECS[order.codec], first_backend(order, agent)
+        self.speaker = Speaker(agent, first, law, reporter, time.monotonic)
         self._seat = self.speaker.seat
         self._jukebox = Jukebox(self.speaker.prompts, self.speaker.queued, reporter.prompt_ended)
         self._reporter = reporter

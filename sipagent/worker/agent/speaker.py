@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from typing import Protocol
 
 from rtp.events import ItemPlayed, ItemStarted, MarkReached, PlayoutEvent
@@ -57,7 +57,18 @@ class Speaker:
     `queued`.
     """
 
-    def __init__(self, agent: AgentConfig, backend: Backend, queued: AudioFormat, reporter: Reporter) -> None:
+    #: What mypyc is to let `close` delete.
+    __deletable__ = ("path", "seat", "turns")
+
+    def __init__(
+        self,
+        agent: AgentConfig,
+        backend: Backend,
+        queued: AudioFormat,
+        reporter: Reporter,
+        clock: Callable[[], float],
+    ) -> None:
+        """`clock` gives monotonic seconds."""
         self.queued = queued
         self.playout = Playout(queued.bytes_per_ms, queued.silence, PLAYOUT_MAX_MS, is_speech)
         self.prompts = Prompts(self.playout, reporter.prompt_ended)
@@ -70,6 +81,7 @@ class Speaker:
         self.is_firm = False
         self._greets = bool(agent.greeting)
         self._reporter = reporter
+        self._clock = clock
         self._item = ("", 0)
         self._has_spoken = False
         self._quiet_since: float | None = None
@@ -98,7 +110,7 @@ class Speaker:
             self._quiet_since = None
         else:
             self._note_silence(now)
-        if self.seat.awaits_successor:
+        if self.seat.successor is not None:
             self._look_for_successor(now)
 
     def _note_silence(self, now: float) -> None:
@@ -159,7 +171,7 @@ class Speaker:
     # --- the backend --------------------------------------------------------------------------------
 
     def _on_backend_event(self, event: BackendEvent) -> None:
-        now = time.monotonic()
+        now = self._clock()
         match event:
             case AudioReceived(item_id=item_id, content_index=index) if self.is_aside:
                 self.backend.interrupt(item_id, index, heard_ms=0)
