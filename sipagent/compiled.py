@@ -34,6 +34,8 @@ MODULES = (
     "rtp.taps",
     "rtp.timeline",
     "rtp.udp",
+    "sipagent.backends.send_queue",
+    "sipagent.backends.websocket_audio",
     "sipagent.backends.websocket_frame",
     "sipagent.backends.websocket_writer",
     "sipagent.media.nodes",

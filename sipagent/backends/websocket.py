@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from sipagent.backends.base import BackendEvent, BackendLost, Endpoint, EventHandler, WireProtocol
 from sipagent.backends.send_queue import SendQueue
+from sipagent.backends.websocket_audio import AudioSender
 from sipagent.backends.websocket_opening import (
     HeardConnection,
     close_of,
@@ -35,9 +36,7 @@ CLOSE_DEADLINE_S = 1.0
 
 class WebSocketBackend:
     """One session of a `WireProtocol`. Two tasks move messages, a third watches that the peer is alive.
-
-    Audio goes out as soon as there is enough of it for a message, without the task that sends, which is there
-    to wait while the peer doesn't take what was sent before.
+    Audio passes them by, as long as the peer takes it.
     """
 
     def __init__(self, protocol: WireProtocol, endpoint: Endpoint) -> None:
@@ -48,10 +47,14 @@ class WebSocketBackend:
         self._queue = SendQueue()
         self._something_to_send = asyncio.Event()
         self._connection: ClientConnection | None = None
-        self._write: Callable[[bytes], bool] = _not_yet
-        self._audio_message = protocol.audio_message
-        self._gathered = b""
-        self._enough_bytes = endpoint.send_every_ms * protocol.input_format.bytes_per_ms
+        self._audio = AudioSender(
+            protocol.input_format,
+            endpoint.send_every_ms,
+            protocol.audio_message,
+            self._queue,
+            self._something_to_send.set,
+        )
+        self.send_audio = self._audio.send
         self.is_busy = False
         """The protocol's answer, kept since it's asked for 50 times a second and seldom changes."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -74,7 +77,8 @@ class WebSocketBackend:
             await self.close()
             raise
         writer = MessageWriter(connection)
-        self._on_event, self._write = on_event, writer.write
+        self._on_event = on_event
+        self._audio.begin(writer)
         self._post()
         for event in events:
             on_event(event)
@@ -86,13 +90,6 @@ class WebSocketBackend:
     def greet(self) -> None:
         self._protocol.greet()
         self._post()
-
-    def send_audio(self, audio: bytes) -> None:
-        gathered = self._gathered + audio
-        if len(gathered) < self._enough_bytes:
-            self._gathered = gathered
-        else:
-            self._send_audio(gathered)
 
     def interrupt(self, item_id: str | None, content_index: int, heard_ms: int) -> None:
         self._protocol.interrupt(item_id, content_index, heard_ms)
@@ -114,8 +111,7 @@ class WebSocketBackend:
         self._post()
 
     def end_turn(self, item_id: str, was_speech: bool) -> None:
-        if self._gathered:
-            self._send_audio(self._gathered)
+        self._audio.flush()
         self._protocol.end_turn(item_id, was_speech)
         self._post()
 
@@ -150,13 +146,6 @@ class WebSocketBackend:
                     await self._connection.close()
             except TimeoutError:
                 self._connection.transport.abort()
-
-    def _send_audio(self, audio: bytes) -> None:
-        self._gathered = b""
-        message = self._audio_message(audio)
-        if not (self._queue.is_empty and self._write(message)):
-            self._queue.put_audio(message, len(audio) / self.input_format.bytes_per_ms)
-            self._something_to_send.set()
 
     async def _receive(self, connection: ClientConnection) -> None:
         try:
@@ -223,8 +212,3 @@ class WebSocketBackend:
 
 def _unheard(event: BackendEvent) -> None:
     """Before `open` and after `close` nobody listens."""
-
-
-def _not_yet(message: bytes) -> bool:
-    """Before the session is ready, audio waits."""
-    return False
