@@ -138,7 +138,7 @@ class _Lane:
         if doubtful + lag <= LAG_S * self._rate:
             going = doubtful
         else:
-            going = min(-lag, doubtful) if lag < -AHEAD_S * self._rate else 0
+            going = max(min(-lag, doubtful), 0)
         if going:
             width, end = len(self._silence), self.available - (self.position - self._doubtful_to)
             del self._audio[(end - going) * width : end * width]

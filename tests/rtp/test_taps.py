@@ -174,6 +174,23 @@ def test_a_telephone_that_is_late_for_a_while_loses_nothing(late_ms: int, lastin
     assert taps.dropped_ms == 0
 
 
+@pytest.mark.parametrize("waited", range(15, 22))
+def test_a_lane_is_not_left_ahead_by_a_burst(waited: int) -> None:
+    """As when another worker takes up a call: what waited in the socket comes at once, the rest at its pace.
+    A frame that is somewhat early isn't lost even when no silence can give way any more."""
+    taps, taken = timeline(), b""
+    times = [START + 0.6] * waited + [START + 0.601 + 0.02 * index for index in range(1, 61)]
+    times += [at + 0.997 for at in times[-50:]]
+    for index, at in enumerate(times, 1):
+        taps.write_left(frame(index), at)
+        taps.write_right(RIGHT * 160, at)
+        if index % 25 == waited - 15:  # ten frames after the burst, and every half a second
+            taken += taps.take(at, keep_s=0.5)[0]
+    taken += taps.finish(times[-1])[0]
+    assert b"".join(frame(index) for index in range(1, len(times) + 1)) in taken
+    assert taps.dropped_ms == 0
+
+
 def test_silence_stays_if_nothing_was_late_after_all() -> None:
     """A sender whose timestamps stand still while it is silent looks late, and never catches up."""
     taps = timeline()
