@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from benchmarks.load import audit, figures, proc
 from benchmarks.load.house import TOKEN, House, house
 from benchmarks.load.level import Level, Outcome, judge
 from benchmarks.load.measures import Counts, ReferenceOutcome, Sample
+from benchmarks.load.orders import Orders
 from benchmarks.load.plan import OUTBOUND, SHORT_CALL_S, SIDE_CALL_S, SIDE_CALLS_PER_S, Phase, Plan
 from benchmarks.load.reference import Reference
 from benchmarks.load.scrape import Scrape
@@ -40,6 +39,7 @@ class Run:
         self._plan = plan
         self._directory = directory
         self._on_sample = on_sample
+        self._orders = Orders(f"http://{HOST}:{here.setup.http_port}/v1/calls", TOKEN)
         self.watch = Watch(here, plan)
         self.pss_bytes = 0
 
@@ -75,7 +75,7 @@ class Run:
         return reference.result()
 
     def counts(self) -> dict[str, Counts]:
-        return {each.name: each.counts() for each in self.watch.sipps}
+        return {each.name: each.counts() for each in (*self.watch.sipps, self._orders)}
 
     def _calls(
         self, name: str, number: str, calls: int, call_s: float, rate_per_s: float
@@ -115,19 +115,9 @@ class Run:
             ]
             self.watch.sipps += begun
             if OUTBOUND in phase.sides:
-                await self._originate(phase.side_calls)
+                await self._orders.place(OUTBOUND.number, phase.side_calls, 1 / SIDE_CALLS_PER_S)
             for each in begun:
                 await each.ended()
-
-    async def _originate(self, calls: int) -> None:
-        """Ask the server to call somebody, again and again."""
-        asked = {"to": OUTBOUND.number, "agent": "receptionist"}
-        headers = {"authorization": f"Bearer {TOKEN}"}
-        url = f"http://{HOST}:{self._house.setup.http_port}/v1/calls"
-        async with httpx.AsyncClient(trust_env=False, headers=headers) as client:
-            for _ in range(calls):
-                (await client.post(url, json=asked)).raise_for_status()
-                await asyncio.sleep(1 / SIDE_CALLS_PER_S)
 
     async def _callees(self) -> None:
         """Those who are called by the server: until all of them were."""
