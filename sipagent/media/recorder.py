@@ -49,7 +49,8 @@ class Recorder:
         self._goes_on_from = goes_on_from
         self._writer = writer
         self._on_truncated = on_truncated
-        self._next_write = start + WRITE_EVERY_S
+        self._next_write: float | None = None
+        """Not before what waited for the next worker, since `start`, had time to come."""
         self._failure: str | None = None
 
     @property
@@ -78,7 +79,9 @@ class Recorder:
 
     def advance(self, now: float) -> None:
         """Hand a chunk to the writer every now and then, both sides kept with the clock."""
-        if now >= self._next_write:
+        if self._next_write is None:
+            self._next_write = now + WRITE_EVERY_S
+        elif now >= self._next_write:
             self._next_write += WRITE_EVERY_S
             self._write(*self._timeline.take(now, KEEP_S))
         if self._file.failure is not None:

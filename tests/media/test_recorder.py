@@ -44,16 +44,29 @@ class Call:
         writer: RecordingWriter,
         caller: AudioFormat = ULAW,
         agent: AudioFormat = ULAW,
+        goes_on_from: float | None = None,
     ) -> None:
         self.now = START
         self.failures: list[str] = []
-        self.recorder = Recorder(str(path), writer, caller, agent, START, on_truncated=self.failures.append)
+        self.recorder = Recorder(
+            str(path),
+            writer,
+            caller,
+            agent,
+            START,
+            on_truncated=self.failures.append,
+            goes_on_from=goes_on_from,
+        )
         self._caller = self.recorder.lane("caller", caller)
         self._agent = self.recorder.lane("agent", agent)
 
     def change_law(self, law: AudioFormat) -> None:
         """A re-INVITE changes what the phone sends; the agent's side has no part in it."""
         self._caller = self.recorder.lane("caller", law)
+
+    def hear(self, frame: bytes) -> None:
+        """Of the caller, now."""
+        self._caller(frame, self.now)
 
     def flow(self, caller: bytes, agent: bytes, frame_bytes: tuple[int, int] = (160, 160)) -> None:
         for left, right in zip(frames(caller, frame_bytes[0]), frames(agent, frame_bytes[1]), strict=True):
@@ -152,6 +165,23 @@ def test_a_call_of_no_time_has_no_file(path: Path, writer: RecordingWriter) -> N
 
 
 # --- a disk that is full, or slow -------------------------------------------------------------------
+
+
+def test_what_waited_for_another_worker_is_recorded_whole(path: Path, writer: RecordingWriter) -> None:
+    """The sockets of a lost worker hold what came meanwhile: it is heard at once, with the agent's next frame
+    in the midst of it."""
+    lost_s, waited_s = 0.6, 0.58
+    call = Call(path, writer, goes_on_from=START - 2)
+    waiting, later = frames(noise(waited_s, 1), 160), noise(1.6, 2)
+    call.now += lost_s
+    for frame in waiting[:10]:
+        call.hear(frame)
+    call.flow(waiting[10], ULAW.silence * 160)
+    for frame in waiting[11:]:
+        call.hear(frame)
+    call.flow(later, ULAW.silence * len(later))
+    assert not call.hang_up().truncated
+    assert g711.ulaw_to_pcm(b"".join(waiting) + later) in sides(path)[0]
 
 
 def test_a_disk_that_fills_up_truncates_the_recording_and_says_so(
